@@ -1,0 +1,101 @@
+//! Faults and ids, through the public face.
+
+use super::*;
+use crate::source::{Action, Section};
+
+fn allow(name: &str, include: Vec<Selector>) -> Policy {
+    Policy { name: name.into(), action: Action::Allow, include, require: vec![], exclude: vec![] }
+}
+
+fn uses(application: &str, policies: &[&str]) -> ApplicationPolicies {
+    ApplicationPolicies {
+        application: application.into(),
+        policies: policies.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn known() -> Known {
+    Known { identity_providers: vec!["okta".into(), "partners".into()] }
+}
+
+#[test]
+fn all_faults_are_reported_at_once_with_their_places() {
+    let mut wrong = allow("wrong", vec![]);
+    wrong.require = vec![Selector::Everyone, Selector::LoginMethod(vec!["okta".into(), "nobody".into()])];
+    wrong.exclude = vec![Selector::Group(vec![]), Selector::Group(vec![String::new()])];
+    let policies = [
+        allow("fine", vec![Selector::Everyone]),
+        wrong,
+        allow("fine", vec![Selector::Email(vec![])]),
+        allow("", vec![Selector::EmailDomain(vec![]), Selector::Ip(vec![]), Selector::LoginMethod(vec![])]),
+    ];
+    let applications = [uses("wiki", &["fine", "absent", "fine"]), uses("wiki", &[]), uses("", &["fine"])];
+    let faults = PolicySet::compile(&policies, &applications, &known()).unwrap_err();
+    let policy = |name: &str, index| Place::Policy { name: name.into(), index };
+    let rule =
+        |policy: &str, index, section, rule| Place::Rule { policy: policy.into(), index, section, rule };
+    let listed = |position| Place::ApplicationPolicy { application: "wiki".into(), index: 0, position };
+    let application = |name: &str, index| Place::Application { name: name.into(), index };
+    let expected = [
+        (policy("wrong", 1), Fault::EmptyInclude),
+        (rule("wrong", 1, Section::Require, 1), Fault::UnknownLoginMethod("nobody".into())),
+        (rule("wrong", 1, Section::Exclude, 0), Fault::EmptySelector),
+        (rule("wrong", 1, Section::Exclude, 1), Fault::EmptyGroupName),
+        (policy("fine", 2), Fault::DuplicatePolicy),
+        (rule("fine", 2, Section::Include, 0), Fault::EmptySelector),
+        (policy("", 3), Fault::EmptyName),
+        (rule("", 3, Section::Include, 0), Fault::EmptySelector),
+        (rule("", 3, Section::Include, 1), Fault::EmptySelector),
+        (rule("", 3, Section::Include, 2), Fault::EmptySelector),
+        (listed(1), Fault::UnknownPolicy("absent".into())),
+        (listed(2), Fault::RepeatedPolicy("fine".into())),
+        (application("wiki", 1), Fault::DuplicateApplication),
+        (application("", 2), Fault::EmptyName),
+    ];
+    let found: Vec<_> = faults.into_iter().map(|it| (it.place, it.fault)).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_fault_reads_alone() {
+    let policies = [allow("partners", vec![Selector::LoginMethod(vec!["nobody".into()])])];
+    let faults = PolicySet::compile(&policies, &[], &known()).unwrap_err();
+    let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["policy `partners`, include entry 1: no identity provider is named `nobody`"]);
+}
+
+#[test]
+fn the_revision_follows_the_sources_and_nothing_else() {
+    let policies = [allow("staff", vec![Selector::Group(vec!["Staff".into()])])];
+    let compile = |policies: &[Policy], applications: &[ApplicationPolicies], known: &Known| {
+        PolicySet::compile(policies, applications, known).unwrap().revision()
+    };
+    let first = compile(&policies, &[uses("wiki", &["staff"])], &known());
+    assert_eq!(first, compile(&policies, &[uses("wiki", &["staff"])], &known()));
+    assert_ne!(first, compile(&policies, &[uses("wiki", &[])], &known()));
+    assert_ne!(first, compile(&policies, &[uses("wiki", &["staff"])], &Known::default()));
+    let other = [allow("staff", vec![Selector::Group(vec!["staff".into()])])];
+    assert_ne!(first, compile(&other, &[uses("wiki", &["staff"])], &known()));
+}
+
+#[test]
+fn only_groups_that_a_policy_mentions_are_interned_once_and_sorted() {
+    let policies = [allow(
+        "staff",
+        vec![Selector::Group(vec!["B".into(), "A".into()]), Selector::Group(vec!["C".into()])],
+    )];
+    let set = PolicySet::compile(&policies, &[], &known()).unwrap();
+    let groups = set.intern_groups(["C", "A", "Everyone", "A", "b", ""].into_iter());
+    assert_eq!(&*groups.ids, [0, 2]);
+    assert_eq!(groups.revision(), set.revision());
+    let mut names: Vec<_> = set.group_names().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["A", "B", "C"]);
+}
+
+#[test]
+fn names_are_looked_up_exactly() {
+    let set = PolicySet::compile(&[], &[uses("wiki", &[])], &known()).unwrap();
+    assert!(set.application("wiki").is_some() && set.application("Wiki").is_none());
+    assert!(set.login_method("okta").is_some() && set.login_method("Okta").is_none());
+}

@@ -1,0 +1,167 @@
+//! One decision: the application's policies in order, the first that matches ends the walk.
+//!
+//! Nothing here allocates, fails or waits. A test that lacks its fact is neither true nor false but unknown, and the
+//! three values are combined so that the unknown never helps the person who asks.
+
+use std::net::IpAddr;
+
+use crate::decision::{Decision, Reason, RulePosition, Verdict};
+use crate::principal::{Principal, Question};
+use crate::set::{ApplicationId, CompiledPolicy, PolicySet, Test};
+use crate::source::{Action, Section};
+
+impl PolicySet {
+    /// Decides one request. Default deny.
+    pub fn decide(&self, application: ApplicationId, question: &Question<'_>) -> Decision {
+        let ours = self.applications.get(application.index).filter(|_| application.revision == self.revision);
+        let Some(application) = ours else {
+            return Decision::without_policy(Reason::StaleApplication);
+        };
+        if application.policies.is_empty() {
+            return Decision::without_policy(Reason::NoPolicies);
+        }
+        let facts = Facts {
+            revision: self.revision,
+            principal: question.principal,
+            client_ip: question.client_ip.to_canonical(),
+        };
+        let mut first_doubt = None;
+        for policy in &application.policies {
+            match (policy.action, facts.matches(policy)) {
+                (_, Match::No) => {}
+                (Action::Allow, Match::Yes(rule)) => {
+                    return Decision::by(policy, rule, Verdict::Allow, Reason::AllowedByPolicy);
+                }
+                (Action::Block, Match::Yes(rule)) => {
+                    return Decision::by(policy, rule, Verdict::Deny, Reason::BlockedByPolicy);
+                }
+                (Action::Block, Match::Unknown(rule, reason)) => {
+                    return Decision::by(policy, rule, Verdict::Deny, reason);
+                }
+                (Action::Allow, Match::Unknown(rule, reason)) => {
+                    first_doubt.get_or_insert(Decision::by(policy, rule, Verdict::Deny, reason));
+                }
+            }
+        }
+        first_doubt.unwrap_or(Decision::without_policy(Reason::NoPolicyMatched))
+    }
+}
+
+impl Decision {
+    fn by(policy: &CompiledPolicy, rule: RulePosition, verdict: Verdict, reason: Reason) -> Self {
+        Self { verdict, reason, policy: Some(policy.id), rule: Some(rule) }
+    }
+
+    fn without_policy(reason: Reason) -> Self {
+        Self { verdict: Verdict::Deny, reason, policy: None, rule: None }
+    }
+}
+
+/// Whether a policy matches, and the entry that says so.
+enum Match {
+    Yes(RulePosition),
+    No,
+    Unknown(RulePosition, Reason),
+}
+
+/// Whether one entry holds.
+#[derive(Clone, Copy)]
+enum Holds {
+    Yes,
+    No,
+    Unknown(Reason),
+}
+
+struct Facts<'a> {
+    revision: u64,
+    principal: &'a Principal,
+    client_ip: IpAddr,
+}
+
+impl Facts<'_> {
+    /// Any include, all require, no exclude. A part that certainly fails settles it, whatever is unknown beside it.
+    fn matches(&self, policy: &CompiledPolicy) -> Match {
+        let included = match self.any(&policy.include, Section::Include) {
+            Match::No => return Match::No,
+            included => included,
+        };
+        let mut doubt = None;
+        for (index, test) in policy.require.iter().enumerate() {
+            match self.holds(test) {
+                Holds::Yes => {}
+                Holds::No => return Match::No,
+                Holds::Unknown(reason) => {
+                    let rule = RulePosition { section: Section::Require, index };
+                    doubt.get_or_insert((rule, reason));
+                }
+            }
+        }
+        match self.any(&policy.exclude, Section::Exclude) {
+            Match::Yes(_) => return Match::No,
+            Match::No => {}
+            Match::Unknown(rule, reason) => {
+                doubt.get_or_insert((rule, reason));
+            }
+        }
+        match (included, doubt) {
+            (Match::Yes(_), Some((rule, reason))) => Match::Unknown(rule, reason),
+            (included, _) => included,
+        }
+    }
+
+    fn any(&self, tests: &[Test], section: Section) -> Match {
+        let mut found = Match::No;
+        for (index, test) in tests.iter().enumerate() {
+            let rule = RulePosition { section, index };
+            match self.holds(test) {
+                Holds::Yes => return Match::Yes(rule),
+                Holds::Unknown(reason) if matches!(found, Match::No) => found = Match::Unknown(rule, reason),
+                Holds::Unknown(_) | Holds::No => {}
+            }
+        }
+        found
+    }
+
+    fn holds(&self, test: &Test) -> Holds {
+        match test {
+            Test::Everyone => Holds::Yes,
+            Test::Networks(networks) => Holds::from(networks.iter().any(|net| net.contains(&self.client_ip))),
+            Test::Emails(addresses) => match &self.principal.email {
+                Some(email) => Holds::from(contains(addresses, email.as_str())),
+                None => Holds::Unknown(Reason::NoVerifiedEmail),
+            },
+            Test::EmailDomains(domains) => match &self.principal.email {
+                Some(email) => Holds::from(contains(domains, email.domain())),
+                None => Holds::Unknown(Reason::NoVerifiedEmail),
+            },
+            Test::Groups(wanted) => {
+                let groups = &self.principal.groups;
+                if groups.revision == self.revision {
+                    Holds::from(overlap(wanted, &groups.ids))
+                } else {
+                    Holds::Unknown(Reason::StaleGroups)
+                }
+            }
+            Test::LoginMethods(wanted) => match self.principal.login_method {
+                Some(method) if method.revision == self.revision => Holds::from(wanted.contains(&method.id)),
+                _ => Holds::Unknown(Reason::UnknownLoginMethod),
+            },
+        }
+    }
+}
+
+impl From<bool> for Holds {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+fn contains(sorted: &[Box<str>], text: &str) -> bool {
+    sorted.binary_search_by(|entry| (**entry).cmp(text)).is_ok()
+}
+
+/// Whether two sorted lists share an id: each of the shorter is looked up in the longer.
+fn overlap(left: &[u32], right: &[u32]) -> bool {
+    let (short, long) = if left.len() <= right.len() { (left, right) } else { (right, left) };
+    short.iter().any(|id| long.binary_search(id).is_ok())
+}

@@ -1,0 +1,136 @@
+//! The answer: yes or no, and the policy, rule and reason behind it.
+//!
+//! Wording for people and the choice of a status code are left to the enforcement point.
+
+use std::fmt;
+
+use crate::source::Section;
+
+/// The answer to one question. It owns nothing, so that making one costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
+pub struct Decision {
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// The policy that decided, or that could not be evaluated; its name is
+    /// [`PolicySet::policy_name`](crate::PolicySet::policy_name).
+    pub policy: Option<PolicyId>,
+    /// The entry of that policy that matched, or that could not be evaluated.
+    pub rule: Option<RulePosition>,
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The request may go on.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+/// Why a decision is as it is: a closed list, stable in logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// An allow policy matched first.
+    AllowedByPolicy,
+    /// A block policy matched first.
+    BlockedByPolicy,
+    /// The application has policies and none matched.
+    NoPolicyMatched,
+    /// The application has no policy at all.
+    NoPolicies,
+    /// The application's id belongs to another revision.
+    StaleApplication,
+    /// A policy asks for groups, and the principal's were interned for another revision.
+    StaleGroups,
+    /// A policy asks for the login method, and the principal's is of another revision or no longer configured.
+    UnknownLoginMethod,
+    /// A policy asks for the e-mail address, and the principal has no verified one.
+    NoVerifiedEmail,
+}
+
+/// One policy of one revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PolicyId {
+    pub(crate) revision: u64,
+    pub(crate) index: usize,
+}
+
+/// One entry of a policy's lists; the position counts from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct RulePosition {
+    /// The list.
+    pub section: Section,
+    /// The position in it.
+    pub index: usize,
+}
+
+impl Decision {
+    /// Whether the request may go on.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.verdict == Verdict::Allow
+    }
+}
+
+impl Verdict {
+    /// The word in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Reason {
+    /// Every reason, for tables and documentation.
+    pub const ALL: [Self; 8] = [
+        Self::AllowedByPolicy,
+        Self::BlockedByPolicy,
+        Self::NoPolicyMatched,
+        Self::NoPolicies,
+        Self::StaleApplication,
+        Self::StaleGroups,
+        Self::UnknownLoginMethod,
+        Self::NoVerifiedEmail,
+    ];
+
+    /// The word in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllowedByPolicy => "allowed_by_policy",
+            Self::BlockedByPolicy => "blocked_by_policy",
+            Self::NoPolicyMatched => "no_policy_matched",
+            Self::NoPolicies => "no_policies",
+            Self::StaleApplication => "stale_application",
+            Self::StaleGroups => "stale_groups",
+            Self::UnknownLoginMethod => "unknown_login_method",
+            Self::NoVerifiedEmail => "no_verified_email",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for RulePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.section, self.index)
+    }
+}

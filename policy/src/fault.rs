@@ -1,0 +1,123 @@
+//! What can be wrong with a set of policies, and where.
+//!
+//! A place names policy, list and position; turning it into file and line is left to the configuration.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::source::Section;
+
+/// One fault of the sources, with its place. Compilation reports all of them at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompileFault {
+    /// Where it stands.
+    pub place: Place,
+    /// What it is.
+    pub fault: Fault,
+}
+
+/// Where a fault stands. Positions count from zero, in the order of the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// A policy as a whole.
+    Policy {
+        /// Its name.
+        name: String,
+        /// Its position among the policies.
+        index: usize,
+    },
+    /// One entry of a policy's lists.
+    Rule {
+        /// The policy's name.
+        policy: String,
+        /// The policy's position among the policies.
+        index: usize,
+        /// The list.
+        section: Section,
+        /// The entry's position in the list.
+        rule: usize,
+    },
+    /// An application as a whole.
+    Application {
+        /// Its name.
+        name: String,
+        /// Its position among the applications.
+        index: usize,
+    },
+    /// One entry of an application's list of policies.
+    ApplicationPolicy {
+        /// The application's name.
+        application: String,
+        /// The application's position among the applications.
+        index: usize,
+        /// The entry's position in the list.
+        position: usize,
+    },
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A policy or application has the empty text as its name.
+    EmptyName,
+    /// An earlier policy has this name.
+    DuplicatePolicy,
+    /// An earlier application has this name.
+    DuplicateApplication,
+    /// `include` has no entry, so the policy could never match.
+    EmptyInclude,
+    /// An entry lists no alternative, so it could never hold.
+    EmptySelector,
+    /// A group without a name.
+    EmptyGroupName,
+    /// No identity provider has this name.
+    UnknownLoginMethod(String),
+    /// No policy has this name.
+    UnknownPolicy(String),
+    /// The application lists this policy twice; the second place would never be reached.
+    RepeatedPolicy(String),
+}
+
+impl Error for CompileFault {}
+
+impl fmt::Display for CompileFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.fault)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy { name, .. } => write!(f, "policy `{name}`"),
+            Self::Rule { policy, section, rule, .. } => {
+                write!(f, "policy `{policy}`, {section} entry {}", rule.saturating_add(1))
+            }
+            Self::Application { name, .. } => write!(f, "application `{name}`"),
+            Self::ApplicationPolicy { application, position, .. } => {
+                write!(f, "application `{application}`, policies entry {}", position.saturating_add(1))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyName => f.write_str("the name is empty"),
+            Self::DuplicatePolicy => f.write_str("another policy has the same name"),
+            Self::DuplicateApplication => f.write_str("another application has the same name"),
+            Self::EmptyInclude => {
+                f.write_str("`include` needs at least one entry, or the policy never matches")
+            }
+            Self::EmptySelector => f.write_str("the list is empty, so the entry never holds"),
+            Self::EmptyGroupName => f.write_str("a group's name is empty"),
+            Self::UnknownLoginMethod(name) => write!(f, "no identity provider is named `{name}`"),
+            Self::UnknownPolicy(name) => write!(f, "no policy is named `{name}`"),
+            Self::RepeatedPolicy(name) => write!(f, "policy `{name}` is listed twice"),
+        }
+    }
+}

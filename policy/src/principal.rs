@@ -1,0 +1,67 @@
+//! Who asks, expressed in the small ids of one policy set.
+//!
+//! Where the facts come from, and whether they are still true, is left to the enforcement point. Ids carry the revision
+//! of the set that gave them out: brought to another set they are unknown, never somebody else's.
+
+use std::net::IpAddr;
+
+use crate::email::EmailAddress;
+
+/// Who asks, as the policies see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The e-mail address, if and only if it was verified. Without one, no rule about e-mail can be evaluated.
+    pub email: Option<EmailAddress>,
+    /// The groups that some policy speaks of.
+    pub groups: GroupSet,
+    /// The identity provider of the login; `None` when it is no longer configured, and then no rule about it can be
+    /// evaluated.
+    pub login_method: Option<LoginMethodId>,
+}
+
+/// One request, as far as a decision needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Who asks.
+    pub principal: &'a Principal,
+    /// From where. An IPv4 address in IPv6 clothes (`::ffff:a.b.c.d`) is judged as the IPv4 address.
+    pub client_ip: IpAddr,
+}
+
+/// Membership in the groups that the policies of one revision mention: sorted, without repetition.
+///
+/// Made by [`PolicySet::intern_groups`](crate::PolicySet::intern_groups) alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSet {
+    pub(crate) revision: u64,
+    pub(crate) ids: Box<[u32]>,
+}
+
+/// One of the identity providers of one revision.
+///
+/// Made by [`PolicySet::login_method`](crate::PolicySet::login_method) alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginMethodId {
+    pub(crate) revision: u64,
+    pub(crate) id: u32,
+}
+
+impl GroupSet {
+    /// The revision of the policy set that this was made for.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// How many of the person's groups some policy mentions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether no policy mentions any of the person's groups.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}

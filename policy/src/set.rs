@@ -1,0 +1,100 @@
+//! The compiled policies: what a decision reads, and the names that it gives ids to.
+//!
+//! Making one is left to `compile`, reading one to `decide`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::decision::PolicyId;
+use crate::principal::{GroupSet, LoginMethodId};
+use crate::source::Action;
+
+/// All policies and applications of one configuration: immutable, made to be shared in an [`Arc`].
+#[derive(Debug)]
+pub struct PolicySet {
+    pub(crate) revision: u64,
+    pub(crate) policies: Box<[Arc<CompiledPolicy>]>,
+    pub(crate) applications: Box<[CompiledApplication]>,
+    pub(crate) application_ids: HashMap<Box<str>, usize>,
+    pub(crate) group_ids: HashMap<Box<str>, u32>,
+    pub(crate) login_method_ids: HashMap<Box<str>, u32>,
+}
+
+/// One application of one revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ApplicationId {
+    pub(crate) revision: u64,
+    pub(crate) index: usize,
+}
+
+/// The policies of one application in the order in which they are tried.
+#[derive(Debug)]
+pub(crate) struct CompiledApplication {
+    pub(crate) policies: Box<[Arc<CompiledPolicy>]>,
+}
+
+#[derive(Debug)]
+pub(crate) struct CompiledPolicy {
+    pub(crate) id: PolicyId,
+    pub(crate) name: Box<str>,
+    pub(crate) action: Action,
+    pub(crate) include: Box<[Test]>,
+    pub(crate) require: Box<[Test]>,
+    pub(crate) exclude: Box<[Test]>,
+}
+
+/// A selector with every list sorted and every name replaced by its id.
+#[derive(Debug)]
+pub(crate) enum Test {
+    Everyone,
+    Emails(Box<[Box<str>]>),
+    EmailDomains(Box<[Box<str>]>),
+    Groups(Box<[u32]>),
+    Networks(Box<[IpNet]>),
+    LoginMethods(Box<[u32]>),
+}
+
+impl PolicySet {
+    /// A number that differs whenever the sources differ, and is the same for the same sources on every node.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The application of this name, as decisions want it.
+    #[must_use]
+    pub fn application(&self, name: &str) -> Option<ApplicationId> {
+        let index = *self.application_ids.get(name)?;
+        Some(ApplicationId { revision: self.revision, index })
+    }
+
+    /// The identity provider of this name, as decisions want it.
+    #[must_use]
+    pub fn login_method(&self, identity_provider: &str) -> Option<LoginMethodId> {
+        let id = *self.login_method_ids.get(identity_provider)?;
+        Some(LoginMethodId { revision: self.revision, id })
+    }
+
+    /// A person's groups, cut down to those that some policy mentions. Names are compared exactly.
+    #[must_use]
+    pub fn intern_groups<'a>(&self, names: impl Iterator<Item = &'a str>) -> GroupSet {
+        let mut ids: Vec<u32> = names.filter_map(|name| self.group_ids.get(name).copied()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        GroupSet { revision: self.revision, ids: ids.into() }
+    }
+
+    /// The groups that some policy mentions, in no order: a name that no directory has is worth a warning.
+    pub fn group_names(&self) -> impl Iterator<Item = &str> {
+        self.group_ids.keys().map(AsRef::as_ref)
+    }
+
+    /// The name of a policy of this revision.
+    #[must_use]
+    pub fn policy_name(&self, policy: PolicyId) -> Option<&str> {
+        let compiled = self.policies.get(policy.index)?;
+        (compiled.id == policy).then_some(&*compiled.name)
+    }
+}

@@ -1,1 +1,30 @@
-//! Placeholder head, replaced with the crate's own.
+//! What must last: the directory, the sessions, the keys and the change feed, in SQLite. Deciding is left to
+//! `policy`, protocols to the sink and the gateway; only this crate writes SQL.
+
+mod change;
+mod directory;
+mod error;
+mod fold;
+pub mod limits;
+mod model;
+mod scim_key;
+mod secret;
+mod session;
+
+pub use change::{Change, Follower, Snapshot};
+pub use directory::{
+    Directory, DirectoryError, GroupContent, GroupLookup, MemberEdit, ModifyError, Page, PersonContent,
+    PersonLookup, StoredGroup, StoredPerson,
+};
+pub use error::StoreError;
+pub use fold::fold;
+pub use limits::TooLong;
+pub use model::{
+    ApplicationSessionRecord, DirectoryName, EndReason, Group, GroupId, Person, PersonId, Seq, SessionId,
+    SessionRecord,
+};
+pub use scim_key::KeyRecord;
+pub use secret::Secret;
+pub use session::{
+    BeginApplicationSessionError, BeginSessionError, EndWhat, NewApplicationSession, NewSession, Provisioning,
+};

@@ -1,0 +1,146 @@
+//! The change feed as types: what may change, who follows it, and the state that a follower starts from. Writing the
+//! feed is left to `transaction`, delivering it to `writer`.
+
+use crate::model::{
+    ApplicationSessionRecord, DirectoryName, EndReason, Group, GroupId, Person, PersonId, Seq, SessionId,
+    SessionRecord,
+};
+use crate::scim_key::KeyRecord;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// One change that must take effect at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A person was created, updated, deactivated or reactivated: their state afterwards.
+    Person(Arc<Person>),
+    /// A person is gone.
+    PersonDeleted(PersonId, DirectoryName),
+    /// A group was created or renamed: its state afterwards.
+    Group(Arc<Group>),
+    /// A group is gone; a `Membership` change before it has removed its members.
+    GroupDeleted(GroupId),
+    /// People joined and left a group; nobody stands in both lists, and only real differences are listed.
+    Membership {
+        /// The group.
+        group: GroupId,
+        /// Who joined.
+        added: Vec<PersonId>,
+        /// Who left.
+        removed: Vec<PersonId>,
+    },
+    /// A session began.
+    SessionBegun(Arc<SessionRecord>),
+    /// An application session began.
+    ApplicationSessionBegun(Arc<ApplicationSessionRecord>),
+    /// Sessions belong to another person than before, or to nobody.
+    SessionsLinked {
+        /// The sessions.
+        sessions: Vec<SessionId>,
+        /// Whom they belong to now.
+        person: Option<PersonId>,
+    },
+    /// Sessions ended. The application sessions that end with a session are listed by themselves.
+    SessionsEnded {
+        /// The sessions and application sessions.
+        sessions: Vec<SessionId>,
+        /// Why. After `Expired` the rows are gone: a follower forgets them.
+        reason: EndReason,
+    },
+    /// A SCIM key was made or revoked: its state afterwards.
+    Key {
+        /// The key, without its secret.
+        record: Arc<KeyRecord>,
+    },
+}
+
+impl Change {
+    /// The kind, as stored with the event.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Person(_) => "person",
+            Self::PersonDeleted(..) => "person_deleted",
+            Self::Group(_) => "group",
+            Self::GroupDeleted(_) => "group_deleted",
+            Self::Membership { .. } => "membership",
+            Self::SessionBegun(_) => "session_begun",
+            Self::ApplicationSessionBegun(_) => "application_session_begun",
+            Self::SessionsLinked { .. } => "sessions_linked",
+            Self::SessionsEnded { .. } => "sessions_ended",
+            Self::Key { .. } => "key",
+        }
+    }
+
+    /// What the event is about, as stored with it: one id, or empty when the payload lists many.
+    pub(crate) fn subject(&self) -> String {
+        match self {
+            Self::Person(person) => person.id.0.to_string(),
+            Self::PersonDeleted(id, _) => id.0.to_string(),
+            Self::Group(group) => group.id.0.to_string(),
+            Self::GroupDeleted(id) | Self::Membership { group: id, .. } => id.0.to_string(),
+            Self::SessionBegun(session) => session.id.to_string(),
+            Self::ApplicationSessionBegun(session) => session.id.to_string(),
+            Self::SessionsLinked { .. } | Self::SessionsEnded { .. } => String::new(),
+            Self::Key { record } => record.key_id.clone(),
+        }
+    }
+
+    /// The ids of the change, as stored with the event: enough to read the state again, and no personal data.
+    pub(crate) fn payload(&self) -> Value {
+        match self {
+            Self::Person(person) => json!({ "person": person.id.0, "active": person.active }),
+            Self::PersonDeleted(id, directory) => json!({ "person": id.0, "directory": &**directory }),
+            Self::Group(group) => json!({ "group": group.id.0 }),
+            Self::GroupDeleted(id) => json!({ "group": id.0 }),
+            Self::Membership { group, added, removed } => json!({
+                "group": group.0,
+                "added": added.iter().map(|id| id.0).collect::<Vec<_>>(),
+                "removed": removed.iter().map(|id| id.0).collect::<Vec<_>>(),
+            }),
+            Self::SessionBegun(session) => {
+                json!({ "session": session.id.to_string(), "person": session.person.map(|id| id.0) })
+            }
+            Self::ApplicationSessionBegun(session) => {
+                json!({ "session": session.id.to_string(), "parent": session.parent.to_string() })
+            }
+            Self::SessionsLinked { sessions, person } => {
+                json!({ "sessions": texts(sessions), "person": person.map(|id| id.0) })
+            }
+            Self::SessionsEnded { sessions, reason } => {
+                json!({ "sessions": texts(sessions), "reason": reason.as_str() })
+            }
+            Self::Key { record } => json!({ "key": record.key_id, "revoked": record.revoked_at.is_some() }),
+        }
+    }
+}
+
+fn texts(sessions: &[SessionId]) -> Vec<String> {
+    sessions.iter().map(ToString::to_string).collect()
+}
+
+/// The whole state at one position of the feed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The position: every change up to it is contained.
+    pub seq: Seq,
+    /// The people of all served directories, by id.
+    pub persons: Vec<Arc<Person>>,
+    /// The groups of all served directories, by id.
+    pub groups: Vec<Arc<Group>>,
+    /// All sessions that are not forgotten yet: live ones, and ended ones until they would have expired.
+    pub sessions: Vec<Arc<SessionRecord>>,
+    /// The same for application sessions.
+    pub application_sessions: Vec<Arc<ApplicationSessionRecord>>,
+}
+
+/// Who keeps a copy of the state in memory and must know of every change before its writer is answered.
+///
+/// Both functions run on the writer thread: they must not wait for a write of this store. A panic in them stops the
+/// writer thread, and with it every further write; a copy that may be wrong must not be acknowledged.
+pub trait Follower: Send + Sync {
+    /// Replaces the whole copy.
+    fn load(&self, snapshot: Snapshot);
+    /// Applies one durable change; `seq` rises by one from call to call as long as this process alone writes.
+    fn apply(&self, seq: Seq, change: &Change);
+}

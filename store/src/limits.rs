@@ -1,0 +1,69 @@
+//! The named limits on everything that is stored or queued, and the check of a text against its limit; what an
+//! offence is answered with is left to the callers.
+
+use std::fmt;
+
+/// Writes that may wait for the writer thread; one more is answered with `Busy`.
+pub const WRITE_QUEUE_LIMIT: usize = 4096;
+/// Writes that share one commit at most.
+pub const WRITES_PER_COMMIT: usize = 256;
+/// Connections that only read.
+pub const READERS: usize = 4;
+/// Rows that one page of a listing or scan holds at most.
+pub const PAGE_LIMIT: usize = 10_000;
+/// Sessions that one purge forgets at most; the next purge takes the rest.
+pub const PURGE_BATCH: usize = 10_000;
+
+/// Bytes of a directory's, a provider's or a key's name.
+pub const NAME_BYTES: usize = 256;
+/// Bytes of a userName.
+pub const USER_NAME_BYTES: usize = 1024;
+/// Bytes of an externalId, and of the `sub` of a provider.
+pub const EXTERNAL_ID_BYTES: usize = 1024;
+/// Bytes of a displayName, and of a group's name in a claim.
+pub const DISPLAY_NAME_BYTES: usize = 1024;
+/// Bytes of an e-mail address.
+pub const EMAIL_BYTES: usize = 1024;
+/// E-mail addresses of one person.
+pub const EMAILS_PER_PERSON: usize = 100;
+/// Bytes of all other attributes of one person or group, as JSON.
+pub const DOCUMENT_BYTES: usize = 512 * 1024;
+/// Members that one write may name.
+pub const MEMBERS_PER_WRITE: usize = 100_000;
+/// Bytes of the claims kept with a session, as JSON.
+pub const CLAIMS_BYTES: usize = 1024 * 1024;
+/// Group names kept with a session.
+pub const GROUPS_PER_SESSION: usize = 20_000;
+/// Bytes of the sealed secrets kept with a session or a signing key.
+pub const SEALED_BYTES: usize = 256 * 1024;
+/// Bytes of a host name.
+pub const HOST_BYTES: usize = 255;
+/// Bytes of a public key or certificate.
+pub const PUBLIC_KEY_BYTES: usize = 64 * 1024;
+
+/// A value is longer, or a list has more entries, than its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// What is too long.
+    pub field: &'static str,
+    /// The most that it may hold.
+    pub limit: usize,
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} holds more than {}", self.field, self.limit)
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+/// Refuses a length over its limit.
+pub(crate) fn within(field: &'static str, length: usize, limit: usize) -> Result<(), TooLong> {
+    if length > limit { Err(TooLong { field, limit }) } else { Ok(()) }
+}
+
+/// A length as SQL counts it.
+pub(crate) fn sql_count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

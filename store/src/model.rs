@@ -1,0 +1,203 @@
+//! Ids and the records that the gateway keeps in memory: people, groups and sessions. What the provisioning client
+//! sees of them stands in `directory`.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A person, for ever: the number of a deleted person is never given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonId(pub i64);
+
+/// A group, for ever: the number of a deleted group is never given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub i64);
+
+/// A position in the change feed: 1 for the first change, without gaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub i64);
+
+/// The name of a directory, as configured; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectoryName(Arc<str>);
+
+impl Deref for DirectoryName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for DirectoryName {
+    fn from(name: T) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for DirectoryName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for DirectoryName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, out)
+    }
+}
+
+/// A session or an application session: the SHA-256 of the token in the cookie, so that the stored form opens nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; 32]);
+
+impl SessionId {
+    /// The id made of a digest.
+    #[must_use]
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SessionId({self})")
+    }
+}
+
+/// A person as decisions see them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The number of this person.
+    pub id: PersonId,
+    /// The id that the provisioning client knows.
+    pub scim_id: String,
+    /// The directory that holds them.
+    pub directory: DirectoryName,
+    /// The userName as it was provisioned.
+    pub user_name: String,
+    /// The provisioning client's id; for Okta the user id, which is also the `sub` of their logins.
+    pub external_id: Option<String>,
+    /// All e-mail addresses, folded, without repeats, in the order received.
+    pub emails: Vec<String>,
+    /// The name to show.
+    pub display_name: Option<String>,
+    /// Whether they may log in at all.
+    pub active: bool,
+    /// The groups that they are a member of, sorted.
+    pub groups: Box<[GroupId]>,
+}
+
+/// A group as decisions see it; its members are found in the people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The number of this group.
+    pub id: GroupId,
+    /// The id that the provisioning client knows.
+    pub scim_id: String,
+    /// The directory that holds it.
+    pub directory: DirectoryName,
+    /// The group's name.
+    pub display_name: String,
+    /// The provisioning client's id.
+    pub external_id: Option<String>,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// The person signed out.
+    SignedOut,
+    /// The person was deactivated.
+    Deactivated,
+    /// The person was deleted.
+    Deleted,
+    /// An administrator or the provider revoked it.
+    Revoked,
+    /// Its time was over, and its row is gone.
+    Expired,
+}
+
+impl EndReason {
+    /// The word that is stored and logged.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed_out",
+            Self::Deactivated => "deactivated",
+            Self::Deleted => "deleted",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The reason behind a stored word. A word that nobody knows, from a newer program, is taken for a revocation:
+    /// the session is over in any case.
+    pub(crate) fn from_stored(word: &str) -> Self {
+        match word {
+            "signed_out" => Self::SignedOut,
+            "deactivated" => Self::Deactivated,
+            "deleted" => Self::Deleted,
+            "expired" => Self::Expired,
+            _ => Self::Revoked,
+        }
+    }
+}
+
+/// A session as decisions see it. The sealed secrets stay in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The session.
+    pub id: SessionId,
+    /// The identity provider that the person came from.
+    pub provider: String,
+    /// The `sub` at that provider.
+    pub subject: String,
+    /// The verified e-mail address, folded.
+    pub email: Option<String>,
+    /// The name to show.
+    pub display_name: Option<String>,
+    /// Names of groups, from the claim or the provider's API.
+    pub groups: Vec<String>,
+    /// The other claims, as JSON.
+    pub claims_json: String,
+    /// When the person proved who they are, in unix seconds.
+    pub authenticated_at: i64,
+    /// When the session began, in unix seconds.
+    pub begun_at: i64,
+    /// When it will be over, in unix seconds.
+    pub expires_at: i64,
+    /// The person of a directory that it belongs to.
+    pub person: Option<PersonId>,
+    /// Why it ended; a session with a reason is never live again.
+    pub ended: Option<EndReason>,
+}
+
+/// The part of a session that lives on one application's host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationSessionRecord {
+    /// The application session.
+    pub id: SessionId,
+    /// The session that it is part of, and ends with.
+    pub parent: SessionId,
+    /// The host whose cookie names it.
+    pub host: String,
+    /// When it began, in unix seconds.
+    pub begun_at: i64,
+    /// When it will be over, in unix seconds; never later than its parent.
+    pub expires_at: i64,
+    /// Why it ended; one with a reason is never live again.
+    pub ended: Option<EndReason>,
+}

@@ -1,0 +1,45 @@
+//! Every bound on what a provisioning client may send or ask for, with its reason.
+//!
+//! The places that obey a limit stand elsewhere, each with a test just over it.
+
+/// Largest request body: a push of 10,000 members with their names is just under it.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Deepest nesting of a JSON body. It is `serde_json`'s own recursion limit, named here so that a change of it is noticed.
+pub const MAX_JSON_DEPTH: usize = 127;
+
+/// Most operations in one PATCH: one removal for each of 10,000 members must fit.
+pub const MAX_PATCH_OPERATIONS: usize = 10_000;
+
+/// Most member entries in one request, over all its operations.
+pub const MAX_MEMBERS_PER_REQUEST: usize = 100_000;
+
+/// Most values that one multi-valued attribute of a resource may hold (members are not counted here: they are no part of a document).
+pub const MAX_VALUES_PER_ATTRIBUTE: usize = 1_000;
+
+/// Longest filter, in bytes.
+pub const MAX_FILTER_LENGTH: usize = 8 * 1024;
+
+/// Deepest nesting of parentheses, brackets and `not` in a filter: the parser and the evaluator recurse this deep, never deeper.
+pub const MAX_FILTER_DEPTH: usize = 32;
+
+/// Most comparisons in one filter.
+pub const MAX_FILTER_TERMS: usize = 128;
+
+/// Most resources in one answer; a larger `count` is cut to this (RFC 7644 section 3.4.2.4 allows fewer than asked for).
+pub const MAX_PAGE: usize = 200;
+
+/// Resources in one answer when the client names no `count`.
+pub const DEFAULT_PAGE: usize = 100;
+
+/// Most members written into one answer of several groups: the page ends early after the group that passes it.
+pub const MAX_MEMBERS_PER_PAGE: usize = 100_000;
+
+/// Most resources looked at for a filter that no index answers; beyond it the answer is `tooMany`.
+pub const MAX_SCANNED: usize = 50_000;
+
+/// Most names in `attributes` or `excludedAttributes`.
+pub const MAX_PROJECTED_ATTRIBUTES: usize = 100;
+
+/// What a client is told to wait when the store has no room for its write.
+pub const RETRY_AFTER_S: u32 = 5;

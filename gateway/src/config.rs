@@ -1,0 +1,161 @@
+//! The configuration: read from one TOML file into whole, checked settings, or refused with every fault at once. Reading keys
+//! is left to `document`, what each section means to the files named after them.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod document;
+mod server;
+mod provider;
+mod application;
+mod policy;
+
+pub use application::{Application, Directory};
+pub use document::Fault;
+pub use provider::{GroupsApi, IdentityProvider};
+pub use server::{Certificate, Limits, LogFormat, Server};
+
+use portcullis_policy::PolicySet;
+
+/// Everything that the gateway was told, checked as a whole.
+#[derive(Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[tls]`
+    pub certificate: Certificate,
+    /// `[store] url`: the SQLite file.
+    pub store_file: PathBuf,
+    /// `[store] key_file`: the key that seals secrets at rest and the cookies of a login; made on first start.
+    pub store_key_file: PathBuf,
+    /// `[session] duration`: how long a login lasts.
+    pub session_duration: std::time::Duration,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[log] format`
+    pub log_format: LogFormat,
+    /// `[[identity_provider]]`, in the order of the file.
+    pub identity_providers: Vec<Arc<IdentityProvider>>,
+    /// `[[directory]]`
+    pub directories: Vec<Directory>,
+    /// `[[application]]`
+    pub applications: Vec<Arc<Application>>,
+    /// `[[policy]]`, compiled for the applications.
+    pub policies: Arc<PolicySet>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read the configuration file `{}`", file.display())]
+    Read {
+        /// The file that was asked for.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file was read and is wrong.
+    #[error("{}", Report { file, faults })]
+    Faults {
+        /// The file.
+        file: PathBuf,
+        /// All that is wrong with it, by line.
+        faults: Vec<Fault>,
+    },
+}
+
+struct Report<'a> {
+    file: &'a Path,
+    faults: &'a [Fault],
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.faults.len();
+        let noun = if count == 1 { "fault" } else { "faults" };
+        write!(f, "{}: {count} {noun}", self.file.display())?;
+        for fault in self.faults {
+            write!(f, "\n  {}: {fault}", self.file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it are taken from the folder it lies in.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let source = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        Self::parse(&source, &folder)
+            .map_err(|faults| ConfigError::Faults { file: file.to_owned(), faults })
+    }
+
+    fn parse(source: &str, folder: &Path) -> Result<Self, Vec<Fault>> {
+        let faults = document::Faults::new(source);
+        let table = document::parse(&faults);
+        let read = read(document::Section::root(&table, &faults), &faults, folder);
+        let list = faults.into_sorted();
+        match read {
+            Some(config) if list.is_empty() => Ok(config),
+            _ => Err(list),
+        }
+    }
+
+    /// The provider of that name.
+    pub fn identity_provider(&self, name: &str) -> Option<&Arc<IdentityProvider>> {
+        self.identity_providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// `https://<host>[:port]`, as a browser sees it.
+    pub fn origin(&self, host: &crate::host::Host) -> String {
+        match self.server.public_port {
+            443 => format!("https://{host}"),
+            port => format!("https://{host}:{port}"),
+        }
+    }
+
+    /// `https://<auth host>/scim/v2/<directory>`: what is pasted into the provisioning client.
+    pub fn scim_base_url(&self, directory: &str) -> String {
+        format!("{}/scim/v2/{directory}", self.origin(&self.server.auth_host))
+    }
+}
+
+/// Reads every section even when an earlier one is wrong, so that all faults are found in one go.
+fn read(
+    mut root: document::Section<'_, '_>,
+    faults: &document::Faults<'_>,
+    folder: &Path,
+) -> Option<Config> {
+    let server = server::read_server(&mut root);
+    let certificate = server::read_tls(&mut root, folder);
+    let store = server::read_store(&mut root, folder);
+    let session_duration = server::read_session(&mut root);
+    let limits = server::read_limits(&mut root);
+    let log_format = server::read_log(&mut root);
+    let providers = provider::read_all(&mut root, folder);
+    let directories = application::read_directories(&mut root, &providers);
+    let applications = application::read_applications(&mut root, server.as_ref());
+    let policies = policy::read_all(&mut root, faults, &applications, &providers);
+    root.finish();
+    let (store_file, store_key_file) = store?;
+    Some(Config {
+        server: server?,
+        certificate: certificate?,
+        store_file,
+        store_key_file,
+        session_duration: session_duration?,
+        limits: limits?,
+        log_format: log_format?,
+        identity_providers: providers.into_iter().map(Arc::new).collect(),
+        directories,
+        applications: applications.into_iter().map(|read| Arc::new(read.application)).collect(),
+        policies: policies?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

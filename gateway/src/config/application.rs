@@ -1,0 +1,155 @@
+//! `[[application]]` and `[[directory]]`: what is protected, and where people are provisioned from.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use http::uri::Authority;
+use url::Url;
+
+use super::document::{Section, Value};
+use super::provider::{IdentityProvider, read_name};
+use super::server::Server;
+use crate::host::Host;
+
+/// One protected application.
+#[derive(Debug)]
+pub struct Application {
+    /// Its name in logs, pages and the assertion's audience.
+    pub name: String,
+    /// The hosts it answers on.
+    pub hosts: Vec<Host>,
+    /// Where requests are forwarded to.
+    pub upstream: Upstream,
+    /// Names of the policies that decide, in order.
+    pub policies: Vec<String>,
+    /// How long its own session lasts, when shorter than the login.
+    pub session_duration: Option<Duration>,
+}
+
+/// An HTTP/1.1 server behind the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Host and port, as the `Host` field of a request to it would name them.
+    pub authority: Authority,
+    /// Host to connect to.
+    pub host: String,
+    /// Port to connect to.
+    pub port: u16,
+}
+
+/// One provisioning source.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    /// Its name, and its part of the SCIM base URL.
+    pub name: String,
+    /// The provider whose logins belong to it.
+    pub identity_provider: String,
+}
+
+/// An application and where its list of policies stands, for faults found when policies are compiled.
+pub(super) struct ReadApplication {
+    pub(super) application: Application,
+    pub(super) span: Range<usize>,
+}
+
+pub(super) fn read_directories(root: &mut Section<'_, '_>, providers: &[IdentityProvider]) -> Vec<Directory> {
+    let mut directories: Vec<Directory> = Vec::new();
+    for mut section in root.sections("directory") {
+        let name = read_name(&mut section, "it is part of the SCIM base URL");
+        let provider = section.required("identity_provider", "the provider whose logins belong to it");
+        let identity_provider = provider.and_then(|value| {
+            let provider = value.string()?;
+            if !providers.iter().any(|known| known.name == provider) {
+                value.fault(format!("no `[[identity_provider]]` is named `{provider}`"));
+            }
+            Some(provider.to_owned())
+        });
+        if let (Some(name), Some(identity_provider)) = (name, identity_provider) {
+            if directories.iter().any(|other| other.name == name) {
+                section.fault(format!("a second directory named `{name}`"));
+            }
+            directories.push(Directory { name, identity_provider });
+        }
+        section.finish();
+    }
+    directories
+}
+
+pub(super) fn read_applications(root: &mut Section<'_, '_>, server: Option<&Server>) -> Vec<ReadApplication> {
+    let mut applications: Vec<ReadApplication> = Vec::new();
+    for mut section in root.sections("application") {
+        if let Some(application) = read_application(&mut section, server, &applications) {
+            applications.push(ReadApplication { application, span: section.span() });
+        }
+        section.finish();
+    }
+    applications
+}
+
+fn read_application(
+    section: &mut Section<'_, '_>,
+    server: Option<&Server>,
+    earlier: &[ReadApplication],
+) -> Option<Application> {
+    let name = read_name(section, "it stands in logs and pages");
+    let hosts = section.required("hosts", "a list such as [\"wiki.corp.example\"]").map(|value| {
+        let hosts: Vec<Host> = value.list().iter().filter_map(|host| read_host(host, server, earlier)).collect();
+        if hosts.is_empty() {
+            value.fault("needs at least one host");
+        }
+        hosts
+    });
+    let upstream = section.required("upstreams", "a list such as [\"http://127.0.0.1:8081\"]");
+    let upstream = upstream.and_then(|value| read_upstreams(&value));
+    let policies = section.required("policies", "names of `[[policy]]`; an application without one denies everybody");
+    let policies = policies.map(|value| {
+        value.list().iter().filter_map(|name| name.string().map(str::to_owned)).collect::<Vec<String>>()
+    });
+    let session_duration = section.optional("session_duration").and_then(|value| value.duration());
+    let name = name?;
+    if earlier.iter().any(|other| other.application.name == name) {
+        section.fault(format!("a second application named `{name}`"));
+    }
+    Some(Application { name, hosts: hosts?, upstream: upstream?, policies: policies?, session_duration })
+}
+
+fn read_host(value: &Value<'_, '_>, server: Option<&Server>, earlier: &[ReadApplication]) -> Option<Host> {
+    let host: Host = value.parsed()?;
+    if server.is_some_and(|server| server.auth_host == host) {
+        value.fault("is `server.auth_host`: an application needs a host of its own");
+    }
+    if let Some(other) = earlier.iter().find(|other| other.application.hosts.contains(&host)) {
+        value.fault(format!("`{host}` already belongs to the application `{}`", other.application.name));
+    }
+    Some(host)
+}
+
+fn read_upstreams(value: &Value<'_, '_>) -> Option<Upstream> {
+    let items = value.list();
+    let [only] = items.as_slice() else {
+        value.fault("needs exactly one upstream");
+        return None;
+    };
+    let text = only.string()?;
+    let upstream = parse_upstream(text);
+    if upstream.is_none() {
+        only.fault(format!("`{text}` must be http://host[:port] without path, query or user"));
+    }
+    upstream
+}
+
+fn parse_upstream(text: &str) -> Option<Upstream> {
+    let url = Url::parse(text).ok()?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if url.scheme() != "http" || !bare || !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
+    let port = url.port_or_known_default()?;
+    let named = url.host_str()?;
+    let authority = match url.port() {
+        Some(port) => format!("{named}:{port}"),
+        None => named.to_owned(),
+    };
+    let host = named.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Some(Upstream { authority: authority.parse().ok()?, host, port })
+}

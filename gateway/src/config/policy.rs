@@ -1,0 +1,150 @@
+//! `[[policy]]`: rules as written in the file, handed to the policy crate as typed values, and its faults brought back to their
+//! lines.
+
+use std::ops::Range;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use portcullis_policy::{
+    Action, ApplicationPolicies, EmailAddress, EmailDomain, Known, Place, Policy, PolicySet, Selector,
+};
+
+use super::application::ReadApplication;
+use super::document::{Faults, Section, Value};
+use super::provider::{IdentityProvider, read_name};
+
+struct ReadPolicy {
+    policy: Policy,
+    span: Range<usize>,
+}
+
+pub(super) fn read_all(
+    root: &mut Section<'_, '_>,
+    faults: &Faults<'_>,
+    applications: &[ReadApplication],
+    providers: &[IdentityProvider],
+) -> Option<Arc<PolicySet>> {
+    let mut policies = Vec::new();
+    let mut whole = true;
+    for mut section in root.sections("policy") {
+        let read = read_policy(&mut section);
+        whole &= read.is_some();
+        policies.extend(read.map(|policy| ReadPolicy { policy, span: section.span() }));
+        section.finish();
+    }
+    let sources: Vec<Policy> = policies.iter().map(|read| read.policy.clone()).collect();
+    let attached: Vec<ApplicationPolicies> = applications.iter().map(attached_policies).collect();
+    let known =
+        Known { identity_providers: providers.iter().map(|provider| provider.name.clone()).collect() };
+    let compiled = PolicySet::compile(&sources, &attached, &known);
+    let found = match compiled {
+        Ok(set) => return whole.then(|| Arc::new(set)),
+        Err(found) => found,
+    };
+    for fault in found {
+        let (span, key) = place(&fault.place, &policies, applications);
+        // A policy that could not be read is reported where it stands, not again wherever it is named.
+        if whole || !matches!(fault.fault, portcullis_policy::Fault::UnknownPolicy(_)) {
+            faults.add(&span, key, format!("{}: {}", fault.place, fault.fault));
+        }
+    }
+    None
+}
+
+fn attached_policies(read: &ReadApplication) -> ApplicationPolicies {
+    let application = &read.application;
+    ApplicationPolicies { application: application.name.clone(), policies: application.policies.clone() }
+}
+
+fn place(
+    place: &Place,
+    policies: &[ReadPolicy],
+    applications: &[ReadApplication],
+) -> (Range<usize>, &'static str) {
+    match place {
+        Place::Policy { index, .. } | Place::Rule { index, .. } => {
+            (policies.get(*index).map_or(0..0, |read| read.span.clone()), "policy")
+        }
+        Place::Application { index, .. } | Place::ApplicationPolicy { index, .. } => {
+            (applications.get(*index).map_or(0..0, |read| read.span.clone()), "application")
+        }
+        _ => (0..0, ""),
+    }
+}
+
+fn read_policy(section: &mut Section<'_, '_>) -> Option<Policy> {
+    let name = read_name(section, "applications refer to it");
+    let action = section.required("action", "\"allow\" or \"block\"").and_then(|value| {
+        match value.string()? {
+            "allow" => Some(Action::Allow),
+            "block" => Some(Action::Block),
+            other => {
+                value.fault(format!("`{other}` is unknown: \"allow\" or \"block\""));
+                None
+            }
+        }
+    });
+    let include = section.required("include", "whom it concerns, such as [{ group = \"Engineering\" }]");
+    let include = include.and_then(|value| read_rules(&value));
+    let require = section.optional("require").map_or(Some(Vec::new()), |value| read_rules(&value));
+    let exclude = section.optional("exclude").map_or(Some(Vec::new()), |value| read_rules(&value));
+    Some(Policy { name: name?, action: action?, include: include?, require: require?, exclude: exclude? })
+}
+
+/// None when any rule is wrong: half a list would be another policy.
+fn read_rules(value: &Value<'_, '_>) -> Option<Vec<Selector>> {
+    let read: Vec<Option<Selector>> = value.list().iter().map(read_rule).collect();
+    read.into_iter().collect()
+}
+
+fn read_rule(value: &Value<'_, '_>) -> Option<Selector> {
+    let mut section = value.section()?;
+    let everyone = section.optional("everyone").map(|value| match value.boolean() {
+        Some(true) => Some(Selector::Everyone),
+        Some(false) => {
+            value.fault("write `everyone = true`, or leave the rule out");
+            None
+        }
+        None => None,
+    });
+    let email = section.optional("email").map(|value| parse_each::<EmailAddress>(&value).map(Selector::Email));
+    let domain =
+        section.optional("email_domain").map(|value| parse_each::<EmailDomain>(&value).map(Selector::EmailDomain));
+    let group = section.optional("group").map(|value| texts(&value).map(Selector::Group));
+    let ip = section.optional("ip").map(|value| networks(&value).map(Selector::Ip));
+    let login = section.optional("login_method").map(|value| texts(&value).map(Selector::LoginMethod));
+    section.finish();
+    let mut given: Vec<Option<Selector>> =
+        [everyone, email, domain, group, ip, login].into_iter().flatten().collect();
+    if given.len() != 1 {
+        value.fault("a rule has exactly one of: everyone, email, email_domain, group, ip, login_method");
+        return None;
+    }
+    given.pop().flatten()
+}
+
+fn texts(value: &Value<'_, '_>) -> Option<Vec<String>> {
+    value.one_or_list().iter().map(|item| item.string().map(str::to_owned)).collect()
+}
+
+fn parse_each<T>(value: &Value<'_, '_>) -> Option<Vec<T>>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    value.one_or_list().iter().map(Value::parsed).collect()
+}
+
+/// Networks in CIDR form; a bare address is a network of one.
+fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
+    let network = |item: &Value<'_, '_>| {
+        let text = item.string()?;
+        let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        if parsed.is_err() {
+            item.fault(format!("`{text}` is no address or network, such as \"10.0.0.0/8\""));
+        }
+        parsed.ok()
+    };
+    value.one_or_list().iter().map(network).collect()
+}

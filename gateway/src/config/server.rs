@@ -1,0 +1,254 @@
+//! `[server]`, `[tls]`, `[store]`, `[session]`, `[limits]` and `[log]`: what concerns the process as a whole.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::document::{Section, Value};
+use crate::host::Host;
+
+/// `[server]`
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Where the public TLS listeners are.
+    pub listen: Vec<SocketAddr>,
+    /// Where health is answered; never the public listener.
+    pub inner_listen: SocketAddr,
+    /// The host that carries login for all applications.
+    pub auth_host: Host,
+    /// The port that browsers use, when it differs from the listener's.
+    pub public_port: u16,
+    /// Data-plane threads, each with its own listener and upstream connections.
+    pub workers: usize,
+}
+
+/// `[tls]`: where the certificate comes from.
+#[derive(Debug, Clone)]
+pub enum Certificate {
+    /// A development authority and certificate, made on first start beside the store.
+    SelfSigned,
+    /// PEM files given by the operator.
+    Files {
+        /// Certificate chain, leaf first.
+        certificate: PathBuf,
+        /// Private key.
+        key: PathBuf,
+    },
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For a person's eyes.
+    Text,
+}
+
+/// `[limits]`: everything that a peer controls has a bound.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open client connections, over all listeners.
+    pub connections: usize,
+    /// Open client connections from one address.
+    pub connections_per_address: usize,
+    /// Time for a TLS handshake.
+    pub handshake_timeout: Duration,
+    /// Time for a request head; also how long an idle connection is kept.
+    pub header_timeout: Duration,
+    /// Size of a request head, in bytes.
+    pub header_bytes: usize,
+    /// Number of header fields in a request.
+    pub header_count: usize,
+    /// Streams at once on one HTTP/2 connection.
+    pub http2_streams: u32,
+    /// Time to reach an upstream.
+    pub upstream_connect_timeout: Duration,
+    /// Time until an upstream begins its answer.
+    pub upstream_response_timeout: Duration,
+    /// How long a body or a tunnel may stand still, either way.
+    pub idle_timeout: Duration,
+    /// Time for one call to an identity provider.
+    pub provider_timeout: Duration,
+    /// Login pages, callbacks and refused SCIM keys per minute and address.
+    pub login_per_minute: u32,
+    /// How long open requests may finish after a stop was asked for.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 2_000,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(30),
+            header_bytes: 64 * 1024,
+            header_count: 100,
+            http2_streams: 128,
+            upstream_connect_timeout: Duration::from_secs(5),
+            upstream_response_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(120),
+            provider_timeout: Duration::from_secs(10),
+            login_per_minute: 600,
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+const MAX_WORKERS: u64 = 256;
+const DEFAULT_SESSION: Duration = Duration::from_secs(24 * 3_600);
+const LONGEST_SESSION: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
+    let mut section = root.required("server", "it says where to listen")?.section()?;
+    let listen = section.required("listen", "a list such as [\"127.0.0.1:8443\"]").map(|value| {
+        let addresses: Vec<SocketAddr> = value.list().iter().filter_map(Value::parsed).collect();
+        if addresses.is_empty() {
+            value.fault("needs at least one address");
+        }
+        addresses
+    });
+    let auth_host = section.required("auth_host", "the host that carries login for all applications");
+    let auth_host = auth_host.and_then(|value| value.parsed::<Host>());
+    let inner_listen = section
+        .required("inner_listen", "the address for health, such as \"127.0.0.1:9443\"")
+        .and_then(|value| {
+            let address: SocketAddr = value.parsed()?;
+            if listen.as_ref().is_some_and(|public| address.port() != 0 && public.contains(&address)) {
+                value.fault("must differ from every `server.listen`: health is never on the public listener");
+            }
+            Some(address)
+        });
+    let public_port = section.optional("public_port").and_then(|value| value.number(1..=65_535));
+    let workers = section.optional("workers").and_then(|value| value.number(1..=MAX_WORKERS));
+    section.finish();
+    let listen = listen?;
+    let first_port = listen.first()?.port();
+    Some(Server {
+        inner_listen: inner_listen?,
+        auth_host: auth_host?,
+        public_port: public_port.and_then(|port| u16::try_from(port).ok()).unwrap_or(first_port),
+        workers: workers.and_then(|count| usize::try_from(count).ok()).unwrap_or_else(cores),
+        listen,
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+pub(super) fn read_tls(root: &mut Section<'_, '_>, folder: &Path) -> Option<Certificate> {
+    let mut section = root.required("tls", "give `certificate` and `key`, or `self_signed = true`")?.section()?;
+    let self_signed = section.optional("self_signed").and_then(|value| value.boolean()).unwrap_or(false);
+    let certificate = section.optional("certificate").and_then(|value| readable_file(&value, folder));
+    let key = section.optional("key").and_then(|value| readable_file(&value, folder));
+    let chosen = match (self_signed, certificate, key) {
+        (true, None, None) => Some(Certificate::SelfSigned),
+        (false, Some(certificate), Some(key)) => Some(Certificate::Files { certificate, key }),
+        _ => {
+            section.fault("give both `certificate` and `key`, or `self_signed = true`");
+            None
+        }
+    };
+    section.finish();
+    chosen
+}
+
+/// A path that must name a file that can be read now, so that a typing error shows before the first connection.
+pub(super) fn readable_file(value: &Value<'_, '_>, folder: &Path) -> Option<PathBuf> {
+    let path = folder.join(value.string()?);
+    if let Err(error) = std::fs::File::open(&path) {
+        value.fault(format!("cannot read `{}`: {error}", path.display()));
+    }
+    Some(path)
+}
+
+pub(super) fn read_store(root: &mut Section<'_, '_>, folder: &Path) -> Option<(PathBuf, PathBuf)> {
+    let mut section = root.required("store", "give `url`, such as \"sqlite:portcullis.db\"")?.section()?;
+    let file = section.required("url", "such as \"sqlite:portcullis.db\"").and_then(|value| {
+        let path = value.string()?.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+        if path.is_none() {
+            value.fault("must be \"sqlite:\" and a file, such as \"sqlite:portcullis.db\"");
+        }
+        path.map(|path| folder.join(path))
+    });
+    let key_file = section.optional("key_file").and_then(|value| value.string());
+    section.finish();
+    let file = file?;
+    let beside = || {
+        let mut name = file.clone().into_os_string();
+        name.push(".key");
+        PathBuf::from(name)
+    };
+    let key_file = key_file.map_or_else(beside, |path| folder.join(path));
+    Some((file, key_file))
+}
+
+pub(super) fn read_session(root: &mut Section<'_, '_>) -> Option<Duration> {
+    let Some(value) = root.optional("session") else { return Some(DEFAULT_SESSION) };
+    let mut section = value.section()?;
+    let duration = section.optional("duration").map(|value| {
+        let duration = value.duration()?;
+        if duration > LONGEST_SESSION {
+            value.fault("a session lasts at most 30d");
+        }
+        Some(duration)
+    });
+    section.finish();
+    duration.unwrap_or(Some(DEFAULT_SESSION))
+}
+
+pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<Limits> {
+    let mut limits = Limits::default();
+    let Some(value) = root.optional("limits") else { return Some(limits) };
+    let mut section = value.section()?;
+    set_number(&mut section, "connections", 1..=1_000_000, &mut limits.connections);
+    set_number(&mut section, "connections_per_address", 1..=1_000_000, &mut limits.connections_per_address);
+    set_number(&mut section, "header_bytes", 8_192..=1_048_576, &mut limits.header_bytes);
+    set_number(&mut section, "header_count", 16..=1_000, &mut limits.header_count);
+    set_number(&mut section, "http2_streams", 1..=1_000, &mut limits.http2_streams);
+    set_number(&mut section, "login_per_minute", 1..=1_000_000, &mut limits.login_per_minute);
+    set_duration(&mut section, "handshake_timeout", &mut limits.handshake_timeout);
+    set_duration(&mut section, "header_timeout", &mut limits.header_timeout);
+    set_duration(&mut section, "upstream_connect_timeout", &mut limits.upstream_connect_timeout);
+    set_duration(&mut section, "upstream_response_timeout", &mut limits.upstream_response_timeout);
+    set_duration(&mut section, "idle_timeout", &mut limits.idle_timeout);
+    set_duration(&mut section, "provider_timeout", &mut limits.provider_timeout);
+    set_duration(&mut section, "drain_timeout", &mut limits.drain_timeout);
+    section.finish();
+    Some(limits)
+}
+
+fn set_number<T: TryFrom<u64>>(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u64>,
+    target: &mut T,
+) {
+    let read = section.optional(key).and_then(|value| value.number(range));
+    if let Some(number) = read.and_then(|number| T::try_from(number).ok()) {
+        *target = number;
+    }
+}
+
+fn set_duration(section: &mut Section<'_, '_>, key: &'static str, target: &mut Duration) {
+    if let Some(duration) = section.optional(key).and_then(|value| value.duration()) {
+        *target = duration;
+    }
+}
+
+pub(super) fn read_log(root: &mut Section<'_, '_>) -> Option<LogFormat> {
+    let Some(value) = root.optional("log") else { return Some(LogFormat::Json) };
+    let mut section = value.section()?;
+    let format = section.optional("format").map(|value| match value.string()? {
+        "json" => Some(LogFormat::Json),
+        "text" => Some(LogFormat::Text),
+        _ => {
+            value.fault("must be \"json\" or \"text\"");
+            None
+        }
+    });
+    section.finish();
+    format.unwrap_or(Some(LogFormat::Json))
+}

@@ -1,0 +1,127 @@
+use super::*;
+
+const WHOLE: &str = r#"
+[server]
+listen = ["127.0.0.1:8443"]
+auth_host = "auth.localhost"
+inner_listen = "127.0.0.1:9443"
+[tls]
+self_signed = true
+[store]
+url = "sqlite:portcullis.db"
+[[identity_provider]]
+name = "okta"
+type = "okta"
+issuer = "http://127.0.0.1:8090"
+client_id = "portcullis"
+[[directory]]
+name = "corp"
+identity_provider = "okta"
+[[application]]
+name = "wiki"
+hosts = ["wiki.localhost"]
+upstreams = ["http://127.0.0.1:8081"]
+policies = ["engineering"]
+[[policy]]
+name = "engineering"
+action = "allow"
+include = [{ group = "Engineering" }]
+exclude = [{ group = ["Contractors", "Vendors"] }]
+"#;
+
+fn faults(source: &str) -> Vec<String> {
+    match Config::parse(source, Path::new("/etc/portcullis")) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The fault that replacing `from` by `to` in a whole configuration must bring.
+fn fault_of(from: &str, to: &str) -> String {
+    assert!(WHOLE.contains(from), "{from}");
+    let found = faults(&WHOLE.replacen(from, to, 1));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found.concat()
+}
+
+#[test]
+fn the_smallest_whole_configuration_is_read() {
+    let config = Config::parse(WHOLE, Path::new("/etc/portcullis")).unwrap();
+    assert_eq!(config.store_file, Path::new("/etc/portcullis/portcullis.db"));
+    assert_eq!(config.store_key_file, Path::new("/etc/portcullis/portcullis.db.key"));
+    assert_eq!(config.origin(&config.server.auth_host), "https://auth.localhost:8443");
+    assert_eq!(config.scim_base_url("corp"), "https://auth.localhost:8443/scim/v2/corp");
+    let provider = config.identity_provider("okta").unwrap();
+    assert!(provider.pkce && provider.client_secret.is_none());
+    assert!(config.policies.application("wiki").is_some());
+}
+
+#[test]
+fn every_fault_is_found_at_once_with_its_line() {
+    let source = WHOLE
+        .replace("auth_host = \"auth.localhost\"", "auth_host = \"auth_localhost\"\nlisen = 1")
+        .replace("include = [{ group = \"Engineering\" }]", "include = [{ ip = \"10.0.0.0/33\" }]")
+        .replace("policies = [\"engineering\"]", "policies = [\"enginering\"]");
+    let found = faults(&source);
+    assert!(found.iter().any(|fault| fault.starts_with("line 4: `server.auth_host`:")), "{found:#?}");
+    assert!(found.contains(&"line 5: `server.lisen`: unknown key; did you mean `listen`?".to_owned()));
+    assert!(found.iter().any(|fault| fault.starts_with("line 28: `policy.include.ip`: `10.0.0.0/33`")));
+}
+
+#[test]
+fn t54_names_that_nothing_bears_are_faults() {
+    let unknown = fault_of("policies = [\"engineering\"]", "policies = [\"enginering\"]");
+    assert!(unknown.contains("no policy is named `enginering`"), "{unknown}");
+    let unknown = fault_of("identity_provider = \"okta\"", "identity_provider = \"octa\"");
+    assert!(unknown.contains("no `[[identity_provider]]` is named `octa`"), "{unknown}");
+    let unknown = fault_of("include = [{ group = \"Engineering\" }]", "include = [{ login_method = \"octa\" }]");
+    assert!(unknown.contains("octa"), "{unknown}");
+}
+
+#[test]
+fn an_issuer_is_an_https_url_of_the_organisation() {
+    let issuer = "issuer = \"http://127.0.0.1:8090\"";
+    assert!(fault_of(issuer, "issuer = \"http://corp.okta.com\"").contains("must be https"));
+    let admin = fault_of(issuer, "issuer = \"https://corp-admin.okta.com\"");
+    assert!(admin.contains("https://corp.okta.com"), "{admin}");
+    assert!(fault_of(issuer, "issuer = \"https://corp.okta.com/?a=b\"").contains("no query"));
+}
+
+#[test]
+fn a_public_client_cannot_turn_pkce_off() {
+    let fault = fault_of("client_id = \"portcullis\"", "client_id = \"portcullis\"\npkce = false");
+    assert!(fault.contains("cannot turn PKCE off"), "{fault}");
+}
+
+#[test]
+fn a_secret_does_not_stand_in_the_file() {
+    let fault = fault_of("client_id = \"portcullis\"", "client_id = \"portcullis\"\nclient_secret = \"s3cret\"");
+    assert!(fault.contains("{ env = \"NAME\" }"), "{fault}");
+    assert!(!fault.contains("s3cret"), "{fault}");
+    let unset = fault_of(
+        "client_id = \"portcullis\"",
+        "client_id = \"portcullis\"\nclient_secret = { env = \"PORTCULLIS_NO_SUCH_VARIABLE\" }",
+    );
+    assert!(unset.contains("is not set"), "{unset}");
+}
+
+#[test]
+fn hosts_and_upstreams_are_checked() {
+    let hosts = "hosts = [\"wiki.localhost\"]";
+    assert!(fault_of(hosts, "hosts = [\"auth.localhost\"]").contains("is `server.auth_host`"));
+    let upstreams = "upstreams = [\"http://127.0.0.1:8081\"]";
+    assert!(fault_of(upstreams, "upstreams = [\"http://127.0.0.1:8081/path\"]").contains("without path"));
+    assert!(fault_of(upstreams, "upstreams = []").contains("exactly one upstream"));
+}
+
+#[test]
+fn health_is_never_on_the_public_listener() {
+    let fault = fault_of("inner_listen = \"127.0.0.1:9443\"", "inner_listen = \"127.0.0.1:8443\"");
+    assert!(fault.contains("never on the public listener"), "{fault}");
+}
+
+#[test]
+fn what_is_not_toml_is_named_by_line() {
+    let found = faults(&format!("{WHOLE}\n[server\n"));
+    assert!(found.iter().any(|fault| fault.starts_with("line 29:")), "{found:#?}");
+}

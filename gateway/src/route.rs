@@ -1,0 +1,2 @@
+//! Which application a request is for, or the end of it.
+mod path;

@@ -1,0 +1,212 @@
+//! A request path in its one normal form. The policy judges these bytes and the upstream receives these bytes; what has no
+//! single meaning is refused. Query strings are none of its business.
+
+use std::fmt;
+
+/// The longest path, in bytes.
+pub const MAX_PATH_BYTES: usize = 8 * 1024;
+
+/// A path that every reader takes apart in the same way.
+///
+/// Begins with `/`; has no empty, `.` or `..` segment (a trailing slash is kept); percent-encoding is upper case, and used for
+/// nothing that could stand for itself (RFC 3986 section 6.2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NormalPath(String);
+
+/// Why a path has no single meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// Does not begin with `/`.
+    #[error("the path does not begin with `/`")]
+    NotAbsolute,
+    /// Longer than [`MAX_PATH_BYTES`].
+    #[error("the path is longer than {MAX_PATH_BYTES} bytes")]
+    TooLong,
+    /// A `%` without two hexadecimal digits behind it.
+    #[error("the path has a `%` without two hexadecimal digits")]
+    BadEscape,
+    /// An encoded slash or backslash: some servers split there, some do not.
+    #[error("the path has an encoded slash or backslash")]
+    EncodedSeparator,
+    /// An encoded control character.
+    #[error("the path has an encoded control character")]
+    EncodedControl,
+    /// A byte that no URL path may have: backslash, control character, space, `#`, or not ASCII.
+    #[error("the path has a byte that must be percent-encoded")]
+    RawByte,
+    /// A `;`: some servers cut a segment there, some do not.
+    #[error("the path has a `;`")]
+    MatrixParameter,
+    /// A `.` or `..` segment, also when encoded.
+    #[error("the path has a `.` or `..` segment")]
+    DotSegment,
+    /// An empty segment, as in `//`.
+    #[error("the path has an empty segment")]
+    EmptySegment,
+    /// Bytes that are not UTF-8, among them overlong forms.
+    #[error("the path is not UTF-8 when decoded")]
+    NotUtf8,
+}
+
+impl NormalPath {
+    /// Brings a raw path into normal form, or says why it has none.
+    pub fn parse(raw: &str) -> Result<Self, PathError> {
+        if raw.len() > MAX_PATH_BYTES {
+            return Err(PathError::TooLong);
+        }
+        let Some(rest) = raw.strip_prefix('/') else { return Err(PathError::NotAbsolute) };
+        let mut normal = String::with_capacity(raw.len());
+        let mut segments = rest.split('/').peekable();
+        while let Some(segment) = segments.next() {
+            normal.push('/');
+            if segment.is_empty() && segments.peek().is_some() {
+                return Err(PathError::EmptySegment);
+            }
+            push_segment(&mut normal, segment)?;
+        }
+        Ok(Self(normal))
+    }
+
+    /// The normal form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NormalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn push_segment(normal: &mut String, segment: &str) -> Result<(), PathError> {
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        let meant = match byte {
+            b'%' => {
+                let meant = unescape(bytes.next(), bytes.next()).ok_or(PathError::BadEscape)?;
+                match meant {
+                    b'/' | b'\\' => return Err(PathError::EncodedSeparator),
+                    0..=0x1f | 0x7f => return Err(PathError::EncodedControl),
+                    _ => meant,
+                }
+            }
+            b';' => return Err(PathError::MatrixParameter),
+            b'\\' | b'#' | b'?' | 0..=0x20 | 0x7f.. => return Err(PathError::RawByte),
+            _ => byte,
+        };
+        decoded.push(meant);
+        // A reserved byte means something else raw than encoded, so it keeps the form in which it came.
+        if is_unreserved(meant) || (byte != b'%' && is_segment_delimiter(meant)) {
+            normal.push(char::from(meant));
+        } else {
+            push_escaped(normal, meant);
+        }
+    }
+    if decoded == b"." || decoded == b".." {
+        return Err(PathError::DotSegment);
+    }
+    if std::str::from_utf8(&decoded).is_err() {
+        return Err(PathError::NotUtf8);
+    }
+    Ok(())
+}
+
+fn unescape(high: Option<u8>, low: Option<u8>) -> Option<u8> {
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
+fn push_escaped(normal: &mut String, byte: u8) {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    normal.push('%');
+    for nibble in [byte >> 4, byte & 0x0f] {
+        normal.extend(DIGITS.get(usize::from(nibble)));
+    }
+}
+
+/// RFC 3986 section 2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// What may stand raw in a segment beside the unreserved (RFC 3986 section 3.3), without `;`, which is refused before; and the
+/// square brackets, which browsers leave raw.
+fn is_segment_delimiter(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' | b'[' | b']')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(raw: &str) -> Result<String, PathError> {
+        NormalPath::parse(raw).map(|path| path.0)
+    }
+
+    #[test]
+    fn ordinary_paths_stay_as_they_are() {
+        for path in ["/", "/a", "/a/", "/a/b.c/~d", "/a:b@c/!$&'()*+,=", "/admin.", "/...", "/%20x", "/%C3%A9", "/[1]"] {
+            assert_eq!(normal(path).as_deref(), Ok(path));
+        }
+    }
+
+    #[test]
+    fn one_form_for_each_meaning() {
+        assert_eq!(normal("/%61%2D%7e").as_deref(), Ok("/a-~"));
+        assert_eq!(normal("/%c3%a9").as_deref(), Ok("/%C3%A9"));
+        assert_eq!(normal("/a|b").as_deref(), Ok("/a%7Cb"));
+        assert_eq!(normal("/%40").as_deref(), Ok("/%40"), "a reserved byte keeps the form in which it came");
+    }
+
+    #[test]
+    fn t01_t02_dot_segments_end_the_request() {
+        for raw in ["/public/../admin", "/./a", "/..", "/a/.", "/%2e%2e/a", "/%2E%2e", "/.%2e/", "/a/%2e"] {
+            assert_eq!(normal(raw), Err(PathError::DotSegment), "{raw}");
+        }
+    }
+
+    #[test]
+    fn t03_nothing_is_decoded_twice() {
+        assert_eq!(normal("/%252e%252e%252fadmin").as_deref(), Ok("/%252e%252e%252fadmin"));
+    }
+
+    #[test]
+    fn t04_to_t07_what_servers_read_differently_ends_the_request() {
+        for raw in ["/public/..;/admin", "/admin;x=1", "/adm;a=b/in", "/;/admin"] {
+            assert_eq!(normal(raw), Err(PathError::MatrixParameter), "{raw}");
+        }
+        for raw in ["/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb"] {
+            assert_eq!(normal(raw), Err(PathError::EncodedSeparator), "{raw}");
+        }
+        for raw in ["//admin", "/public//../admin", "/a//"] {
+            assert_eq!(normal(raw), Err(PathError::EmptySegment), "{raw}");
+        }
+        for raw in ["/a\\b", "/a#b", "/a b", "/é", "/\u{7f}"] {
+            assert_eq!(normal(raw), Err(PathError::RawByte), "{raw}");
+        }
+    }
+
+    #[test]
+    fn t10_t11_bad_encodings_end_the_request() {
+        for raw in ["/%zz", "/%", "/%4", "/%+1", "/a%"] {
+            assert_eq!(normal(raw), Err(PathError::BadEscape), "{raw}");
+        }
+        for raw in ["/%00", "/%0d%0a", "/%7f"] {
+            assert_eq!(normal(raw), Err(PathError::EncodedControl), "{raw}");
+        }
+        for raw in ["/%c0%af", "/%ff", "/%ed%a0%80"] {
+            assert_eq!(normal(raw), Err(PathError::NotUtf8), "{raw}");
+        }
+        assert_eq!(normal("admin"), Err(PathError::NotAbsolute));
+        assert_eq!(normal("*"), Err(PathError::NotAbsolute));
+    }
+
+    #[test]
+    fn the_longest_path_and_one_byte_more() {
+        let longest = format!("/{}", "a".repeat(MAX_PATH_BYTES - 1));
+        assert!(normal(&longest).is_ok());
+        assert_eq!(normal(&format!("{longest}a")), Err(PathError::TooLong));
+    }
+}

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// A statement failed.
     #[error("the database refused a statement")]
     Statement(#[source] Arc<rusqlite::Error>),
+    /// The database undid the whole transaction, as it does when the disk is full.
+    #[error("the database rolled the transaction back")]
+    RolledBack,
     /// The commit failed, or its outcome is unknown.
     #[error("the database did not confirm the commit")]
     Commit(#[source] Arc<rusqlite::Error>),

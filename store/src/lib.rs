@@ -6,10 +6,20 @@ mod directory;
 mod error;
 mod fold;
 pub mod limits;
+mod link;
+mod migrate;
 mod model;
+mod open;
+mod random;
+mod reader;
 mod scim_key;
 mod secret;
 mod session;
+mod snapshot;
+mod sql;
+mod store;
+mod transaction;
+mod writer;
 
 pub use change::{Change, Follower, Snapshot};
 pub use directory::{
@@ -23,8 +33,10 @@ pub use model::{
     ApplicationSessionRecord, DirectoryName, EndReason, Group, GroupId, Person, PersonId, Seq, SessionId,
     SessionRecord,
 };
+pub use open::{OpenError, ServingLock};
 pub use scim_key::KeyRecord;
 pub use secret::Secret;
 pub use session::{
     BeginApplicationSessionError, BeginSessionError, EndWhat, NewApplicationSession, NewSession, Provisioning,
 };
+pub use store::Store;

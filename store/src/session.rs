@@ -1,9 +1,17 @@
 //! Sessions as the gateway asks for them: what it hands in, and why it may be refused. Whom a session belongs to is
 //! left to `link`.
 
+mod begin;
+pub(crate) mod end;
+mod purge;
+
 use crate::error::StoreError;
 use crate::limits::TooLong;
-use crate::model::{PersonId, SessionId};
+use crate::model::{ApplicationSessionRecord, PersonId, SessionId, SessionRecord};
+use crate::sql;
+use crate::store::Store;
+use rusqlite::Row;
+use rusqlite::types::Type;
 
 /// A login that succeeded, about to become a session.
 #[derive(Clone)]
@@ -103,4 +111,82 @@ pub enum EndWhat {
         /// The `sub` at that provider.
         subject: String,
     },
+}
+
+impl From<rusqlite::Error> for BeginSessionError {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Store(cause.into())
+    }
+}
+
+impl From<rusqlite::Error> for BeginApplicationSessionError {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Store(cause.into())
+    }
+}
+
+/// A query for sessions, to be read by [`read_session`].
+pub(crate) const SESSION: &str = "SELECT id, provider, subject, email, display_name, group_names, claims, \
+     authenticated_at, begun_at, expires_at, person, end_reason FROM sessions";
+
+/// A query for application sessions, to be read by [`read_application_session`].
+pub(crate) const APPLICATION_SESSION: &str =
+    "SELECT id, parent, host, begun_at, expires_at, end_reason FROM application_sessions";
+
+pub(crate) fn read_session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
+    let groups: String = row.get(5)?;
+    Ok(SessionRecord {
+        id: row.get(0)?,
+        provider: row.get(1)?,
+        subject: row.get(2)?,
+        email: row.get(3)?,
+        display_name: row.get(4)?,
+        groups: serde_json::from_str(&groups)
+            .map_err(|cause| rusqlite::Error::FromSqlConversionFailure(5, Type::Text, cause.into()))?,
+        claims_json: row.get(6)?,
+        authenticated_at: row.get(7)?,
+        begun_at: row.get(8)?,
+        expires_at: row.get(9)?,
+        person: row.get(10)?,
+        ended: row.get(11)?,
+    })
+}
+
+pub(crate) fn read_application_session(row: &Row<'_>) -> rusqlite::Result<ApplicationSessionRecord> {
+    Ok(ApplicationSessionRecord {
+        id: row.get(0)?,
+        parent: row.get(1)?,
+        host: row.get(2)?,
+        begun_at: row.get(3)?,
+        expires_at: row.get(4)?,
+        ended: row.get(5)?,
+    })
+}
+
+impl Store {
+    /// A session, live or ended, until it is forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be read.
+    pub fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        self.read(|connection| {
+            Ok(sql::row(connection, &format!("{SESSION} WHERE id = $1"), [id], read_session)?)
+        })
+    }
+
+    /// What the caller sealed with a live session. An ended session has lost it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be read.
+    pub fn sealed(&self, id: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|connection| {
+            Ok(sql::row(
+                connection,
+                "SELECT sealed FROM sessions WHERE id = $1 AND end_reason IS NULL",
+                [id],
+                |row| row.get(0),
+            )?
+            .flatten())
+        })
+    }
 }

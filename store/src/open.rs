@@ -1,0 +1,151 @@
+//! Opens the database file: who may read it, how durable it is, which schema it has, and who may serve from it. What
+//! is done with it afterwards is left to the other files.
+
+use crate::migrate;
+use crate::reader::Readers;
+use crate::store::Store;
+use crate::writer::Writer;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The oldest SQLite without the fault that corrupts a database when the write-ahead log is reset (3.7.0 to 3.51.2).
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long a statement waits for another process that holds the write lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept per connection.
+const STATEMENTS_KEPT: usize = 256;
+/// Owner reads and writes, nobody else does anything.
+const OWNER_ONLY: u32 = 0o600;
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file, or the one beside it, could not be made or read.
+    #[error("cannot open `{path}`")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The database refused.
+    #[error("cannot use the database")]
+    Database(#[from] rusqlite::Error),
+    /// The file is a database of another program.
+    #[error("the file is not a store of this program")]
+    NotAStore,
+    /// A newer program has changed the schema.
+    #[error("the store has schema {version}, which only a newer program understands")]
+    NewerSchema {
+        /// The schema's number.
+        version: i32,
+    },
+    /// The SQLite library is one that can corrupt the database.
+    #[error("sqlite {0} can corrupt the database")]
+    SqliteTooOld(&'static str),
+    /// The file system cannot keep a write-ahead log.
+    #[error("the database cannot keep a write-ahead log, its journal mode is `{0}`")]
+    NoWriteAheadLog(String),
+    /// Another gateway serves from this store.
+    #[error("another process serves from this store")]
+    AlreadyServing,
+    /// No random bytes could be had.
+    #[error("the system gave no random bytes")]
+    NoRandomness,
+    /// The writer thread could not be started.
+    #[error("cannot start the writer thread")]
+    Thread(#[source] io::Error),
+}
+
+/// The right to serve from a store, held until it is dropped.
+#[derive(Debug)]
+pub struct ServingLock {
+    // Closing the file gives the lock up.
+    _file: File,
+}
+
+impl Store {
+    /// Opens the store, and makes it first when the file is absent or empty.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file cannot be used as a store; nothing is changed then.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(OpenError::SqliteTooOld(rusqlite::version()));
+        }
+        let path = owned_file(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let writer = configure(Connection::open_with_flags(&path, flags)?)?;
+        let mode: String = writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(OpenError::NoWriteAheadLog(mode));
+        }
+        migrate::migrate(&writer)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let readers =
+            Readers::open(|| configure(Connection::open_with_flags(&path, flags)?).map_err(OpenError::from))?;
+        let writer = Writer::start(writer).map_err(OpenError::Thread)?;
+        Ok(Self::new(path, writer, readers))
+    }
+
+    /// Takes the right to serve from this store, so that no second gateway does. It is given back when the lock is
+    /// dropped or the process ends, however it ends.
+    ///
+    /// # Errors
+    /// [`OpenError::AlreadyServing`] when another holds it, [`OpenError::File`] when it cannot be taken.
+    pub fn lock_for_serving(&self) -> Result<ServingLock, OpenError> {
+        let mut path = self.path().as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let fault = |source| OpenError::File { path: path.clone(), source };
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(OWNER_ONLY)
+            .open(&path)
+            .map_err(fault)?;
+        match file.try_lock() {
+            Ok(()) => Ok(ServingLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::AlreadyServing),
+            Err(TryLockError::Error(source)) => Err(fault(source)),
+        }
+    }
+}
+
+/// Makes the file if it is absent, closes it to all but its owner, and finds its one true path, so that every process
+/// locks the same file. SQLite gives its side files the mode of the database.
+fn owned_file(path: &Path) -> Result<PathBuf, OpenError> {
+    let fault = |source| OpenError::File { path: path.to_owned(), source };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(OWNER_ONLY)
+        .open(path)
+        .map_err(fault)?;
+    let mode = file.metadata().map_err(fault)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(fault)?;
+    }
+    let path = path.canonicalize().map_err(fault)?;
+    // The name of a new file is durable only when its folder is.
+    if let Some(folder) = path.parent() {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(fault)?;
+    }
+    Ok(path)
+}
+
+fn configure(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF")?;
+    Ok(connection)
+}

@@ -1,0 +1,142 @@
+//! Begins sessions and application sessions, inside the writer's transaction: a login and a deactivation of the same
+//! person are one after the other, never side by side.
+
+use super::{
+    BeginApplicationSessionError, BeginSessionError, NewApplicationSession, NewSession, Provisioning,
+};
+use crate::change::Change;
+use crate::fold::fold;
+use crate::limits::{self, TooLong, within};
+use crate::link;
+use crate::model::{ApplicationSessionRecord, SessionRecord};
+use crate::sql;
+use crate::store::Store;
+use crate::transaction::WriteTransaction;
+use std::sync::Arc;
+
+impl Store {
+    /// Begins a session, links it to a person, and refuses it when that person is deactivated.
+    ///
+    /// # Errors
+    /// [`BeginSessionError`]; there is no session then.
+    pub async fn begin_session(
+        &self,
+        session: NewSession,
+        provisioning: Provisioning,
+    ) -> Result<Arc<SessionRecord>, BeginSessionError> {
+        check(&session)?;
+        self.write(move |transaction| begin(transaction, session, provisioning)).await
+    }
+
+    /// Begins the part of a live session on one application's host; it is over when the session is.
+    ///
+    /// # Errors
+    /// [`BeginApplicationSessionError`]; there is no application session then.
+    pub async fn begin_application_session(
+        &self,
+        session: NewApplicationSession,
+    ) -> Result<Arc<ApplicationSessionRecord>, BeginApplicationSessionError> {
+        within("host", session.host.len(), limits::HOST_BYTES)?;
+        self.write(move |transaction| begin_application(transaction, session)).await
+    }
+}
+
+fn check(session: &NewSession) -> Result<(), TooLong> {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    within("provider", session.provider.len(), limits::NAME_BYTES)?;
+    within("subject", session.subject.len(), limits::EXTERNAL_ID_BYTES)?;
+    within("email", length(&session.email), limits::EMAIL_BYTES)?;
+    within("display name", length(&session.display_name), limits::DISPLAY_NAME_BYTES)?;
+    within("groups", session.groups.len(), limits::GROUPS_PER_SESSION)?;
+    for group in &session.groups {
+        within("group name", group.len(), limits::DISPLAY_NAME_BYTES)?;
+    }
+    within("claims", session.claims_json.len(), limits::CLAIMS_BYTES)?;
+    within("sealed", session.sealed.as_ref().map_or(0, Vec::len), limits::SEALED_BYTES)
+}
+
+fn begin(
+    transaction: &mut WriteTransaction<'_>,
+    session: NewSession,
+    provisioning: Provisioning,
+) -> Result<Arc<SessionRecord>, BeginSessionError> {
+    let email = session.email.as_deref().map(fold).filter(|email| !email.is_empty());
+    let link = link::find(transaction.connection, &session.provider, &session.subject, email.as_deref())?;
+    if link.deactivated {
+        return Err(BeginSessionError::Deactivated);
+    }
+    if link.person.is_none() && provisioning == Provisioning::Required {
+        return Err(BeginSessionError::NotProvisioned);
+    }
+    let record = Arc::new(SessionRecord {
+        id: session.id,
+        provider: session.provider,
+        subject: session.subject,
+        email,
+        display_name: session.display_name,
+        groups: session.groups,
+        claims_json: session.claims_json,
+        authenticated_at: session.authenticated_at,
+        begun_at: session.now,
+        expires_at: session.expires_at,
+        person: link.person,
+        ended: None,
+    });
+    insert(transaction, &record, session.sealed.as_deref())?;
+    transaction.emit(Change::SessionBegun(Arc::clone(&record)), session.now)?;
+    Ok(record)
+}
+
+fn insert(
+    transaction: &WriteTransaction<'_>,
+    record: &SessionRecord,
+    sealed: Option<&[u8]>,
+) -> rusqlite::Result<usize> {
+    sql::run(
+        transaction.connection,
+        "INSERT INTO sessions (id, provider, subject, email, display_name, group_names, claims, authenticated_at, \
+         begun_at, expires_at, person, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        (
+            record.id,
+            &record.provider,
+            &record.subject,
+            &record.email,
+            &record.display_name,
+            serde_json::Value::from(record.groups.as_slice()).to_string(),
+            &record.claims_json,
+            record.authenticated_at,
+            record.begun_at,
+            record.expires_at,
+            record.person,
+            sealed,
+        ),
+    )
+}
+
+fn begin_application(
+    transaction: &mut WriteTransaction<'_>,
+    session: NewApplicationSession,
+) -> Result<Arc<ApplicationSessionRecord>, BeginApplicationSessionError> {
+    let parent_expires_at: i64 = sql::row(
+        transaction.connection,
+        "SELECT expires_at FROM sessions WHERE id = $1 AND end_reason IS NULL AND expires_at > $2",
+        (session.parent, session.now),
+        |row| row.get(0),
+    )?
+    .ok_or(BeginApplicationSessionError::ParentEnded)?;
+    let record = Arc::new(ApplicationSessionRecord {
+        id: session.id,
+        parent: session.parent,
+        host: session.host,
+        begun_at: session.now,
+        expires_at: session.expires_at.min(parent_expires_at),
+        ended: None,
+    });
+    sql::run(
+        transaction.connection,
+        "INSERT INTO application_sessions (id, parent, host, begun_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        (record.id, record.parent, &record.host, record.begun_at, record.expires_at),
+    )?;
+    transaction.emit(Change::ApplicationSessionBegun(Arc::clone(&record)), session.now)?;
+    Ok(record)
+}

@@ -1,0 +1,101 @@
+//! Ends sessions for good: the row keeps its reason, loses its secrets, and is never live again.
+
+use super::EndWhat;
+use crate::change::Change;
+use crate::error::StoreError;
+use crate::model::{EndReason, PersonId, SessionId};
+use crate::sql;
+use crate::store::Store;
+use crate::transaction::WriteTransaction;
+use rusqlite::{Connection, Result};
+
+impl Store {
+    /// Ends sessions, with the application sessions that are part of them; how many of those that were named ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the end could not be made to last.
+    pub async fn end_sessions(
+        &self,
+        what: EndWhat,
+        reason: EndReason,
+        now: i64,
+    ) -> std::result::Result<usize, StoreError> {
+        self.write(move |transaction| {
+            let sessions = match what {
+                EndWhat::Session(id) => vec![id],
+                EndWhat::Person(person) => of_person(transaction.connection, person)?,
+                EndWhat::Subject { provider, subject } => sql::rows(
+                    transaction.connection,
+                    "SELECT id FROM sessions WHERE provider = $1 AND subject = $2 AND end_reason IS NULL",
+                    (provider, subject),
+                    |row| row.get(0),
+                )?,
+                EndWhat::ApplicationSession(id) => return Ok(end_application(transaction, id, reason, now)?),
+            };
+            Ok(end(transaction, &sessions, reason, now)?)
+        })
+        .await
+    }
+}
+
+/// The live sessions of a person.
+pub(crate) fn of_person(connection: &Connection, person: PersonId) -> Result<Vec<SessionId>> {
+    sql::rows(
+        connection,
+        "SELECT id FROM sessions WHERE person = $1 AND end_reason IS NULL",
+        [person],
+        |row| row.get(0),
+    )
+}
+
+/// Ends those of the sessions that are live, and says so in one change; how many they were.
+pub(crate) fn end(
+    transaction: &mut WriteTransaction<'_>,
+    sessions: &[SessionId],
+    reason: EndReason,
+    now: i64,
+) -> Result<usize> {
+    let mut over = Vec::new();
+    let mut parts = Vec::new();
+    for id in sessions {
+        let ended = sql::run(
+            transaction.connection,
+            "UPDATE sessions SET end_reason = $1, ended_at = $2, sealed = NULL WHERE id = $3 AND end_reason IS NULL",
+            (reason, now, id),
+        )?;
+        if ended == 0 {
+            continue;
+        }
+        over.push(*id);
+        parts.append(&mut sql::rows(
+            transaction.connection,
+            "UPDATE application_sessions SET end_reason = $1, ended_at = $2 \
+             WHERE parent = $3 AND end_reason IS NULL RETURNING id",
+            (reason, now, id),
+            |row| row.get(0),
+        )?);
+    }
+    let count = over.len();
+    if count > 0 {
+        over.append(&mut parts);
+        transaction.emit(Change::SessionsEnded { sessions: over, reason }, now)?;
+    }
+    Ok(count)
+}
+
+fn end_application(
+    transaction: &mut WriteTransaction<'_>,
+    id: SessionId,
+    reason: EndReason,
+    now: i64,
+) -> Result<usize> {
+    let ended = sql::run(
+        transaction.connection,
+        "UPDATE application_sessions SET end_reason = $1, ended_at = $2 WHERE id = $3 AND end_reason IS NULL",
+        (reason, now, id),
+    )?;
+    if ended > 0 {
+        transaction.emit(Change::SessionsEnded { sessions: vec![id], reason }, now)?;
+    }
+    Ok(ended)
+}

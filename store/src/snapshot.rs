@@ -1,0 +1,147 @@
+//! Reads the whole state by scans in the order of ids, merged as they go; keeping it current is left to the follower.
+
+use crate::change::Snapshot;
+use crate::error::StoreError;
+use crate::model::{Group, GroupId, Person, PersonId, Seq};
+use crate::session::{read_application_session, read_session};
+use crate::sql;
+use rusqlite::{Connection, Row};
+use std::iter::Peekable;
+use std::sync::Arc;
+
+/// Reads the state in a transaction of its own.
+pub(crate) fn take(connection: &Connection) -> Result<Snapshot, StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let snapshot = read(&transaction)?;
+    transaction.commit()?;
+    Ok(snapshot)
+}
+
+/// Reads the state inside a transaction.
+pub(crate) fn read(connection: &Connection) -> Result<Snapshot, StoreError> {
+    Ok(Snapshot {
+        seq: watermark(connection)?,
+        persons: persons(connection)?,
+        groups: groups(connection)?,
+        sessions: sql::rows(connection, &format!("{} ORDER BY id", crate::session::SESSION), [], |row| {
+            read_session(row).map(Arc::new)
+        })?,
+        application_sessions: sql::rows(
+            connection,
+            &format!("{} ORDER BY id", crate::session::APPLICATION_SESSION),
+            [],
+            |row| read_application_session(row).map(Arc::new),
+        )?,
+    })
+}
+
+/// The position of the last change.
+pub(crate) fn watermark(connection: &Connection) -> rusqlite::Result<Seq> {
+    sql::row(connection, "SELECT seq FROM watermark", [], |row| row.get(0))?
+        .ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+/// A person's row without its lists, from a query that selects [`PERSON_COLUMNS`] first.
+pub(crate) fn read_person(row: &Row<'_>) -> rusqlite::Result<Person> {
+    Ok(Person {
+        id: row.get(0)?,
+        scim_id: row.get(1)?,
+        directory: row.get(2)?,
+        user_name: row.get(3)?,
+        external_id: row.get(4)?,
+        display_name: row.get(5)?,
+        active: row.get(6)?,
+        emails: Vec::new(),
+        groups: Box::default(),
+    })
+}
+
+/// What [`read_person`] reads, of `persons p` and `directories d`.
+pub(crate) const PERSON_COLUMNS: &str =
+    "p.id, p.scim_id, d.name, p.user_name, p.external_id, p.display_name, p.active";
+
+fn persons(connection: &Connection) -> rusqlite::Result<Vec<Arc<Person>>> {
+    let mut emails =
+        connection.prepare_cached("SELECT person, email FROM person_emails ORDER BY person, position")?;
+    let mut emails = emails.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.peekable();
+    let mut memberships = connection
+        .prepare_cached("SELECT person_id, group_id FROM memberships ORDER BY person_id, group_id")?;
+    let mut memberships = memberships.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.peekable();
+    let mut persons = connection.prepare_cached(&format!(
+        "SELECT {PERSON_COLUMNS} FROM persons p JOIN directories d ON d.id = p.directory \
+         WHERE d.served = 1 ORDER BY p.id"
+    ))?;
+    let mut whole = Vec::new();
+    for person in persons.query_map([], read_person)? {
+        let mut person = person?;
+        person.emails = of_person(&mut emails, person.id)?;
+        person.groups = of_person(&mut memberships, person.id)?.into_boxed_slice();
+        whole.push(Arc::new(person));
+    }
+    Ok(whole)
+}
+
+/// Takes the values of one person out of a scan in the order of people, and steps over those of people before.
+fn of_person<T>(
+    scan: &mut Peekable<impl Iterator<Item = rusqlite::Result<(PersonId, T)>>>,
+    person: PersonId,
+) -> rusqlite::Result<Vec<T>> {
+    let mut values = Vec::new();
+    while let Some(next) = scan.next_if(|next| next.as_ref().map_or(true, |(owner, _)| *owner <= person)) {
+        let (owner, value) = next?;
+        if owner == person {
+            values.push(value);
+        }
+    }
+    Ok(values)
+}
+
+fn groups(connection: &Connection) -> rusqlite::Result<Vec<Arc<Group>>> {
+    sql::rows(
+        connection,
+        "SELECT g.id, g.scim_id, d.name, g.display_name, g.external_id \
+         FROM groups g JOIN directories d ON d.id = g.directory WHERE d.served = 1 ORDER BY g.id",
+        [],
+        |row| {
+            Ok(Arc::new(Group {
+                id: row.get(0)?,
+                scim_id: row.get(1)?,
+                directory: row.get(2)?,
+                display_name: row.get(3)?,
+                external_id: row.get(4)?,
+            }))
+        },
+    )
+}
+
+/// One person as decisions see them, with e-mails and groups.
+pub(crate) fn person(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<Person>> {
+    let person = sql::row(
+        connection,
+        &format!(
+            "SELECT {PERSON_COLUMNS} FROM persons p JOIN directories d ON d.id = p.directory WHERE p.id = $1"
+        ),
+        [id],
+        read_person,
+    )?;
+    let Some(mut person) = person else { return Ok(None) };
+    person.emails = emails_of(connection, id)?;
+    person.groups = sql::rows(
+        connection,
+        "SELECT group_id FROM memberships WHERE person_id = $1 ORDER BY group_id",
+        [id],
+        |row| row.get::<_, GroupId>(0),
+    )?
+    .into_boxed_slice();
+    Ok(Some(person))
+}
+
+/// The e-mail addresses of a person, in the order received.
+pub(crate) fn emails_of(connection: &Connection, id: PersonId) -> rusqlite::Result<Vec<String>> {
+    sql::rows(
+        connection,
+        "SELECT email FROM person_emails WHERE person = $1 ORDER BY position",
+        [id],
+        |row| row.get(0),
+    )
+}

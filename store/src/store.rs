@@ -1,0 +1,106 @@
+//! The store as its users hold it: one value, cheap to clone. Its operations stand in the files of their subjects.
+
+use crate::change::{Follower, Snapshot};
+use crate::error::StoreError;
+use crate::model::Seq;
+use crate::reader::Readers;
+use crate::snapshot;
+use crate::sql;
+use crate::transaction::WriteTransaction;
+use crate::writer::Writer;
+use rusqlite::Connection;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Everything that must last.
+///
+/// Reads are short and synchronous. Writes are queued to one thread; one that returned `Ok` is durable, and applied to
+/// the follower. The last clone to be dropped waits for the writes that are still queued.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Store").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    pub(crate) fn new(path: PathBuf, writer: Writer, readers: Readers) -> Self {
+        Self { inner: Arc::new(Inner { path, writer, readers }) }
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Sets the one follower: it is given the whole state now, and every later change in its order, after the commit
+    /// and before the writer is answered.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state could not be read; the former follower stays then.
+    pub async fn follow(&self, follower: Arc<dyn Follower>) -> Result<(), StoreError> {
+        self.inner.writer.follow(follower).await
+    }
+
+    /// The whole state at this moment. It takes a second or so per million people.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state could not be read.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.read(snapshot::read)
+    }
+
+    /// The position of the last change.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be read.
+    pub fn watermark(&self) -> Result<Seq, StoreError> {
+        self.read(|connection| Ok(snapshot::watermark(connection)?))
+    }
+
+    /// The name of this history: made with the store, and new when an older state is restored over it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be read.
+    pub fn epoch(&self) -> Result<String, StoreError> {
+        self.read(|connection| {
+            sql::row(connection, "SELECT uuid FROM store_epoch", [], |row| row.get(0))?
+                .ok_or(StoreError::Unreadable("epoch"))
+        })
+    }
+
+    pub(crate) fn read<T, E: From<rusqlite::Error>>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.inner.readers.read(read)
+    }
+
+    pub(crate) async fn write<F, T, E>(&self, operation: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut WriteTransaction<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.inner.writer.write(operation).await
+    }
+
+    pub(crate) fn write_unattended<F>(&self, operation: F) -> Result<(), StoreError>
+    where
+        F: FnOnce(&mut WriteTransaction<'_>) -> Result<(), StoreError> + Send + 'static,
+    {
+        self.inner.writer.write_unattended(operation)
+    }
+}

@@ -1,0 +1,39 @@
+//! One write inside the writer's transaction: the connection, and the changes that it adds to the feed. Committing
+//! and delivering them is left to `writer`.
+
+use crate::change::Change;
+use crate::model::Seq;
+use crate::sql;
+use rusqlite::Connection;
+
+/// A write that is under way.
+pub(crate) struct WriteTransaction<'c> {
+    pub(crate) connection: &'c Connection,
+    changes: Vec<(Seq, Change)>,
+}
+
+impl<'c> WriteTransaction<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self { connection, changes: Vec::new() }
+    }
+
+    /// Takes the next position of the feed for a change and writes its event. The position goes with the write: a
+    /// write that is rolled back leaves no gap.
+    pub(crate) fn emit(&mut self, change: Change, at: i64) -> rusqlite::Result<()> {
+        let seq = sql::row(self.connection, "UPDATE watermark SET seq = seq + 1 RETURNING seq", [], |row| {
+            row.get(0)
+        })?
+        .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        sql::run(
+            self.connection,
+            "INSERT INTO events (seq, kind, subject, payload, at) VALUES ($1, $2, $3, $4, $5)",
+            (seq, change.kind(), change.subject(), change.payload().to_string(), at),
+        )?;
+        self.changes.push((seq, change));
+        Ok(())
+    }
+
+    pub(crate) fn into_changes(self) -> Vec<(Seq, Change)> {
+        self.changes
+    }
+}

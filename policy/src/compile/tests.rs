@@ -99,3 +99,17 @@ fn names_are_looked_up_exactly() {
     assert!(set.application("wiki").is_some() && set.application("Wiki").is_none());
     assert!(set.login_method("okta").is_some() && set.login_method("Okta").is_none());
 }
+
+#[test]
+fn a_policy_is_named_by_the_revision_that_decided_alone() {
+    let policies = [allow("one", vec![Selector::Everyone]), allow("other", vec![Selector::Everyone])];
+    let compile =
+        |policies: &[Policy]| PolicySet::compile(policies, &[uses("wiki", &["one"])], &known()).unwrap();
+    let (set, swapped) = (compile(&policies), compile(&[policies[1].clone(), policies[0].clone()]));
+    let principal =
+        crate::Principal { email: None, groups: set.intern_groups([].into_iter()), login_method: None };
+    let question = crate::Question { principal: &principal, client_ip: [192, 0, 2, 1].into() };
+    let id = set.decide(set.application("wiki").unwrap(), &question).policy.unwrap();
+    assert_eq!(set.policy_name(id), Some("one"));
+    assert_eq!(swapped.policy_name(id), None);
+}

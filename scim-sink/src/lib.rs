@@ -5,3 +5,8 @@
 
 pub mod filter;
 pub mod limits;
+
+mod clean;
+mod patch;
+mod rejection;
+mod schema;

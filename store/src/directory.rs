@@ -1,6 +1,11 @@
 //! The directory as the provisioning client sees it: contents of people and groups, stored forms, questions and
 //! refusals. The SCIM protocol is left to the sink.
 
+mod declare;
+mod group;
+mod lookup;
+mod person;
+
 use crate::error::StoreError;
 use crate::limits::TooLong;
 use crate::model::{DirectoryName, GroupId, PersonId};

@@ -15,6 +15,7 @@ mod reader;
 mod scim_key;
 mod secret;
 mod session;
+mod signing_key;
 mod snapshot;
 mod sql;
 mod store;
@@ -34,9 +35,10 @@ pub use model::{
     SessionRecord,
 };
 pub use open::{OpenError, ServingLock};
-pub use scim_key::KeyRecord;
+pub use scim_key::{KeyError, KeyRecord};
 pub use secret::Secret;
 pub use session::{
     BeginApplicationSessionError, BeginSessionError, EndWhat, NewApplicationSession, NewSession, Provisioning,
 };
+pub use signing_key::{SigningKey, SigningKeyError, SigningKeyState};
 pub use store::Store;

@@ -41,8 +41,8 @@ mod tests {
         let first = uuid().unwrap();
         assert_eq!(first.len(), 36);
         assert_eq!(first.match_indices('-').map(|(at, _)| at).collect::<Vec<_>>(), [8, 13, 18, 23]);
-        assert_eq!(&first[14..15], "4");
-        assert!(matches!(&first[19..20], "8" | "9" | "a" | "b"));
+        assert_eq!(first.chars().nth(14), Some('4'));
+        assert!(matches!(first.chars().nth(19), Some('8' | '9' | 'a' | 'b')));
         assert_ne!(first, uuid().unwrap());
     }
 

@@ -1,0 +1,273 @@
+//! Writes groups and their members; a change of members touches only the difference.
+
+use super::declare::{Served, served};
+use super::person::document_text;
+use super::{DirectoryError, GroupContent, MemberEdit, ModifyError, StoredGroup, lookup};
+use crate::change::Change;
+use crate::error::StoreError;
+use crate::fold::fold;
+use crate::limits::{self, TooLong, within};
+use crate::model::{Group, GroupId, PersonId};
+use crate::random;
+use crate::sql;
+use crate::store::Store;
+use crate::transaction::WriteTransaction;
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Store {
+    /// Creates a group with members.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; nothing is changed then.
+    pub async fn create_group(
+        &self,
+        directory: &str,
+        content: GroupContent,
+        members: Vec<String>,
+        now: i64,
+    ) -> Result<StoredGroup, DirectoryError> {
+        let directory = directory.to_owned();
+        self.write(move |transaction| create(transaction, &directory, &content, members, now)).await
+    }
+
+    /// Reads a group, lets the editor say what it should become and who joins or leaves, and writes that, all in one
+    /// transaction. An edit that changes nothing writes nothing.
+    ///
+    /// # Errors
+    /// [`ModifyError`]; nothing is changed then.
+    pub async fn modify_group<E: Send + 'static>(
+        &self,
+        directory: &str,
+        scim_id: &str,
+        now: i64,
+        edit: impl FnOnce(&StoredGroup) -> Result<(GroupContent, MemberEdit), E> + Send + 'static,
+    ) -> Result<StoredGroup, ModifyError<E>> {
+        let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
+        self.write(move |transaction| {
+            let directory = served(transaction.connection, &directory)?;
+            let before = existing(transaction.connection, &directory, &scim_id)?;
+            let (content, members) = edit(&before).map_err(ModifyError::Edit)?;
+            Ok(modify(transaction, &directory, &before, &content, members, now)?)
+        })
+        .await
+    }
+
+    /// Deletes a group; its members leave it first.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; nothing is changed then.
+    pub async fn delete_group(&self, directory: &str, scim_id: &str, now: i64) -> Result<(), DirectoryError> {
+        let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
+        self.write(move |transaction| {
+            let directory = served(transaction.connection, &directory)?;
+            let group = existing(transaction.connection, &directory, &scim_id)?;
+            edit_members(transaction, &directory, group.id, MemberEdit::RemoveAll, now)?;
+            sql::run(transaction.connection, "DELETE FROM groups WHERE id = $1", [group.id])?;
+            Ok(transaction.emit(Change::GroupDeleted(group.id), now)?)
+        })
+        .await
+    }
+}
+
+fn check(content: &GroupContent) -> Result<(), TooLong> {
+    within("displayName", content.display_name.len(), limits::DISPLAY_NAME_BYTES)?;
+    within("externalId", content.external_id.as_ref().map_or(0, String::len), limits::EXTERNAL_ID_BYTES)
+}
+
+fn existing(
+    connection: &Connection,
+    directory: &Served,
+    scim_id: &str,
+) -> Result<StoredGroup, DirectoryError> {
+    lookup::group(connection, &directory.name, scim_id)?.ok_or(DirectoryError::NotFound)
+}
+
+fn refuse_taken(
+    connection: &Connection,
+    directory: &Served,
+    folded: &str,
+    but: Option<GroupId>,
+) -> Result<(), DirectoryError> {
+    let holder: Option<GroupId> = sql::row(
+        connection,
+        "SELECT id FROM groups WHERE directory = $1 AND display_name_folded = $2",
+        (directory.row, folded),
+        |row| row.get(0),
+    )?;
+    if holder.is_some() && holder != but { Err(DirectoryError::GroupNameTaken) } else { Ok(()) }
+}
+
+fn create(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &str,
+    content: &GroupContent,
+    members: Vec<String>,
+    now: i64,
+) -> Result<StoredGroup, DirectoryError> {
+    let directory = served(transaction.connection, directory)?;
+    check(content)?;
+    let folded = fold(&content.display_name);
+    refuse_taken(transaction.connection, &directory, &folded, None)?;
+    let scim_id = random::uuid()?;
+    let id: GroupId = sql::row(
+        transaction.connection,
+        "INSERT INTO groups (directory, scim_id, display_name, display_name_folded, external_id, document, version, \
+         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7) RETURNING id",
+        (
+            directory.row,
+            &scim_id,
+            &content.display_name,
+            &folded,
+            &content.external_id,
+            document_text(&content.document)?,
+            now,
+        ),
+        |row| row.get(0),
+    )?
+    .ok_or(StoreError::Unreadable("group"))?;
+    let group = existing(transaction.connection, &directory, &scim_id)?;
+    emit_group(transaction, &group, now)?;
+    edit_members(transaction, &directory, id, MemberEdit::Change { add: members, remove: Vec::new() }, now)?;
+    Ok(group)
+}
+
+fn modify(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &Served,
+    before: &StoredGroup,
+    content: &GroupContent,
+    members: MemberEdit,
+    now: i64,
+) -> Result<StoredGroup, DirectoryError> {
+    check(content)?;
+    let connection = transaction.connection;
+    if *content != before.content {
+        let folded = fold(&content.display_name);
+        refuse_taken(connection, directory, &folded, Some(before.id))?;
+        sql::run(
+            connection,
+            "UPDATE groups SET display_name = $1, display_name_folded = $2, external_id = $3, document = $4 \
+             WHERE id = $5",
+            (
+                &content.display_name,
+                &folded,
+                &content.external_id,
+                document_text(&content.document)?,
+                before.id,
+            ),
+        )?;
+    }
+    let is_seen = content.display_name != before.content.display_name
+        || content.external_id != before.content.external_id;
+    if is_seen {
+        emit_group(transaction, &existing(connection, directory, &before.scim_id)?, now)?;
+    }
+    let is_moved = edit_members(transaction, directory, before.id, members, now)?;
+    if is_moved || *content != before.content {
+        sql::run(
+            connection,
+            "UPDATE groups SET version = version + 1, updated_at = $1 WHERE id = $2",
+            (now, before.id),
+        )?;
+    }
+    existing(connection, directory, &before.scim_id)
+}
+
+fn emit_group(transaction: &mut WriteTransaction<'_>, group: &StoredGroup, now: i64) -> rusqlite::Result<()> {
+    let group = Group {
+        id: group.id,
+        scim_id: group.scim_id.clone(),
+        directory: group.directory.clone(),
+        display_name: group.content.display_name.clone(),
+        external_id: group.content.external_id.clone(),
+    };
+    transaction.emit(Change::Group(Arc::new(group)), now)
+}
+
+/// Edits the members and says in one change who really joined and left; whether anybody did.
+fn edit_members(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &Served,
+    group: GroupId,
+    edit: MemberEdit,
+    now: i64,
+) -> Result<bool, DirectoryError> {
+    let connection = transaction.connection;
+    let (joining, leaving) = match edit {
+        MemberEdit::Keep => return Ok(false),
+        MemberEdit::RemoveAll => (BTreeSet::new(), members(connection, group)?),
+        MemberEdit::Replace(wanted) => {
+            let wanted = known(connection, directory, &wanted)?;
+            let leaving = members(connection, group)?.difference(&wanted).copied().collect();
+            (wanted, leaving)
+        }
+        MemberEdit::Change { add, remove } => {
+            let joining = known(connection, directory, &add)?;
+            let mut leaving = BTreeSet::new();
+            within("members", remove.len(), limits::MEMBERS_PER_WRITE)?;
+            for scim_id in remove {
+                // Somebody who is gone already has left already.
+                leaving.extend(find(connection, directory, &scim_id)?.filter(|id| !joining.contains(id)));
+            }
+            (joining, leaving)
+        }
+    };
+    let mut added = Vec::new();
+    for person in joining {
+        let sql = "INSERT INTO memberships (group_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        if sql::run(connection, sql, (group, person))? > 0 {
+            added.push(person);
+        }
+    }
+    let mut removed = Vec::new();
+    for person in leaving {
+        let sql = "DELETE FROM memberships WHERE group_id = $1 AND person_id = $2";
+        if sql::run(connection, sql, (group, person))? > 0 {
+            removed.push(person);
+        }
+    }
+    if added.is_empty() && removed.is_empty() {
+        return Ok(false);
+    }
+    transaction.emit(Change::Membership { group, added, removed }, now)?;
+    Ok(true)
+}
+
+fn members(connection: &Connection, group: GroupId) -> rusqlite::Result<BTreeSet<PersonId>> {
+    let members =
+        sql::rows(connection, "SELECT person_id FROM memberships WHERE group_id = $1", [group], |row| {
+            row.get(0)
+        })?;
+    Ok(members.into_iter().collect())
+}
+
+/// The people behind SCIM ids, all of whom must exist.
+fn known(
+    connection: &Connection,
+    directory: &Served,
+    scim_ids: &[String],
+) -> Result<BTreeSet<PersonId>, DirectoryError> {
+    within("members", scim_ids.len(), limits::MEMBERS_PER_WRITE)?;
+    scim_ids
+        .iter()
+        .map(|scim_id| {
+            find(connection, directory, scim_id)?
+                .ok_or_else(|| DirectoryError::UnknownMember(scim_id.clone()))
+        })
+        .collect()
+}
+
+fn find(
+    connection: &Connection,
+    directory: &Served,
+    scim_id: &str,
+) -> Result<Option<PersonId>, DirectoryError> {
+    Ok(sql::row(
+        connection,
+        "SELECT id FROM persons WHERE scim_id = $1 AND directory = $2",
+        (scim_id, directory.row),
+        |row| row.get(0),
+    )?)
+}

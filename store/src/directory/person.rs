@@ -1,0 +1,256 @@
+//! Writes people: create, modify, delete, each with what it means for the sessions of the person, in one transaction.
+
+use super::declare::{Served, served};
+use super::{DirectoryError, ModifyError, PersonContent, StoredPerson, lookup};
+use crate::change::Change;
+use crate::error::StoreError;
+use crate::fold::fold;
+use crate::limits::{self, TooLong, within};
+use crate::link::{self, Identifiers};
+use crate::model::{EndReason, PersonId};
+use crate::random;
+use crate::session::end;
+use crate::snapshot;
+use crate::sql;
+use crate::store::Store;
+use crate::transaction::WriteTransaction;
+use rusqlite::Connection;
+use std::sync::Arc;
+
+impl Store {
+    /// Creates a person. Nobody who exists is taken over: a userName that another person of the directory has, in
+    /// whatever spelling, is refused.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; nothing is changed then.
+    pub async fn create_person(
+        &self,
+        directory: &str,
+        content: PersonContent,
+        now: i64,
+    ) -> Result<StoredPerson, DirectoryError> {
+        let directory = directory.to_owned();
+        self.write(move |transaction| create(transaction, &directory, content, now)).await
+    }
+
+    /// Reads a person, lets the editor say what they should become, and writes that, all in one transaction. An edit
+    /// that changes nothing writes nothing. A person who becomes inactive loses all their sessions.
+    ///
+    /// # Errors
+    /// [`ModifyError`]; nothing is changed then.
+    pub async fn modify_person<E: Send + 'static>(
+        &self,
+        directory: &str,
+        scim_id: &str,
+        now: i64,
+        edit: impl FnOnce(&StoredPerson) -> Result<PersonContent, E> + Send + 'static,
+    ) -> Result<StoredPerson, ModifyError<E>> {
+        let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
+        self.write(move |transaction| {
+            let directory = served(transaction.connection, &directory)?;
+            let before = existing(transaction.connection, &directory, &scim_id)?;
+            let content = edit(&before).map_err(ModifyError::Edit)?;
+            Ok(modify(transaction, &directory, before, content, now)?)
+        })
+        .await
+    }
+
+    /// Deletes a person and ends their sessions. Whoever is created later under the same name is somebody else.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; nothing is changed then.
+    pub async fn delete_person(
+        &self,
+        directory: &str,
+        scim_id: &str,
+        now: i64,
+    ) -> Result<(), DirectoryError> {
+        let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
+        self.write(move |transaction| {
+            let directory = served(transaction.connection, &directory)?;
+            let person = existing(transaction.connection, &directory, &scim_id)?;
+            delete(transaction, &directory, &person, now)
+        })
+        .await
+    }
+}
+
+/// Folds the addresses, drops repeats and empty ones, and refuses what is too long.
+fn normal(mut content: PersonContent) -> Result<PersonContent, TooLong> {
+    within("emails", content.emails.len(), limits::EMAILS_PER_PERSON)?;
+    let mut emails = Vec::with_capacity(content.emails.len());
+    for email in content.emails.iter().map(|email| fold(email)) {
+        within("email", email.len(), limits::EMAIL_BYTES)?;
+        if !email.is_empty() && !emails.contains(&email) {
+            emails.push(email);
+        }
+    }
+    content.emails = emails;
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    within("userName", content.user_name.len(), limits::USER_NAME_BYTES)?;
+    within("externalId", length(&content.external_id), limits::EXTERNAL_ID_BYTES)?;
+    within("displayName", length(&content.display_name), limits::DISPLAY_NAME_BYTES)?;
+    Ok(content)
+}
+
+/// The document as text, if it is not too long.
+pub(super) fn document_text(
+    document: &serde_json::Map<String, serde_json::Value>,
+) -> Result<String, DirectoryError> {
+    let text = serde_json::to_string(document).map_err(|_| StoreError::Unreadable("document"))?;
+    within("attributes", text.len(), limits::DOCUMENT_BYTES)?;
+    Ok(text)
+}
+
+fn identifiers(content: &PersonContent) -> Identifiers {
+    let mut addresses = vec![fold(&content.user_name)];
+    addresses.extend(content.emails.iter().cloned());
+    Identifiers { external_id: content.external_id.clone(), addresses }
+}
+
+fn existing(
+    connection: &Connection,
+    directory: &Served,
+    scim_id: &str,
+) -> Result<StoredPerson, DirectoryError> {
+    lookup::person(connection, &directory.name, scim_id)?.ok_or(DirectoryError::NotFound)
+}
+
+fn refuse_taken(
+    connection: &Connection,
+    directory: &Served,
+    folded: &str,
+    but: Option<PersonId>,
+) -> Result<(), DirectoryError> {
+    let holder: Option<PersonId> = sql::row(
+        connection,
+        "SELECT id FROM persons WHERE directory = $1 AND user_name_folded = $2",
+        (directory.row, folded),
+        |row| row.get(0),
+    )?;
+    if holder.is_some() && holder != but { Err(DirectoryError::UserNameTaken) } else { Ok(()) }
+}
+
+fn create(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &str,
+    content: PersonContent,
+    now: i64,
+) -> Result<StoredPerson, DirectoryError> {
+    let directory = served(transaction.connection, directory)?;
+    let content = normal(content)?;
+    let folded = fold(&content.user_name);
+    refuse_taken(transaction.connection, &directory, &folded, None)?;
+    let scim_id = random::uuid()?;
+    let id: PersonId = sql::row(
+        transaction.connection,
+        "INSERT INTO persons (directory, scim_id, user_name, user_name_folded, external_id, display_name, active, \
+         document, version, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9) RETURNING id",
+        (
+            directory.row,
+            &scim_id,
+            &content.user_name,
+            &folded,
+            &content.external_id,
+            &content.display_name,
+            content.active,
+            document_text(&content.document)?,
+            now,
+        ),
+        |row| row.get(0),
+    )?
+    .ok_or(StoreError::Unreadable("person"))?;
+    insert_emails(transaction.connection, id, &content.emails)?;
+    emit_person(transaction, id, now)?;
+    let after = identifiers(&content);
+    link::relink(transaction, &directory.identity_provider, id, &Identifiers::default(), &after, now)?;
+    existing(transaction.connection, &directory, &scim_id)
+}
+
+fn modify(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &Served,
+    before: StoredPerson,
+    content: PersonContent,
+    now: i64,
+) -> Result<StoredPerson, DirectoryError> {
+    let content = normal(content)?;
+    let is_changed = content != before.content;
+    if is_changed {
+        update(transaction, directory, &before, &content, now)?;
+        emit_person(transaction, before.id, now)?;
+    }
+    if !content.active {
+        let sessions = end::of_person(transaction.connection, before.id)?;
+        end::end(transaction, &sessions, EndReason::Deactivated, now)?;
+    }
+    let (old, new) = (identifiers(&before.content), identifiers(&content));
+    if old != new || content.active != before.content.active {
+        link::relink(transaction, &directory.identity_provider, before.id, &old, &new, now)?;
+    }
+    if is_changed { existing(transaction.connection, directory, &before.scim_id) } else { Ok(before) }
+}
+
+fn update(
+    transaction: &WriteTransaction<'_>,
+    directory: &Served,
+    before: &StoredPerson,
+    content: &PersonContent,
+    now: i64,
+) -> Result<(), DirectoryError> {
+    let connection = transaction.connection;
+    let folded = fold(&content.user_name);
+    refuse_taken(connection, directory, &folded, Some(before.id))?;
+    sql::run(
+        connection,
+        "UPDATE persons SET user_name = $1, user_name_folded = $2, external_id = $3, display_name = $4, active = $5, \
+         document = $6, version = version + 1, updated_at = $7 WHERE id = $8",
+        (
+            &content.user_name,
+            &folded,
+            &content.external_id,
+            &content.display_name,
+            content.active,
+            document_text(&content.document)?,
+            now,
+            before.id,
+        ),
+    )?;
+    if content.emails != before.content.emails {
+        sql::run(connection, "DELETE FROM person_emails WHERE person = $1", [before.id])?;
+        insert_emails(connection, before.id, &content.emails)?;
+    }
+    Ok(())
+}
+
+fn insert_emails(connection: &Connection, person: PersonId, emails: &[String]) -> Result<(), DirectoryError> {
+    for (position, email) in emails.iter().enumerate() {
+        sql::run(
+            connection,
+            "INSERT INTO person_emails (person, position, email) VALUES ($1, $2, $3)",
+            (person, limits::sql_count(position), email),
+        )?;
+    }
+    Ok(())
+}
+
+fn emit_person(transaction: &mut WriteTransaction<'_>, id: PersonId, now: i64) -> Result<(), DirectoryError> {
+    let person = snapshot::person(transaction.connection, id)?.ok_or(StoreError::Unreadable("person"))?;
+    Ok(transaction.emit(Change::Person(Arc::new(person)), now)?)
+}
+
+fn delete(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &Served,
+    person: &StoredPerson,
+    now: i64,
+) -> Result<(), DirectoryError> {
+    let mut sessions = end::of_person(transaction.connection, person.id)?;
+    // A session that might have been theirs must not outlive them because nobody could tell.
+    let identifiers = identifiers(&person.content);
+    sessions.append(&mut link::unlinked(transaction.connection, &directory.identity_provider, &identifiers)?);
+    sql::run(transaction.connection, "DELETE FROM persons WHERE id = $1", [person.id])?;
+    transaction.emit(Change::PersonDeleted(person.id, directory.name.clone()), now)?;
+    end::end(transaction, &sessions, EndReason::Deleted, now)?;
+    Ok(())
+}

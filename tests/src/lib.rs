@@ -14,4 +14,5 @@
 pub mod browser;
 pub mod demo;
 pub mod harness;
+pub mod okta;
 pub mod upstream;

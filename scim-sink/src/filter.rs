@@ -14,6 +14,7 @@ mod tests;
 pub use evaluate::CaseRule;
 pub use parse::FilterError;
 pub(crate) use parse::parse_target;
+pub(crate) use read::is_core;
 pub use read::{attribute, values_at};
 
 use std::str::FromStr;

@@ -3,10 +3,32 @@
 //! Sockets, TLS and the collecting of a body are left to the gateway; what lasts, and what a change does to live sessions, to the
 //! store.
 
-pub mod filter;
-pub mod limits;
+// The walk of a request.
+mod answer;
+mod authenticate;
+mod request;
+mod route;
+mod sink;
 
-mod clean;
-mod patch;
+// Its operations.
+mod discovery;
+mod groups;
+mod listing;
+mod members;
+mod projection;
+mod provisioning_log;
 mod rejection;
+mod users;
+
+// Resources as documents.
+mod clean;
+pub mod filter;
+mod group;
+pub mod limits;
+mod patch;
 mod schema;
+mod user;
+
+pub use limits::MAX_BODY_BYTES;
+pub use provisioning_log::TARGET as PROVISIONING_LOG_TARGET;
+pub use sink::{DirectorySettings, ScimSink};

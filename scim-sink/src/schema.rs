@@ -7,7 +7,7 @@ mod group;
 mod user;
 
 pub(crate) use group::GROUP;
-pub(crate) use user::{ENTERPRISE_URN, USER};
+pub(crate) use user::USER;
 
 use crate::filter::AttributePath;
 

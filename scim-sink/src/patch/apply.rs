@@ -52,6 +52,9 @@ impl Patch<'_> {
         values: &Map<String, Value>,
     ) -> Result<(), Rejection> {
         for (key, value) in values {
+            if is_password(key) {
+                continue;
+            }
             let is_extension = self.resource.extension(key).is_some();
             if key.contains(['.', ':']) || is_extension {
                 self.at_target(document, &Target::parse(key)?, Some(value))?;
@@ -74,11 +77,14 @@ impl Patch<'_> {
         target: &Target,
         value: Option<&Value>,
     ) -> Result<(), Rejection> {
+        if is_password(&target.attribute.name) {
+            return Ok(());
+        }
         let place = self.place(target);
         match place.definition.map(|attribute| attribute.mutability) {
             Some(Mutability::ReadOnly) => return Err(Rejection::Mutability(place.key)),
             Some(Mutability::WriteOnly) => return Ok(()),
-            _ => {}
+            Some(Mutability::ReadWrite) | None => {}
         }
         if let Some(filter) = &target.filter {
             let mut elements = Elements {
@@ -254,6 +260,11 @@ impl Patch<'_> {
         }
         Ok(())
     }
+}
+
+/// Of whatever schema: it is accepted and never kept.
+fn is_password(name: &str) -> bool {
+    name.eq_ignore_ascii_case("password")
 }
 
 /// The last part of a URN that stands for a whole extension; attributes are not named so.

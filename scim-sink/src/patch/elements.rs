@@ -205,10 +205,11 @@ fn only_one_primary(elements: &mut [Value], written: &[usize]) {
     let winner = written.iter().rev().find(|index| elements.get(**index).is_some_and(is_primary)).copied();
     let Some(winner) = winner else { return };
     for (index, element) in elements.iter_mut().enumerate() {
-        if index != winner && is_primary(element) {
-            if let Some(map) = element.as_object_mut() {
-                map.insert("primary".to_owned(), Value::Bool(false));
-            }
+        if index != winner
+            && is_primary(element)
+            && let Some(map) = element.as_object_mut()
+        {
+            map.insert("primary".to_owned(), Value::Bool(false));
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Attribute, Kind, Mutability, ResourceType, Schema};
 
-pub(crate) const ENTERPRISE_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const ENTERPRISE_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 pub(crate) static USER: ResourceType = ResourceType {
     name: "User",

@@ -1,0 +1,91 @@
+//! The bytes of an answer: a resource, a list, nothing, or an error in SCIM's own form (RFC 7644 sections 3.1 and 3.12).
+//!
+//! What is answered is decided before; statuses of errors come from `rejection`.
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::rejection::Rejection;
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/scim+json; charset=utf-8");
+const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+/// What was done. It has no form for a failure.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// 200
+    Found(Value),
+    /// 201
+    Created(Value),
+    /// 204
+    Gone,
+    /// 304
+    NotModified(String),
+}
+
+impl Answer {
+    pub(crate) fn into_response(self) -> Response<Bytes> {
+        match self {
+            Answer::Found(body) => with_body(StatusCode::OK, &body),
+            Answer::Created(body) => {
+                let mut response = with_body(StatusCode::CREATED, &body);
+                // RFC 7644 section 3.3.
+                set(&mut response, LOCATION, body.pointer("/meta/location").and_then(Value::as_str));
+                response
+            }
+            Answer::Gone => without_body(StatusCode::NO_CONTENT),
+            Answer::NotModified(version) => {
+                let mut response = without_body(StatusCode::NOT_MODIFIED);
+                set(&mut response, ETAG, Some(&version));
+                response
+            }
+        }
+    }
+}
+
+/// The error in SCIM's form; `status` is a string there.
+pub(crate) fn refuse(rejection: &Rejection) -> Response<Bytes> {
+    let status = rejection.status();
+    let mut body = json!({ "schemas": [ERROR_URN], "status": status.as_str() });
+    if let Some(map) = body.as_object_mut() {
+        if let Some(scim_type) = rejection.scim_type() {
+            map.insert("scimType".to_owned(), Value::from(scim_type));
+        }
+        map.insert("detail".to_owned(), Value::from(rejection.to_string()));
+    }
+    let mut response = with_body(status, &body);
+    match rejection {
+        Rejection::Unauthorized(_) => set(&mut response, WWW_AUTHENTICATE, Some("Bearer realm=\"scim\"")),
+        Rejection::MethodNotAllowed { allow } => set(&mut response, ALLOW, Some(allow)),
+        _ => {}
+    }
+    if let Some(seconds) = rejection.retry_after_s() {
+        set(&mut response, RETRY_AFTER, Some(&seconds.to_string()));
+    }
+    response
+}
+
+fn with_body(status: StatusCode, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, MEDIA_TYPE);
+    set(&mut response, ETAG, body.pointer("/meta/version").and_then(Value::as_str));
+    set(&mut response, CACHE_CONTROL, Some("no-store"));
+    response
+}
+
+fn without_body(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+fn set(response: &mut Response<Bytes>, name: HeaderName, value: Option<&str>) {
+    if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        response.headers_mut().insert(name, value);
+    }
+}

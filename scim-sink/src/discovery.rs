@@ -1,0 +1,138 @@
+//! What the service provider says of itself: its features, resource types and schemas (RFC 7644 section 4, RFC 7643 sections 5 to 7).
+//!
+//! All of it is made from the tables of `schema` and the limits, so that it cannot say otherwise than is done.
+
+use serde_json::{Map, Value, json};
+
+use crate::answer::Answer;
+use crate::limits::MAX_PAGE;
+use crate::rejection::Rejection;
+use crate::route::Target;
+use crate::schema::{Attribute, GROUP, Kind, Mutability, ResourceType, Schema, USER};
+
+const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
+const TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
+const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
+
+pub(crate) fn answer(target: Target<'_>, base_url: &str) -> Result<Answer, Rejection> {
+    let types: [&ResourceType; 2] = [&USER, &GROUP];
+    let schemas = || types.iter().flat_map(|kind| std::iter::once(&kind.core).chain(kind.extensions));
+    let found = match target {
+        Target::ServiceProviderConfig => configuration(base_url),
+        Target::ResourceTypes => list(&types.map(|kind| resource_type(kind, base_url))),
+        Target::ResourceType(name) => types
+            .iter()
+            .find(|kind| kind.name == name)
+            .map(|kind| resource_type(kind, base_url))
+            .ok_or_else(|| Rejection::NoSuchResource { kind: "resource type", id: name.to_owned() })?,
+        Target::Schemas => {
+            list(&schemas().map(|schema| schema_document(schema, base_url)).collect::<Vec<_>>())
+        }
+        Target::Schema(urn) => schemas()
+            .find(|schema| schema.urn.eq_ignore_ascii_case(urn))
+            .map(|schema| schema_document(schema, base_url))
+            .ok_or_else(|| Rejection::NoSuchResource { kind: "schema", id: urn.to_owned() })?,
+        _ => return Err(Rejection::UnknownPath),
+    };
+    Ok(Answer::Found(found))
+}
+
+fn list(resources: &[Value]) -> Value {
+    let total = resources.len();
+    json!({
+        "schemas": [LIST_URN], "totalResults": total, "startIndex": 1, "itemsPerPage": total, "Resources": resources,
+    })
+}
+
+fn configuration(base_url: &str) -> Value {
+    json!({
+        "schemas": [CONFIG_URN],
+        "patch": { "supported": true },
+        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
+        "filter": { "supported": true, "maxResults": MAX_PAGE },
+        "changePassword": { "supported": false },
+        "sort": { "supported": false },
+        "etag": { "supported": true },
+        "authenticationSchemes": [{
+            "type": "oauthbearertoken",
+            "name": "Key of the directory",
+            "description": "The key in the Authorization header, with or without the word Bearer",
+            "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
+            "primary": true,
+        }],
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": format!("{base_url}/ServiceProviderConfig"),
+        },
+    })
+}
+
+fn resource_type(kind: &ResourceType, base_url: &str) -> Value {
+    let extensions: Vec<Value> =
+        kind.extensions.iter().map(|schema| json!({ "schema": schema.urn, "required": false })).collect();
+    json!({
+        "schemas": [TYPE_URN],
+        "id": kind.name,
+        "name": kind.name,
+        "description": kind.core.description,
+        "endpoint": kind.endpoint,
+        "schema": kind.core.urn,
+        "schemaExtensions": extensions,
+        "meta": { "resourceType": "ResourceType", "location": format!("{base_url}/ResourceTypes/{}", kind.name) },
+    })
+}
+
+fn schema_document(schema: &Schema, base_url: &str) -> Value {
+    json!({
+        "schemas": [SCHEMA_URN],
+        "id": schema.urn,
+        "name": schema.name,
+        "description": schema.description,
+        "attributes": schema.attributes.iter().map(attribute).collect::<Vec<_>>(),
+        "meta": { "resourceType": "Schema", "location": format!("{base_url}/Schemas/{}", schema.urn) },
+    })
+}
+
+/// RFC 7643 section 7.
+fn attribute(attribute: &Attribute) -> Value {
+    let mut document = Map::new();
+    let mut set = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    set("name", Value::from(attribute.name));
+    set("type", Value::from(type_name(attribute.kind)));
+    set("multiValued", Value::Bool(attribute.multi_valued));
+    set("description", Value::from(attribute.description));
+    set("required", Value::Bool(attribute.required));
+    set("caseExact", Value::Bool(attribute.case_exact));
+    set("mutability", Value::from(mutability_name(attribute.mutability)));
+    let never = attribute.mutability == Mutability::WriteOnly;
+    set("returned", Value::from(if never { "never" } else { "default" }));
+    set("uniqueness", Value::from(if attribute.unique { "server" } else { "none" }));
+    if attribute.kind == Kind::Reference {
+        let uri = matches!(attribute.name, "$ref");
+        set("referenceTypes", json!([if uri { "uri" } else { "external" }]));
+    }
+    if !attribute.subs.is_empty() {
+        set("subAttributes", attribute.subs.iter().map(self::attribute).collect());
+    }
+    Value::Object(document)
+}
+
+fn type_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "string",
+        Kind::Boolean => "boolean",
+        Kind::DateTime => "dateTime",
+        Kind::Binary => "binary",
+        Kind::Reference => "reference",
+        Kind::Complex => "complex",
+    }
+}
+
+fn mutability_name(mutability: Mutability) -> &'static str {
+    match mutability {
+        Mutability::ReadWrite => "readWrite",
+        Mutability::ReadOnly => "readOnly",
+        Mutability::WriteOnly => "writeOnly",
+    }
+}

@@ -1,0 +1,196 @@
+//! The operations on groups: from a request to the store and back to a resource.
+//!
+//! The edit of members is made by `members`; what a membership means for open sessions is the gateway's matter.
+
+use portcullis_store::{GroupContent, GroupId, GroupLookup, MemberEdit, ModifyError, StoredGroup};
+use serde_json::{Map, Value};
+
+use crate::answer::Answer;
+use crate::filter::{AttributePath, Filter};
+use crate::group;
+use crate::listing::{self, Equality, Source};
+use crate::members::MemberPlan;
+use crate::patch;
+use crate::projection::Projection;
+use crate::provisioning_log::{Changed, written};
+use crate::rejection::Rejection;
+use crate::request::{ListQuery, Precondition, expect_schema, has_version, json_object, version_tag};
+use crate::schema::{GROUP, group_case_exact};
+use crate::sink::Visit;
+
+const KIND: &str = "group";
+
+/// RFC 7644 section 3.3.
+pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
+    let projection = Projection::parse(visit.query())?;
+    let mut body = json_object(visit.request)?;
+    expect_schema(&body, GROUP.core.urn)?;
+    let plan = MemberPlan::from_body(&mut body)?;
+    let content = group::content(body)?;
+    let changed = Changed::default();
+    changed.between(&Map::new(), &group::editable(&content), !plan.is_silent());
+    let members = match plan.edit() {
+        MemberEdit::Replace(members) => members,
+        _ => Vec::new(),
+    };
+    let created = visit.store.create_group(&visit.directory.name, content, members, visit.now).await;
+    let group = created.map_err(|error| Rejection::from_directory(error, KIND, ""))?;
+    written(visit, "group.create", &group.scim_id, &changed, None);
+    Ok(Answer::Created(shown(visit, &group, &projection)?))
+}
+
+/// RFC 7644 section 3.4.1.
+pub(crate) fn read(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
+    let projection = Projection::parse(visit.query())?;
+    let group = existing(visit, id)?;
+    if has_version(visit.request.headers(), group.version) {
+        return Ok(Answer::NotModified(version_tag(group.version)));
+    }
+    Ok(Answer::Found(shown(visit, &group, &projection)?))
+}
+
+/// RFC 7644 section 3.5.1. A body without `members` says nothing about them; an empty list removes everybody.
+pub(crate) async fn replace(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
+    let mut body = json_object(visit.request)?;
+    expect_schema(&body, GROUP.core.urn)?;
+    let plan = MemberPlan::from_body(&mut body)?;
+    let content = group::content(body)?;
+    modify(visit, id, "group.replace", plan, move |_| Ok(content)).await
+}
+
+/// RFC 7644 section 3.5.2.
+pub(crate) async fn patch(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
+    let body = json_object(visit.request)?;
+    expect_schema(&body, patch::PATCH_URN)?;
+    let mut plan = MemberPlan::default();
+    let mut others = Vec::new();
+    for operation in patch::operations(&body)? {
+        others.extend(plan.take(operation)?);
+    }
+    modify(visit, id, "group.patch", plan, move |group| {
+        let mut document = group::editable(&group.content);
+        for operation in &others {
+            patch::apply(&mut document, operation, &GROUP, group_case_exact)?;
+        }
+        group::content(document)
+    })
+    .await
+}
+
+/// RFC 7644 section 3.6: the people stay.
+pub(crate) async fn delete(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
+    let precondition = Precondition::of(visit.request.headers());
+    if precondition != Precondition::Any {
+        // A change between this look and the deletion is not seen; deleting is what the client wants of any version.
+        precondition.check(existing(visit, id)?.version)?;
+    }
+    let deleted = visit.store.delete_group(&visit.directory.name, id, visit.now).await;
+    deleted.map_err(|error| Rejection::from_directory(error, KIND, id))?;
+    written(visit, "group.delete", id, &Changed::default(), None);
+    Ok(Answer::Gone)
+}
+
+async fn modify(
+    visit: &Visit<'_>,
+    id: &str,
+    operation: &str,
+    plan: MemberPlan,
+    edit: impl FnOnce(&StoredGroup) -> Result<GroupContent, Rejection> + Send + 'static,
+) -> Result<Answer, Rejection> {
+    let projection = Projection::parse(visit.query())?;
+    let precondition = Precondition::of(visit.request.headers());
+    let changed = Changed::default();
+    let noted = changed.clone();
+    let modified = visit
+        .store
+        .modify_group(&visit.directory.name, id, visit.now, move |group| {
+            precondition.check(group.version)?;
+            let content = edit(group)?;
+            let (before, after) = (group::editable(&group.content), group::editable(&content));
+            noted.between(&before, &after, !plan.is_silent());
+            Ok((content, plan.edit()))
+        })
+        .await;
+    let group = modified.map_err(|error| match error {
+        ModifyError::Edit(rejection) => rejection,
+        ModifyError::Directory(error) => Rejection::from_directory(error, KIND, id),
+    })?;
+    written(visit, operation, id, &changed, None);
+    Ok(Answer::Found(shown(visit, &group, &projection)?))
+}
+
+fn existing(visit: &Visit<'_>, id: &str) -> Result<StoredGroup, Rejection> {
+    let found = visit.store.group(&visit.directory.name, id)?;
+    found.ok_or_else(|| Rejection::NoSuchResource { kind: KIND, id: id.to_owned() })
+}
+
+fn shown(visit: &Visit<'_>, group: &StoredGroup, projection: &Projection) -> Result<Value, Rejection> {
+    let members = match projection.shows("members") {
+        true => Some(visit.store.group_members(group.id)?),
+        false => None,
+    };
+    let resource = group::resource(group, members.as_deref(), &visit.directory.base_url);
+    Ok(Value::Object(projection.apply(resource)))
+}
+
+/// RFC 7644 section 3.4.2.
+pub(crate) async fn list(visit: &Visit<'_>) -> Result<Answer, Rejection> {
+    let query = ListQuery::parse(visit.query())?;
+    let source = Groups { store: visit.store.clone(), directory: visit.directory.clone() };
+    listing::answer(source, query).await
+}
+
+struct Groups {
+    store: portcullis_store::Store,
+    directory: crate::sink::DirectorySettings,
+}
+
+impl Source for Groups {
+    type Item = StoredGroup;
+    type Lookup = GroupLookup;
+    const ALL: GroupLookup = GroupLookup::All;
+
+    fn lookup(equality: &Equality<'_>) -> Option<GroupLookup> {
+        let text = || equality.text.to_owned();
+        if equality.is("displayName", None) {
+            Some(GroupLookup::DisplayName(text()))
+        } else if equality.is("id", None) {
+            Some(GroupLookup::ScimId(text()))
+        } else if equality.is("externalId", None) {
+            Some(GroupLookup::ExternalId(text()))
+        } else {
+            None
+        }
+    }
+
+    fn core_urn() -> &'static str {
+        GROUP.core.urn
+    }
+
+    fn list(&self, which: &GroupLookup, offset: usize, limit: usize) -> listing::Listed<StoredGroup> {
+        let page = self.store.list_groups(&self.directory.name, which, offset, limit)?;
+        Ok((page.total, page.items))
+    }
+
+    fn scan(&self, after: Option<&StoredGroup>, limit: usize) -> Result<Vec<StoredGroup>, Rejection> {
+        let after = after.map_or(GroupId(0), |group| group.id);
+        Ok(self.store.scan_groups(&self.directory.name, after, limit)?)
+    }
+
+    /// Members are read only when they are asked for or filtered by.
+    fn resource(
+        &self,
+        group: &StoredGroup,
+        projection: &Projection,
+        filter: Option<&Filter>,
+    ) -> listing::Resource {
+        let wanted = projection.shows("members") || filter.is_some_and(|filter| filter.mentions("members"));
+        let members = if wanted { Some(self.store.group_members(group.id)?) } else { None };
+        let weight = members.as_ref().map_or(0, Vec::len);
+        Ok((group::resource(group, members.as_deref(), &self.directory.base_url), weight))
+    }
+
+    fn case_exact(path: &AttributePath) -> bool {
+        group_case_exact(path)
+    }
+}

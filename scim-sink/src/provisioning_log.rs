@@ -1,0 +1,85 @@
+//! The provisioning log: one event for each write and one for each refusal, under the target `portcullis::provisioning`.
+//!
+//! Names of attributes are written, values never, but for `active`, which is what an administrator looks for.
+
+use std::error::Error;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+
+use crate::rejection::Rejection;
+use crate::sink::Visit;
+
+/// The target of all its events.
+pub const TARGET: &str = "portcullis::provisioning";
+
+/// What an edit changed. Filled inside the store's transaction, where the state before is known, and read after the commit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Changed(Arc<OnceLock<Vec<String>>>);
+
+impl Changed {
+    pub(crate) fn between(&self, before: &Map<String, Value>, after: &Map<String, Value>, members: bool) {
+        let mut names: Vec<String> = after
+            .iter()
+            .filter(|(key, value)| before.get(*key) != Some(value))
+            .map(|(key, _)| key.clone())
+            .collect();
+        names.extend(before.keys().filter(|key| !after.contains_key(*key)).cloned());
+        if members {
+            names.push("members".to_owned());
+        }
+        // An edit runs once; a second run would find the first one's answer.
+        let _ = self.0.set(names);
+    }
+
+    fn names(&self) -> String {
+        self.0.get().map(|names| names.join(" ")).unwrap_or_default()
+    }
+}
+
+/// A write that is durable and applied.
+pub(crate) fn written(visit: &Visit<'_>, operation: &str, id: &str, changed: &Changed, active: Option<bool>) {
+    tracing::info!(
+        target: TARGET,
+        directory = %visit.directory.name,
+        key_id = %visit.key.key_id,
+        key_name = %visit.key.name,
+        operation,
+        resource_id = id,
+        changed = %changed.names(),
+        active,
+        "provisioned"
+    );
+}
+
+/// A request that was not done. The path is the client's own, and the query is left out: a key might stand in it.
+pub(crate) fn rejected(
+    directory: &str,
+    key_id: Option<&str>,
+    method: &str,
+    path: &str,
+    rejection: &Rejection,
+) {
+    let cause = rejection.cause().map(causes).unwrap_or_default();
+    tracing::warn!(
+        target: TARGET,
+        directory,
+        key_id,
+        method,
+        path,
+        status = rejection.status().as_u16(),
+        reason = %rejection,
+        cause = %cause,
+        "provisioning request rejected"
+    );
+}
+
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

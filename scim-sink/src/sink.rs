@@ -1,0 +1,103 @@
+//! The walk of a request: who asks, what it names, which operation does it, what is answered.
+//!
+//! Each step stands in the file of its name; only this file knows their order.
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use portcullis_store::{KeyRecord, Store};
+
+use crate::answer::{Answer, refuse};
+use crate::authenticate::authenticate;
+use crate::provisioning_log;
+use crate::rejection::Rejection;
+use crate::route::{Target, split_directory, target};
+use crate::{discovery, groups, users};
+
+/// A directory that is served, and where clients find it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectorySettings {
+    /// The name in the address, and in the store.
+    pub name: String,
+    /// Such as `https://auth.corp.example/scim/v2/corp`: what stands before `/Users` in every `location`.
+    pub base_url: String,
+}
+
+/// The SCIM service provider over a store.
+#[derive(Debug, Clone)]
+pub struct ScimSink {
+    store: Store,
+    directories: std::sync::Arc<[DirectorySettings]>,
+}
+
+/// A request whose key was verified.
+pub(crate) struct Visit<'r> {
+    pub(crate) store: &'r Store,
+    pub(crate) directory: &'r DirectorySettings,
+    pub(crate) key: KeyRecord,
+    pub(crate) request: &'r Request<Bytes>,
+    pub(crate) now: i64,
+}
+
+impl Visit<'_> {
+    pub(crate) fn query(&self) -> &str {
+        self.request.uri().query().unwrap_or_default()
+    }
+}
+
+impl ScimSink {
+    /// A sink that serves these directories and no others.
+    pub fn new(store: Store, directories: Vec<DirectorySettings>) -> ScimSink {
+        ScimSink { store, directories: directories.into() }
+    }
+
+    /// Answers a request below `/scim/v2/`: authenticates, decides, writes. A 2xx to a write means that it is durable and applied.
+    ///
+    /// It must run on a Tokio runtime: listings are read on its blocking threads.
+    pub async fn respond(&self, request: Request<Bytes>, now: i64) -> Response<Bytes> {
+        let (named, rest) = split_directory(request.uri().path());
+        let mut key_id = None;
+        match self.answer(&request, (named, rest), now, &mut key_id).await {
+            Ok(answer) => answer.into_response(),
+            Err(rejection) => {
+                let method = request.method().as_str();
+                provisioning_log::rejected(named, key_id.as_deref(), method, rest, &rejection);
+                refuse(&rejection)
+            }
+        }
+    }
+
+    /// What is answered to a body larger than [`MAX_BODY_BYTES`](crate::limits::MAX_BODY_BYTES), which the caller stopped reading.
+    pub fn too_large() -> Response<Bytes> {
+        refuse(&Rejection::BodyTooLarge)
+    }
+
+    async fn answer(
+        &self,
+        request: &Request<Bytes>,
+        (named, rest): (&str, &str),
+        now: i64,
+        key_id: &mut Option<String>,
+    ) -> Result<Answer, Rejection> {
+        // Before anything else is told: not even which addresses exist.
+        let client = authenticate(&self.store, &self.directories, named, request.headers(), now)?;
+        *key_id = Some(client.key.key_id.clone());
+        let target = target(rest)?;
+        target.admit(request.method())?;
+        let visit = Visit { store: &self.store, directory: client.directory, key: client.key, request, now };
+        match (target, request.method()) {
+            (Target::Users, &Method::POST) => users::create(&visit).await,
+            (Target::Users, _) => users::list(&visit).await,
+            (Target::User(id), &Method::PUT) => users::replace(&visit, id).await,
+            (Target::User(id), &Method::PATCH) => users::patch(&visit, id).await,
+            (Target::User(id), &Method::DELETE) => users::delete(&visit, id).await,
+            (Target::User(id), _) => users::read(&visit, id),
+            (Target::Groups, &Method::POST) => groups::create(&visit).await,
+            (Target::Groups, _) => groups::list(&visit).await,
+            (Target::Group(id), &Method::PUT) => groups::replace(&visit, id).await,
+            (Target::Group(id), &Method::PATCH) => groups::patch(&visit, id).await,
+            (Target::Group(id), &Method::DELETE) => groups::delete(&visit, id).await,
+            (Target::Group(id), _) => groups::read(&visit, id),
+            (discovered, _) => discovery::answer(discovered, &visit.directory.base_url),
+        }
+    }
+}

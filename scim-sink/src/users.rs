@@ -1,0 +1,173 @@
+//! The operations on users: from a request to the store and back to a resource.
+//!
+//! What a change does to sessions is done by the store, in the same transaction.
+
+use portcullis_store::{ModifyError, PersonContent, PersonId, PersonLookup, StoredPerson};
+use serde_json::{Map, Value};
+
+use crate::answer::Answer;
+use crate::filter::{AttributePath, Filter};
+use crate::listing::{self, Equality, Source};
+use crate::patch;
+use crate::projection::Projection;
+use crate::provisioning_log::{Changed, written};
+use crate::rejection::Rejection;
+use crate::request::{ListQuery, Precondition, expect_schema, has_version, json_object, version_tag};
+use crate::schema::{USER, user_case_exact};
+use crate::sink::Visit;
+use crate::user;
+
+const KIND: &str = "user";
+
+/// RFC 7644 section 3.3. An existing userName is refused, never taken over.
+pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
+    let projection = Projection::parse(visit.query())?;
+    let body = json_object(visit.request)?;
+    expect_schema(&body, USER.core.urn)?;
+    let content = user::content(body, Some(true))?;
+    let changed = Changed::default();
+    changed.between(&Map::new(), &user::editable(&content), false);
+    let created = visit.store.create_person(&visit.directory.name, content, visit.now).await;
+    let person = created.map_err(|error| Rejection::from_directory(error, KIND, ""))?;
+    written(visit, "user.create", &person.scim_id, &changed, Some(person.content.active));
+    Ok(Answer::Created(shown(visit, &person, &projection)))
+}
+
+/// RFC 7644 section 3.4.1.
+pub(crate) fn read(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
+    let projection = Projection::parse(visit.query())?;
+    let person = existing(visit, id)?;
+    if has_version(visit.request.headers(), person.version) {
+        return Ok(Answer::NotModified(version_tag(person.version)));
+    }
+    Ok(Answer::Found(shown(visit, &person, &projection)))
+}
+
+/// RFC 7644 section 3.5.1: never creates.
+pub(crate) async fn replace(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
+    let body = json_object(visit.request)?;
+    expect_schema(&body, USER.core.urn)?;
+    modify(visit, id, "user.replace", move |person| user::content(body, Some(person.content.active))).await
+}
+
+/// RFC 7644 section 3.5.2.
+pub(crate) async fn patch(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
+    let body = json_object(visit.request)?;
+    expect_schema(&body, patch::PATCH_URN)?;
+    let operations = patch::operations(&body)?;
+    modify(visit, id, "user.patch", move |person| {
+        let mut document = user::editable(&person.content);
+        for operation in &operations {
+            patch::apply(&mut document, operation, &USER, user_case_exact)?;
+        }
+        user::content(document, None)
+    })
+    .await
+}
+
+/// RFC 7644 section 3.6.
+pub(crate) async fn delete(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
+    let precondition = Precondition::of(visit.request.headers());
+    if precondition != Precondition::Any {
+        // A change between this look and the deletion is not seen; deleting is what the client wants of any version.
+        precondition.check(existing(visit, id)?.version)?;
+    }
+    let deleted = visit.store.delete_person(&visit.directory.name, id, visit.now).await;
+    deleted.map_err(|error| Rejection::from_directory(error, KIND, id))?;
+    written(visit, "user.delete", id, &Changed::default(), None);
+    Ok(Answer::Gone)
+}
+
+async fn modify(
+    visit: &Visit<'_>,
+    id: &str,
+    operation: &str,
+    edit: impl FnOnce(&StoredPerson) -> Result<PersonContent, Rejection> + Send + 'static,
+) -> Result<Answer, Rejection> {
+    let projection = Projection::parse(visit.query())?;
+    let precondition = Precondition::of(visit.request.headers());
+    let changed = Changed::default();
+    let noted = changed.clone();
+    let modified = visit
+        .store
+        .modify_person(&visit.directory.name, id, visit.now, move |person| {
+            precondition.check(person.version)?;
+            let content = edit(person)?;
+            noted.between(&user::editable(&person.content), &user::editable(&content), false);
+            Ok(content)
+        })
+        .await;
+    let person = modified.map_err(|error| match error {
+        ModifyError::Edit(rejection) => rejection,
+        ModifyError::Directory(error) => Rejection::from_directory(error, KIND, id),
+    })?;
+    written(visit, operation, id, &changed, Some(person.content.active));
+    Ok(Answer::Found(shown(visit, &person, &projection)))
+}
+
+fn existing(visit: &Visit<'_>, id: &str) -> Result<StoredPerson, Rejection> {
+    let found = visit.store.person(&visit.directory.name, id)?;
+    found.ok_or_else(|| Rejection::NoSuchResource { kind: KIND, id: id.to_owned() })
+}
+
+fn shown(visit: &Visit<'_>, person: &StoredPerson, projection: &Projection) -> Value {
+    Value::Object(projection.apply(user::resource(person, &visit.directory.base_url)))
+}
+
+/// RFC 7644 section 3.4.2; inactive users are listed too, so that Okta finds them again.
+pub(crate) async fn list(visit: &Visit<'_>) -> Result<Answer, Rejection> {
+    let query = ListQuery::parse(visit.query())?;
+    let source = Users { store: visit.store.clone(), directory: visit.directory.clone() };
+    listing::answer(source, query).await
+}
+
+struct Users {
+    store: portcullis_store::Store,
+    directory: crate::sink::DirectorySettings,
+}
+
+impl Source for Users {
+    type Item = StoredPerson;
+    type Lookup = PersonLookup;
+    const ALL: PersonLookup = PersonLookup::All;
+
+    fn lookup(equality: &Equality<'_>) -> Option<PersonLookup> {
+        let text = || equality.text.to_owned();
+        if equality.is("userName", None) {
+            Some(PersonLookup::UserName(text()))
+        } else if equality.is("id", None) {
+            Some(PersonLookup::ScimId(text()))
+        } else if equality.is("externalId", None) {
+            Some(PersonLookup::ExternalId(text()))
+        } else if equality.is("emails", Some("value"))
+            || equality.is("emails", None)
+            || equality.is("email", None)
+        {
+            Some(PersonLookup::Email(text()))
+        } else {
+            None
+        }
+    }
+
+    fn core_urn() -> &'static str {
+        USER.core.urn
+    }
+
+    fn list(&self, which: &PersonLookup, offset: usize, limit: usize) -> listing::Listed<StoredPerson> {
+        let page = self.store.list_persons(&self.directory.name, which, offset, limit)?;
+        Ok((page.total, page.items))
+    }
+
+    fn scan(&self, after: Option<&StoredPerson>, limit: usize) -> Result<Vec<StoredPerson>, Rejection> {
+        let after = after.map_or(PersonId(0), |person| person.id);
+        Ok(self.store.scan_persons(&self.directory.name, after, limit)?)
+    }
+
+    fn resource(&self, person: &StoredPerson, _: &Projection, _: Option<&Filter>) -> listing::Resource {
+        Ok((user::resource(person, &self.directory.base_url), 0))
+    }
+
+    fn case_exact(path: &AttributePath) -> bool {
+        user_case_exact(path)
+    }
+}

@@ -164,3 +164,31 @@ mod over_tls {
         assert_eq!(sent(posted.by(elsewhere)).await, "none=3");
     }
 }
+
+/// A form on another site, filled and submitted, and the redirect back with a code: what a login is made of.
+#[tokio::test]
+async fn a_login_form_is_filled_and_the_way_back_is_visible() {
+    use portcullis_tests::browser::{Browser, Form};
+    use portcullis_tests::okta::company::DEMO_PASSWORD;
+    use portcullis_tests::okta::{Client, Company, OktaConfig, OktaSim};
+    use portcullis_tests::upstream::{Upstream, UpstreamConfig};
+
+    let upstream = Upstream::start(UpstreamConfig::default()).await.unwrap();
+    let back = format!("{}/status/200", upstream.url());
+    let clients = vec![Client::confidential("shop", "of-no-worth", &back)];
+    let okta = OktaSim::start(OktaConfig::new(Company { clients, ..Company::demo() })).await.unwrap();
+    let unused = rcgen::generate_simple_self_signed(vec!["unused.localhost".to_owned()]).unwrap();
+    let browser = Browser::new(&unused.cert.pem());
+    let ask = format!(
+        "{}/oauth2/v1/authorize?client_id=shop&response_type=code&scope=openid&state=s%26t&nonce=n&redirect_uri={back}",
+        okta.base_url()
+    );
+    let wrong = browser.log_in(&ask, "engineer@corp.example", "not the password").await.unwrap();
+    assert!(Form::login(&wrong.text()).is_some(), "{}\n{}", wrong.trail(), wrong.text());
+    let page = browser.log_in(&ask, "engineer@corp.example", DEMO_PASSWORD).await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.trail());
+    let query: Vec<_> = page.url.query_pairs().collect();
+    assert!(query.iter().any(|(name, value)| name == "code" && !value.is_empty()), "{}", page.trail());
+    assert!(query.iter().any(|(name, value)| name == "state" && value == "s&t"), "{}", page.trail());
+    assert!(page.chain.len() >= 3, "{}", page.trail());
+}

@@ -101,7 +101,7 @@ impl Cookie {
             let value = value.trim();
             match key.trim().to_ascii_lowercase().as_str() {
                 "domain" if !value.is_empty() => {
-                    domain = Some(value.trim_start_matches('.').to_ascii_lowercase())
+                    domain = Some(value.trim_start_matches('.').to_ascii_lowercase());
                 }
                 "path" if value.starts_with('/') => value.clone_into(&mut cookie.path),
                 "secure" => cookie.secure = true,

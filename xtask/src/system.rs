@@ -1,0 +1,78 @@
+//! Programs from the system's package manager: what is absent is installed, and said.
+
+use std::process::Command;
+
+use crate::step::{Done, Trouble, find, run, step};
+
+/// A program that tests start, and the Debian package that has it.
+struct Need {
+    program: &'static str,
+    package: &'static str,
+    purpose: &'static str,
+}
+
+const NEEDS: [Need; 4] = [
+    Need { program: "chromium", package: "chromium", purpose: "a real browser walks through the login" },
+    Need { program: "chromedriver", package: "chromium-driver", purpose: "steers that browser" },
+    Need { program: "node", package: "nodejs", purpose: "runs an Okta that was not written here" },
+    Need { program: "npm", package: "npm", purpose: "fetches it" },
+];
+
+/// Says what is needed and what of it will be installed.
+pub(crate) fn announce() {
+    for need in &NEEDS {
+        let state = match find(need.program) {
+            Some(path) => format!("is there: {}", path.display()),
+            None => format!("is absent: the Debian package `{}` will be installed", need.package),
+        };
+        println!("  {:<13} {}; {state}", need.program, need.purpose);
+    }
+}
+
+/// Installs what is absent.
+pub(crate) fn install() -> Done {
+    let absent: Vec<&Need> = NEEDS.iter().filter(|need| find(need.program).is_none()).collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = absent.iter().map(|need| need.package).collect();
+    let list = packages.join(" ");
+    if find("apt-get").is_none() {
+        let programs: Vec<&str> = absent.iter().map(|need| need.program).collect();
+        let programs = programs.join(", ");
+        return Err(Trouble(format!(
+            "{programs} must be installed, and this system has no apt-get; install them (in Debian: {list}) and repeat"
+        )));
+    }
+    let privileged = || -> Result<Command, Trouble> {
+        if is_root() {
+            return Ok(Command::new("apt-get"));
+        }
+        if find("sudo").is_none() {
+            let advice = format!("as root: `apt-get update && apt-get install {list}`");
+            return Err(Trouble(format!(
+                "packages are missing and you are not root and there is no sudo; {advice}"
+            )));
+        }
+        let mut sudo = Command::new("sudo");
+        sudo.arg("apt-get");
+        Ok(sudo)
+    };
+    step(&format!("install system packages: {list}"), || {
+        run(privileged()?.arg("update"))?;
+        let mut install = privileged()?;
+        install.env("DEBIAN_FRONTEND", "noninteractive");
+        run(install.args(["install", "--yes", "--no-install-recommends"]).args(&packages))
+    })?;
+    match absent.iter().find(|need| find(need.program).is_none()) {
+        Some(need) => {
+            Err(Trouble(format!("`{}` is installed, yet `{}` is not found", need.package, need.program)))
+        }
+        None => Ok(()),
+    }
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}

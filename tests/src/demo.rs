@@ -14,6 +14,7 @@ pub use plan::{Plan, PlanError};
 pub use stage::{Stage, StageError};
 
 use crate::harness::binary;
+use crate::upstream::Keep;
 
 const USAGE: &str = "usage: demo [--check]\n\n\
     Without arguments the demo runs on the addresses of config.toml until Ctrl-C.\n\
@@ -41,16 +42,16 @@ pub async fn run(arguments: &[String]) -> ExitCode {
 }
 
 async fn play() -> ExitCode {
-    let stage = match stage("check", Plan::moved).await {
+    let stage = match stage("check", Plan::moved, Keep::Times).await {
         Ok(stage) => stage,
         Err(error) => return refused(&error),
     };
     println!("playing the whole walk on {}\n", stage.plan.application_url());
-    if check::play(&stage.scene()).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if check::play(&stage.scene()).await.is_perfect() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn show() -> ExitCode {
-    let mut stage = match stage("", |plan| plan).await {
+    let mut stage = match stage("", |plan| plan, Keep::Nothing).await {
         Ok(stage) => stage,
         Err(error) => return refused(&error),
     };
@@ -64,10 +65,10 @@ async fn show() -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn stage(folder: &str, change: fn(Plan) -> Plan) -> Result<Stage, StageError> {
+async fn stage(folder: &str, change: fn(Plan) -> Plan, keep: Keep) -> Result<Stage, StageError> {
     let root = binary::repository();
     let plan = Plan::read(&root.join("config.toml")).map(change)?;
-    let stage = Box::pin(Stage::set(plan, &root.join("target/demo").join(folder))).await?;
+    let stage = Box::pin(Stage::set(plan, &root.join("target/demo").join(folder), keep)).await?;
     guide::write_json(&stage).map_err(StageError::Write)?;
     Ok(stage)
 }

@@ -3,6 +3,7 @@
 
 pub mod binary;
 mod folder;
+mod front;
 mod gateway;
 mod log;
 pub mod ports;
@@ -10,6 +11,7 @@ mod settings;
 mod world;
 
 pub use folder::Folder;
+pub use front::Front;
 pub use gateway::{Gateway, Launch, StartFailure};
 pub use log::Log;
 pub use settings::{ApplicationSettings, Settings};

@@ -66,53 +66,25 @@ fn expiry_replaces_and_removes() {
 }
 
 mod over_tls {
-    use std::sync::Arc;
-
     use portcullis_tests::browser::{Browser, BrowserError, Initiator, Outgoing, Versions};
+    use portcullis_tests::harness::Front;
     use portcullis_tests::upstream::{Upstream, UpstreamConfig};
-    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio_rustls::TlsAcceptor;
 
-    /// TLS in front of an upstream, by copying bytes; the CA and the port.
-    async fn front(upstream: &Upstream) -> (String, u16) {
-        let names = vec!["wiki.localhost".to_owned()];
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (port, to) = (listener.local_addr().unwrap().port(), upstream.address());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let Ok(mut tls) = acceptor.accept(stream).await else { return };
-                    let Ok(mut plain) = TcpStream::connect(to).await else { return };
-                    let _ = tokio::io::copy_bidirectional(&mut tls, &mut plain).await;
-                });
-            }
-        });
-        (made.cert.pem(), port)
+    async fn front(upstream: &Upstream) -> Front {
+        Front::start(&["wiki.localhost"], upstream.address()).await
     }
 
     #[tokio::test]
     async fn trusts_its_ca_and_nothing_else() {
         let upstream = Upstream::start(UpstreamConfig::default()).await.unwrap();
-        let (ca, port) = front(&upstream).await;
+        let front_of_wiki = front(&upstream).await;
+        let (ca, port) = (front_of_wiki.ca_pem.clone(), front_of_wiki.port);
         let page = format!("https://wiki.localhost:{port}/status/200");
         assert_eq!(Browser::new(&ca).fetch(&page).await.unwrap().status, 200);
         let wrong_name = format!("https://mail.localhost:{port}/");
         assert!(matches!(Browser::new(&ca).fetch(&wrong_name).await, Err(BrowserError::Tls(..))));
-        let (other, _) = front(&upstream).await;
-        assert!(matches!(Browser::new(&other).fetch(&page).await, Err(BrowserError::Tls(..))));
+        let other = front(&upstream).await;
+        assert!(matches!(Browser::new(&other.ca_pem).fetch(&page).await, Err(BrowserError::Tls(..))));
         assert!(matches!(
             Browser::speaking(&ca, Versions::Http2).fetch(&page).await,
             Err(BrowserError::Tls(..))
@@ -122,7 +94,8 @@ mod over_tls {
     #[tokio::test]
     async fn sockets_and_raw_bytes_travel_over_tls() {
         let upstream = Upstream::start(UpstreamConfig::default()).await.unwrap();
-        let (ca, port) = front(&upstream).await;
+        let front_of_wiki = front(&upstream).await;
+        let (ca, port) = (front_of_wiki.ca_pem.clone(), front_of_wiki.port);
         let browser = Browser::new(&ca);
         let mut echo = browser.websocket(&format!("wss://wiki.localhost:{port}/ws/echo")).await.unwrap();
         echo.send("through").await.unwrap();
@@ -140,7 +113,8 @@ mod over_tls {
     #[tokio::test]
     async fn same_site_is_obeyed_and_the_jar_is_one_for_all_tabs() {
         let upstream = Upstream::start(UpstreamConfig::default()).await.unwrap();
-        let (ca, port) = front(&upstream).await;
+        let front_of_wiki = front(&upstream).await;
+        let (ca, port) = (front_of_wiki.ca_pem.clone(), front_of_wiki.port);
         let browser = Browser::new(&ca);
         let echo = format!("https://wiki.localhost:{port}/echo");
         let page = url::Url::parse(&echo).unwrap();

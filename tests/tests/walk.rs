@@ -14,13 +14,13 @@ const ENGINEER: &str = "engineer@corp.example";
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_walk_in_the_wizards_dialect() {
     let world = World::start().await;
-    assert!(check::play(&world.scene()).await, "a step of the walk is wrong; see above");
+    assert!(check::play(&world.scene()).await.is_perfect(), "a step of the walk is wrong; see above");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_walk_in_the_catalogs_dialect() {
     let world = World::with(WorldConfig { dialect: Dialect::Catalog, ..WorldConfig::default() }).await;
-    assert!(check::play(&world.scene()).await, "a step of the walk is wrong; see above");
+    assert!(check::play(&world.scene()).await.is_perfect(), "a step of the walk is wrong; see above");
 }
 
 #[tokio::test(flavor = "multi_thread")]

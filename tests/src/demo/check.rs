@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What a step says when it is wrong.
 pub type Outcome = Result<(), String>;
 
-/// Plays everything and prints each step; whether all were right.
-pub async fn play(scene: &Scene<'_>) -> bool {
+/// Plays everything and prints each step.
+pub async fn play(scene: &Scene<'_>) -> Score {
     let mut walk = Walk::new(scene);
     let mut score = Score::default();
     score.step("without a session a page leads to Okta's login", walk.stranger_is_sent_to_log_in()).await;
@@ -38,16 +38,25 @@ pub async fn play(scene: &Scene<'_>) -> bool {
     score.step("reactivation lets in again", walk.reactivated_reads()).await;
     score.step("logout ends the session", walk.logout_ends()).await;
     println!("\n{} steps ok, {} WRONG", score.right, score.wrong);
-    score.wrong == 0 && score.right > 0
+    score
 }
 
-#[derive(Default)]
-struct Score {
-    right: u32,
-    wrong: u32,
+/// How many steps were as promised, and how many were not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Score {
+    /// As promised.
+    pub right: u32,
+    /// Not.
+    pub wrong: u32,
 }
 
 impl Score {
+    /// Whether there were steps and all were right.
+    #[must_use]
+    pub fn is_perfect(self) -> bool {
+        self.wrong == 0 && self.right > 0
+    }
+
     async fn step(&mut self, name: &str, step: impl Future<Output = Outcome>) {
         let begun = Instant::now();
         let outcome = tokio::time::timeout(PATIENCE, Box::pin(step)).await;

@@ -76,11 +76,11 @@ pub enum StageError {
 }
 
 impl Stage {
-    /// Starts everything in this folder.
+    /// Starts everything in this folder; the upstream records as much as `keep` says.
     ///
     /// # Errors
     /// The first thing that is in the way.
-    pub async fn set(plan: Plan, folder: &Path) -> Result<Self, StageError> {
+    pub async fn set(plan: Plan, folder: &Path, keep: Keep) -> Result<Self, StageError> {
         if let Some((port, purpose)) = plan.ports().into_iter().find(|(port, _)| !ports::is_free(*port)) {
             return Err(StageError::PortInUse { port, purpose });
         }
@@ -90,7 +90,6 @@ impl Stage {
         }
         let folder = Folder::at(folder).map_err(StageError::Write)?;
         empty_store(folder.path()).map_err(StageError::Write)?;
-        let keep = if folder.path().ends_with("check") { Keep::Times } else { Keep::Nothing };
         let upstream = UpstreamConfig { listen: plan.upstream, keep };
         let upstream = Upstream::start(upstream).await.map_err(StageError::Upstream)?;
         let company = company(&plan);

@@ -91,6 +91,12 @@ impl Okta {
         Ok(())
     }
 
+    /// The sink that is pushed to.
+    #[must_use]
+    pub fn scim_target(&self) -> Option<ScimTarget> {
+        self.scim_client().map(|client| client.target.clone())
+    }
+
     /// "Test API Credentials".
     pub async fn test_connection(&self) -> Vec<Push> {
         let Some(mut pusher) = Pusher::new(self, Operation::TestConnection, "") else { return Vec::new() };

@@ -118,31 +118,18 @@ fn check(shared: &Okta, server: AuthServer, params: &Params) -> Result<Authorize
     let Some(known_state) = state.clone() else {
         return refused("invalid_request", "The authentication request has an invalid 'state' parameter.");
     };
-    match params.value("response_type") {
-        Some("code") => {}
-        None => return refused("invalid_request", "The 'response_type' parameter is missing."),
-        Some(_) => {
-            return refused(
-                "unsupported_response_type",
-                "The response type is not supported by the authorization server.",
-            );
-        }
+    if params.value("response_type") != Some("code") {
+        let text = "The response type is not supported by the authorization server.";
+        return refused("unsupported_response_type", text);
     }
     let scopes = match check_scopes(params.value("scope")) {
         Ok(scopes) => scopes,
         Err((error, text)) => return refused(error, text),
     };
-    let challenge = params.value("code_challenge").map(str::to_owned);
-    match (&challenge, params.value("code_challenge_method")) {
-        (Some(_), Some("S256")) => {}
-        (Some(_), _) => {
-            return refused("invalid_request", "The PKCE code challenge method must be 'S256'.");
-        }
-        (None, _) if client.secret.is_none() || client.require_pkce => {
-            return refused("invalid_request", "PKCE code challenge is required by the application.");
-        }
-        (None, _) => {}
-    }
+    let challenge = match check_challenge(params, client.secret.is_none() || client.require_pkce) {
+        Ok(challenge) => challenge,
+        Err(text) => return refused("invalid_request", text),
+    };
     if server == AuthServer::Default && !org.custom_policy_matches {
         return refused(
             "access_denied",
@@ -166,6 +153,16 @@ fn check(shared: &Okta, server: AuthServer, params: &Params) -> Result<Authorize
         login_hint: params.value("login_hint").map(str::to_owned),
         redirect_uri,
     })
+}
+
+/// Okta knows `S256` alone; without a challenge only a client goes on that need not use PKCE.
+fn check_challenge(params: &Params, required: bool) -> Result<Option<String>, &'static str> {
+    match (params.value("code_challenge"), params.value("code_challenge_method")) {
+        (Some(challenge), Some("S256")) => Ok(Some(challenge.to_owned())),
+        (Some(_), _) => Err("The PKCE code challenge method must be 'S256'."),
+        (None, _) if required => Err("PKCE code challenge is required by the application."),
+        (None, _) => Ok(None),
+    }
 }
 
 fn check_scopes(scope: Option<&str>) -> Result<Vec<String>, (&'static str, &'static str)> {

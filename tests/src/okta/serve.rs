@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -23,7 +24,12 @@ use super::{Okta, admin, admin_api, authorize, discovery, id_token, login, logou
 pub(super) async fn accept(okta: Arc<Okta>, listener: TcpListener) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((socket, _)) = listener.accept().await else { continue };
+        let Ok((socket, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: a pause instead of a spin.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let _ = socket.set_nodelay(true);
         while connections.try_join_next().is_some() {}
         let okta = Arc::clone(&okta);
         connections.spawn(async move {

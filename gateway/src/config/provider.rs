@@ -12,8 +12,8 @@ use super::document::{Section, Value};
 pub struct IdentityProvider {
     /// The name that policies, directories and pages use.
     pub name: String,
-    /// Issuer identifier, exactly as the provider's ID tokens bear it.
-    pub issuer: Url,
+    /// Issuer identifier, exactly as written: a trailing slash makes another issuer (OpenID Connect Core 1.0 section 2).
+    pub issuer: String,
     /// Our client id there.
     pub client_id: String,
     /// Our client secret; none makes us a public client, which needs PKCE.
@@ -93,9 +93,9 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
         value.fault("only `type = \"okta\"` has a groups API");
     }
     let token = api_token.map(|value| read_secret(&value, folder));
-    let issuer = issuer?;
+    let (issuer, issuer_url) = issuer?;
     let groups_api = okta?.then(|| -> Option<GroupsApi> {
-        Some(GroupsApi { base_url: issuer.join("/").ok()?, token: token.flatten() })
+        Some(GroupsApi { base_url: issuer_url.join("/").ok()?, token: token.flatten() })
     });
     Some(IdentityProvider {
         name: name?,
@@ -138,7 +138,8 @@ fn read_scopes(value: &Value<'_, '_>) -> Vec<String> {
     scopes
 }
 
-fn read_issuer(value: &Value<'_, '_>) -> Option<Url> {
+/// The issuer as written, and as a URL.
+fn read_issuer(value: &Value<'_, '_>) -> Option<(String, Url)> {
     let text = value.string()?;
     let url = match Url::parse(text) {
         Ok(url) => url,
@@ -159,7 +160,7 @@ fn read_issuer(value: &Value<'_, '_>) -> Option<Url> {
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
         value.fault("an issuer has no query, fragment or user (OpenID Connect Discovery 1.0 section 4.1)");
     }
-    Some(url)
+    Some((text.to_owned(), url))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -173,7 +174,8 @@ fn is_loopback(url: &Url) -> bool {
 
 /// `{ env = "NAME" }` or `{ file = "path" }`; a secret never stands in the file itself.
 fn read_secret(value: &Value<'_, '_>, folder: &Path) -> Option<Secret<String>> {
-    const FORM: &str = "write { env = \"NAME\" } or { file = \"path\" }: a secret does not stand in this file";
+    const FORM: &str =
+        "write { env = \"NAME\" } or { file = \"path\" }: a secret does not stand in this file";
     let mut section = value.section_or(FORM)?;
     let from_env = section.optional("env").and_then(|name| {
         let found = std::env::var(name.string()?).ok();

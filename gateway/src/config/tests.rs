@@ -65,7 +65,7 @@ fn every_fault_is_found_at_once_with_its_line() {
     let found = faults(&source);
     assert!(found.iter().any(|fault| fault.starts_with("line 4: `server.auth_host`:")), "{found:#?}");
     assert!(found.contains(&"line 5: `server.lisen`: unknown key; did you mean `listen`?".to_owned()));
-    assert!(found.iter().any(|fault| fault.starts_with("line 28: `policy.include.ip`: `10.0.0.0/33`")));
+    assert!(found.iter().any(|fault| fault.starts_with("line 27: `policy.include.ip`: `10.0.0.0/33`")));
 }
 
 #[test]
@@ -74,7 +74,8 @@ fn t54_names_that_nothing_bears_are_faults() {
     assert!(unknown.contains("no policy is named `enginering`"), "{unknown}");
     let unknown = fault_of("identity_provider = \"okta\"", "identity_provider = \"octa\"");
     assert!(unknown.contains("no `[[identity_provider]]` is named `octa`"), "{unknown}");
-    let unknown = fault_of("include = [{ group = \"Engineering\" }]", "include = [{ login_method = \"octa\" }]");
+    let unknown =
+        fault_of("include = [{ group = \"Engineering\" }]", "include = [{ login_method = \"octa\" }]");
     assert!(unknown.contains("octa"), "{unknown}");
 }
 
@@ -88,6 +89,18 @@ fn an_issuer_is_an_https_url_of_the_organisation() {
 }
 
 #[test]
+fn an_issuer_is_kept_as_written() {
+    for issuer in ["https://corp.okta.com", "https://corp.okta.com/", "https://Corp.okta.com/oauth2/default/"]
+    {
+        let source = WHOLE.replace("http://127.0.0.1:8090", issuer);
+        let config = Config::parse(&source, Path::new("/etc/portcullis")).unwrap();
+        let provider = config.identity_provider("okta").unwrap();
+        assert_eq!(provider.issuer, issuer);
+        assert_eq!(provider.groups_api.as_ref().unwrap().base_url.as_str(), "https://corp.okta.com/");
+    }
+}
+
+#[test]
 fn a_public_client_cannot_turn_pkce_off() {
     let fault = fault_of("client_id = \"portcullis\"", "client_id = \"portcullis\"\npkce = false");
     assert!(fault.contains("cannot turn PKCE off"), "{fault}");
@@ -95,7 +108,8 @@ fn a_public_client_cannot_turn_pkce_off() {
 
 #[test]
 fn a_secret_does_not_stand_in_the_file() {
-    let fault = fault_of("client_id = \"portcullis\"", "client_id = \"portcullis\"\nclient_secret = \"s3cret\"");
+    let fault =
+        fault_of("client_id = \"portcullis\"", "client_id = \"portcullis\"\nclient_secret = \"s3cret\"");
     assert!(fault.contains("{ env = \"NAME\" }"), "{fault}");
     assert!(!fault.contains("s3cret"), "{fault}");
     let unset = fault_of(

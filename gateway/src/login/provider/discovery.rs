@@ -1,0 +1,74 @@
+//! A provider's metadata (OpenID Connect Discovery 1.0 section 4): fetched, and checked before anybody is sent to what it names.
+//! Keeping it is left to `kept`.
+
+use serde::Deserialize;
+use url::{Host, Url};
+
+use super::super::provider_http::ProviderHttp;
+use super::error::ProviderError;
+use super::{get, parse};
+
+const ENDPOINT: &str = "discovery document";
+
+/// What we need of the metadata.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    pub(super) authorization_endpoint: Url,
+    pub(super) token_endpoint: Url,
+    pub(super) jwks_uri: Url,
+    pub(super) end_session_endpoint: Option<Url>,
+    pub(super) issuer_parameter_announced: bool,
+}
+
+#[derive(Deserialize)]
+struct Announced {
+    issuer: String,
+    authorization_endpoint: Url,
+    token_endpoint: Url,
+    jwks_uri: Url,
+    end_session_endpoint: Option<Url>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+pub(super) async fn fetch(http: &ProviderHttp, issuer: &str) -> Result<Metadata, ProviderError> {
+    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let url = Url::parse(&url).map_err(|_| bad("`issuer` is no URL"))?;
+    let answer = get(http, &url, ENDPOINT).await?;
+    let announced: Announced = parse(ENDPOINT, &answer)?;
+    // Exactly equal (section 4.3): a provider that may speak for another one could impersonate its people.
+    if announced.issuer != issuer {
+        return Err(ProviderError::WrongIssuer {
+            configured: issuer.to_owned(),
+            announced: super::readable(&announced.issuer, super::MAX_DESCRIPTION_CHARS),
+        });
+    }
+    let plain_allowed = url.scheme() == "http" && is_loopback(&url);
+    let endpoints = [&announced.authorization_endpoint, &announced.token_endpoint, &announced.jwks_uri];
+    for endpoint in endpoints.into_iter().chain(&announced.end_session_endpoint) {
+        let plain = plain_allowed && endpoint.scheme() == "http" && is_loopback(endpoint);
+        if endpoint.scheme() != "https" && !plain {
+            return Err(bad("it names an endpoint that is not https"));
+        }
+    }
+    Ok(Metadata {
+        authorization_endpoint: announced.authorization_endpoint,
+        token_endpoint: announced.token_endpoint,
+        jwks_uri: announced.jwks_uri,
+        end_session_endpoint: announced.end_session_endpoint,
+        issuer_parameter_announced: announced.authorization_response_iss_parameter_supported,
+    })
+}
+
+fn bad(why: &'static str) -> ProviderError {
+    ProviderError::BadAnswer { endpoint: ENDPOINT, status: 200, why }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}

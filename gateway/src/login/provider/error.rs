@@ -1,0 +1,158 @@
+//! Why talking to a provider failed, each cause by itself, worded for the log. What the browser is told is left to `respond`.
+//!
+//! No variant holds a token, a code or a secret: what the provider wrote is kept only where it is meant for people.
+
+use std::sync::Arc;
+
+use super::super::provider_http::{MAX_ANSWER_BYTES, ProviderHttpError};
+
+/// Why there is no login, no key or no group list. Cheap to clone: all who wait for one fetch share its failure.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum ProviderError {
+    /// No connection, or it broke off.
+    #[error("the identity provider cannot be reached at its {endpoint}")]
+    Unreachable { endpoint: &'static str, source: Arc<ProviderHttpError> },
+    /// No whole answer within the deadline.
+    #[error("the identity provider's {endpoint} did not answer in time")]
+    Slow { endpoint: &'static str },
+    /// More than we read.
+    #[error("the answer of the identity provider's {endpoint} is larger than {MAX_ANSWER_BYTES} bytes")]
+    AnswerTooLarge { endpoint: &'static str },
+    /// An answer that is not what the protocol says.
+    #[error("the answer of the identity provider's {endpoint} (status {status}) is unusable: {why}")]
+    BadAnswer { endpoint: &'static str, status: u16, why: &'static str },
+    /// Discovery speaks for another issuer.
+    #[error("`issuer` is configured as `{configured}`, but the provider there calls itself `{announced}`")]
+    WrongIssuer { configured: String, announced: String },
+    /// The provider refused, in words of its own.
+    #[error("the identity provider refused: `{error}`: `{description}`")]
+    Refused { error: String, description: String },
+    /// `invalid_client`.
+    #[error("the identity provider does not accept our client id and secret: `{description}`")]
+    ClientRefused { description: String },
+    /// `invalid_grant`.
+    #[error(
+        "the identity provider does not accept the code, which is single-use and short-lived: `{description}`"
+    )]
+    CodeRefused { description: String },
+    /// More groups than the claim holds, and no way to ask for the rest.
+    #[error("the person has too many groups for the groups claim ({})", advice(*token_configured))]
+    TooManyGroups { token_configured: bool },
+    /// The ID token is not acceptable.
+    #[error("the ID token is refused: {0}")]
+    IdToken(#[from] IdTokenFault),
+    /// The groups claim has a form that cannot be read without guessing.
+    #[error("the groups claim is unreadable: {why}")]
+    GroupsClaimUnreadable { why: &'static str },
+    /// 401 of the groups API.
+    #[error(
+        "the groups API refused our token: it is wrong, has expired by 30 days of disuse, or its administrator is gone"
+    )]
+    GroupsToken,
+    /// 403 of the groups API. The provider does not say which.
+    #[error(
+        "the groups API forbade the request: either the token's administrator may not read users and groups, or our \
+         address is blocked by ThreatInsight or a network zone (exempt the gateway's outgoing address there)"
+    )]
+    GroupsForbidden,
+    /// 404 of the groups API.
+    #[error("the groups API does not know the person: the token may belong to another organisation")]
+    GroupsUserUnknown,
+    /// 429 of the groups API, for longer than a login can wait.
+    #[error("the groups API's rate limit is used up")]
+    GroupsRateLimited,
+    /// Anything else that the groups API should not answer.
+    #[error("the groups API's answer (status {status}) is unusable: {why}")]
+    GroupsApiBroken { status: u16, why: &'static str },
+}
+
+fn advice(token_configured: bool) -> &'static str {
+    if token_configured {
+        "narrow the groups claim's filter at the provider"
+    } else {
+        "configure `api_token`, or narrow the groups claim's filter at the provider"
+    }
+}
+
+impl ProviderError {
+    /// A failed exchange with `endpoint`.
+    pub(in super::super) fn exchange(endpoint: &'static str, error: ProviderHttpError) -> Self {
+        match error {
+            ProviderHttpError::Slow => Self::Slow { endpoint },
+            ProviderHttpError::TooLarge => Self::AnswerTooLarge { endpoint },
+            ProviderHttpError::Unreachable(_) | ProviderHttpError::Broken(_) => {
+                Self::Unreachable { endpoint, source: Arc::new(error) }
+            }
+        }
+    }
+
+    /// The word for the log.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "provider_unreachable",
+            Self::Slow { .. } => "provider_slow",
+            Self::AnswerTooLarge { .. } => "provider_answer_too_large",
+            Self::BadAnswer { .. } => "provider_bad_answer",
+            Self::WrongIssuer { .. } => "provider_wrong_issuer",
+            Self::Refused { .. } => "provider_refused",
+            Self::ClientRefused { .. } => "provider_client_refused",
+            Self::CodeRefused { .. } => "provider_code_refused",
+            Self::TooManyGroups { .. } => "too_many_groups",
+            Self::IdToken(fault) => fault.code(),
+            Self::GroupsClaimUnreadable { .. } => "groups_claim_unreadable",
+            Self::GroupsToken => "groups_token_refused",
+            Self::GroupsForbidden => "groups_forbidden",
+            Self::GroupsUserUnknown => "groups_user_unknown",
+            Self::GroupsRateLimited => "groups_rate_limited",
+            Self::GroupsApiBroken { .. } => "groups_api_broken",
+        }
+    }
+}
+
+/// What is wrong with an ID token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum IdTokenFault {
+    #[error("there is none in the answer")]
+    Missing,
+    #[error("it cannot be parsed")]
+    Malformed,
+    #[error("the signature is wrong")]
+    Signature,
+    #[error("its key is not among the provider's")]
+    UnknownKey,
+    #[error("the algorithm is not RS256")]
+    Algorithm,
+    #[error("it is meant for another client")]
+    Audience,
+    #[error("it is of another issuer")]
+    Issuer,
+    #[error("the nonce is not ours")]
+    Nonce,
+    #[error("it has expired; compare both clocks")]
+    Expired,
+    #[error("it is valid only in the future; compare both clocks")]
+    IssuedInFuture,
+    #[error("it lives for a time that makes no sense")]
+    Lifetime,
+    #[error("it belongs to another access token")]
+    AccessToken,
+}
+
+impl IdTokenFault {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "id_token_missing",
+            Self::Malformed => "id_token_malformed",
+            Self::Signature => "id_token_signature",
+            Self::UnknownKey => "id_token_unknown_key",
+            Self::Algorithm => "id_token_algorithm",
+            Self::Audience => "id_token_audience",
+            Self::Issuer => "id_token_issuer",
+            Self::Nonce => "id_token_nonce",
+            Self::Expired => "id_token_expired",
+            Self::IssuedInFuture => "id_token_issued_in_future",
+            Self::Lifetime => "id_token_lifetime",
+            Self::AccessToken => "id_token_access_token",
+        }
+    }
+}

@@ -89,3 +89,41 @@ fn set(response: &mut Response<Bytes>, name: HeaderName, value: Option<&str>) {
         response.headers_mut().insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_cannot_write_never_answers_with_success() {
+        for (error, status, retry_after) in [
+            (StoreError::Busy, 429, Some("5")),
+            (StoreError::Stopped, 500, None),
+            (StoreError::BrokeOff, 500, None),
+            (StoreError::Unreadable("person"), 500, None),
+            (StoreError::NoRandomness, 500, None),
+        ] {
+            let text = error.to_string();
+            let response = refuse(&Rejection::from(error));
+            assert_eq!(response.status().as_u16(), status, "{text}");
+            let header = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!(header, retry_after, "{text}");
+            let body: Value = serde_json::from_slice(response.body()).unwrap();
+            assert_eq!(body["schemas"], json!([ERROR_URN]));
+            assert_eq!(body["status"], json!(status.to_string()));
+            assert!(!body.to_string().contains(&text), "the cause is for the log alone");
+        }
+    }
+
+    #[test]
+    fn a_commit_without_a_known_outcome_is_to_be_repeated() {
+        let rejection = Rejection::OutcomeUnknown(StoreError::Stopped);
+        let response = refuse(&rejection);
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[RETRY_AFTER]),
+            (429, &HeaderValue::from(5))
+        );
+    }
+}

@@ -2,6 +2,9 @@
 //!
 //! What is listed, and which attributes have an index, is told by a [`Source`].
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;

@@ -149,7 +149,7 @@ fn left(key: &str, mut value: Value, paths: &[AttributePath]) -> Option<Value> {
 fn remove_part(value: &mut Value, name: &str, sub: Option<&str>) {
     match (value, sub) {
         (Value::Array(elements), _) => {
-            elements.iter_mut().for_each(|element| remove_part(element, name, sub))
+            elements.iter_mut().for_each(|element| remove_part(element, name, sub));
         }
         (Value::Object(map), None) => map.retain(|key, _| !key.eq_ignore_ascii_case(name)),
         (Value::Object(map), Some(sub)) => {

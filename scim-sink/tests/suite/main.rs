@@ -1,0 +1,18 @@
+//! The SCIM service provider from outside: every request goes through `ScimSink::respond`, over a store of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail by a panic"
+)]
+
+mod dialects;
+mod discovery;
+mod errors;
+mod groups;
+mod limits;
+mod listing;
+mod okta_spec;
+mod rig;
+mod users;

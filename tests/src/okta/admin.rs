@@ -82,10 +82,13 @@ fn page(okta: &Okta, note: Option<&str>) -> Answer {
     let org = okta.org();
     let people = org.people.iter().map(|account| person_row(&org, account)).collect::<String>();
     let groups = org.groups.iter().filter(|record| shown(record)).map(group_row).collect::<String>();
+    let names = org.groups.iter().filter(|record| shown(record) && !record.built_in);
+    let names =
+        names.map(|record| format!("<option value=\"{}\">", escape(&record.group.name))).collect::<String>();
     drop(org);
     let pushes = okta.journal().iter().rev().take(SHOWN_PUSHES).map(push_row).collect::<String>();
     let body = format!(
-        "{note}<p class=quiet>Issuer {issuer}. {target}</p>\
+        "{note}<datalist id=groups>{names}</datalist><p class=quiet>Issuer {issuer}. {target}</p>\
          <form method=post action=\"/admin\"><button name=action value=provision-everyone>Provision everyone</button> \
          <button name=action value=test>Test SCIM connection</button> \
          <button name=action value=rotate>Rotate keys</button> \
@@ -124,7 +127,7 @@ fn person_row(org: &Org, account: &Account) -> String {
          <form method=post action=\"/admin\"><input type=hidden name=login value=\"{login}\">\
          <button name=action value={action}>{label}</button></form>\
          <form method=post action=\"/admin\"><input type=hidden name=login value=\"{login}\">\
-         <label>Group <input name=group required size=14></label>\
+         <label>Group <input name=group list=groups required size=14></label>\
          <button name=action value=join>Add</button><button name=action value=leave>Remove</button></form></tr>",
         name = escape(&account.display_name()),
         status = account.status,

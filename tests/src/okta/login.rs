@@ -72,7 +72,7 @@ pub(super) fn document(title: &str, body: &str) -> String {
     const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}\
         label,button{display:block;margin:.5rem 0}table{border-collapse:collapse;width:100%}\
         td,th{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #ccc}\
-        td form{display:inline-flex;gap:.3rem;align-items:center;margin:.1rem}td label,td button{margin:0}\
+        td form{display:inline-flex;gap:.3rem;align-items:center;margin:.1rem}td label,td button{margin:0;white-space:nowrap}\
         .error{color:#a00}.quiet{color:#666}pre{white-space:pre-wrap;word-break:break-all;margin:0}";
     format!(
         "<!doctype html><html lang=en><head><meta charset=utf-8>\

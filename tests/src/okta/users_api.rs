@@ -87,7 +87,8 @@ pub(super) fn rate_headers(answer: Answer, limit: u32, left: u32, reset: u64) ->
 fn admit(shared: &Okta, ask: &Ask) -> Option<Answer> {
     let company = &shared.config.company;
     let header = ask.header(AUTHORIZATION).unwrap_or_default();
-    let Some(token) = header.strip_prefix("SSWS ") else {
+    // Okta's own Python client puts no space after the scheme, and works.
+    let Some(token) = header.strip_prefix("SSWS").map(str::trim_start) else {
         let summary = "Invalid session";
         return Some(error(StatusCode::FORBIDDEN, "E0000005", summary));
     };

@@ -106,6 +106,11 @@ async fn faulty_requests_are_told_to_the_callback_or_to_the_person() {
         let reply = get(&authorize_url(&okta, AuthServer::Org, client, more)).await;
         assert_eq!(reply.callback()["error"], error, "{more:?}");
     }
+    for (padding, status) in [(1024 - "openid".len(), 200), (1025 - "openid".len(), 302)] {
+        let scope = format!("openid{}", " ".repeat(padding));
+        let reply = get(&authorize_url(&okta, AuthServer::Org, "web", &[("scope", &scope)])).await;
+        assert_eq!(reply.status, status, "a scope of {} characters", scope.len());
+    }
     for (client, more) in [("nobody", &[][..]), ("web", &[("redirect_uri", "https://evil.example/")])] {
         let reply = get(&authorize_url(&okta, AuthServer::Org, client, more)).await;
         assert_eq!((reply.status, reply.header("location")), (400, ""));

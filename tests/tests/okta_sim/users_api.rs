@@ -64,6 +64,12 @@ async fn refusals_have_oktas_codes() {
         let reply = ask(&groups, "GET", &[("authorization", header)], "").await;
         assert_eq!((reply.status, reply.json()["errorCode"].as_str()), (status, Some(code)));
     }
+    let unspaced = format!("SSWS{DEMO_API_TOKEN}");
+    assert_eq!(ask(&groups, "GET", &[("authorization", &unspaced)], "").await.status, 200);
+    for (limit, status) in [("10000", 200), ("10001", 400), ("0", 400)] {
+        assert_eq!(read(&okta, &format!("/api/v1/groups?limit={limit}")).await.status, status, "{limit}");
+    }
+    assert_eq!(read(&okta, "/api/v1/groups?after=invented").await.status, 400, "cursors cannot be made up");
     let nobody = read(&okta, "/api/v1/users/nobody@corp.example/groups").await;
     assert_eq!(nobody.status, 404);
     assert_eq!(nobody.json()["errorCode"], "E0000007");

@@ -191,3 +191,6 @@ impl<E> From<StoreError> for ModifyError<E> {
         Self::Directory(cause.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

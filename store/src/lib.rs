@@ -19,6 +19,8 @@ mod signing_key;
 mod snapshot;
 mod sql;
 mod store;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod writer;
 

@@ -204,3 +204,6 @@ fn apply(
     end::end(transaction, &over, EndReason::Deactivated, now)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

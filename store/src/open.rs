@@ -149,3 +149,6 @@ fn configure(connection: Connection) -> rusqlite::Result<Connection> {
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF")?;
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests;

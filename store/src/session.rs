@@ -190,3 +190,6 @@ impl Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+use crate::testing::{Model, content, login, new_store, session_id, set_active};
+use crate::{
+    BeginApplicationSessionError, BeginSessionError, EndReason, EndWhat, NewApplicationSession, NewSession,
+    PersonContent, Provisioning, SessionId, Store, limits,
+};
+use std::sync::Arc;
+
+fn part(number: u64, parent: u64) -> NewApplicationSession {
+    NewApplicationSession {
+        id: session_id(number),
+        parent: session_id(parent),
+        host: "wiki.corp.example".to_owned(),
+        now: 10,
+        expires_at: 5000,
+    }
+}
+
+fn live(store: &Store) -> Vec<SessionId> {
+    let snapshot = store.snapshot().unwrap();
+    let parts = snapshot.application_sessions.iter().filter(|part| part.ended.is_none()).map(|part| part.id);
+    let sessions =
+        snapshot.sessions.iter().filter(|session| session.ended.is_none()).map(|session| session.id);
+    sessions.chain(parts).collect()
+}
+
+#[tokio::test]
+async fn a_session_is_kept_whole() {
+    let (_folder, store) = new_store().await;
+    let begun = NewSession {
+        display_name: Some("Engineer".to_owned()),
+        groups: vec!["Größe \"1\"".to_owned(), String::new()],
+        claims_json: r#"{"amr":["mfa"]}"#.to_owned(),
+        ..login(1, "00u1", Some("Engineer@corp.example"))
+    };
+    let record = store.begin_session(begun, Provisioning::Optional).await.unwrap();
+    assert_eq!(record.email.as_deref(), Some("engineer@corp.example"));
+    assert_eq!(record.groups.len(), 2);
+    assert_eq!(store.session(session_id(1)).unwrap().as_ref(), Some(&*record));
+    assert_eq!(store.sealed(session_id(1)).unwrap().as_deref(), Some(&b"sealed"[..]));
+    let again = store.begin_session(login(1, "00u2", None), Provisioning::Optional).await;
+    assert!(matches!(again, Err(BeginSessionError::Store(_))), "an id was given twice");
+}
+
+#[tokio::test]
+async fn a_part_ends_with_its_session_and_not_after_it() {
+    let (_folder, store) = new_store().await;
+    store.begin_session(login(1, "00u1", None), Provisioning::Optional).await.unwrap();
+    let first = store.begin_application_session(part(2, 1)).await.unwrap();
+    assert_eq!(first.expires_at, 1000, "it outlives its parent");
+    store.begin_application_session(part(3, 1)).await.unwrap();
+    let end = |what| store.end_sessions(what, EndReason::SignedOut, 20);
+    assert_eq!(end(EndWhat::ApplicationSession(session_id(2))).await.unwrap(), 1);
+    assert_eq!(end(EndWhat::ApplicationSession(session_id(2))).await.unwrap(), 0);
+    assert_eq!(live(&store), [session_id(1), session_id(3)]);
+    assert_eq!(end(EndWhat::Session(session_id(1))).await.unwrap(), 1);
+    assert_eq!(live(&store), []);
+    assert_eq!(store.sealed(session_id(1)).unwrap(), None, "T90c: the refresh token is forgotten");
+    for parent in [1, 9] {
+        let refused = store.begin_application_session(part(4, parent)).await;
+        assert!(matches!(refused, Err(BeginApplicationSessionError::ParentEnded)));
+    }
+    store.begin_session(login(5, "00u1", None), Provisioning::Optional).await.unwrap();
+    let late = NewApplicationSession { now: 1000, ..part(6, 5) };
+    let refused = store.begin_application_session(late).await;
+    assert!(matches!(refused, Err(BeginApplicationSessionError::ParentEnded)));
+}
+
+#[tokio::test]
+async fn all_sessions_of_a_subject_end_and_no_others() {
+    let (_folder, store) = new_store().await;
+    for (number, subject) in [(1, "00u1"), (2, "00u1"), (3, "00u2")] {
+        store.begin_session(login(number, subject, None), Provisioning::Optional).await.unwrap();
+    }
+    let elsewhere = NewSession { provider: "other".to_owned(), ..login(4, "00u1", None) };
+    store.begin_session(elsewhere, Provisioning::Optional).await.unwrap();
+    let what = EndWhat::Subject { provider: "okta".to_owned(), subject: "00u1".to_owned() };
+    assert_eq!(store.end_sessions(what, EndReason::Revoked, 20).await.unwrap(), 2);
+    assert_eq!(live(&store), [session_id(3), session_id(4)]);
+}
+
+#[tokio::test]
+async fn deactivation_ends_everything_and_reactivation_brings_nothing_back() {
+    let (_folder, store) = new_store().await;
+    let model = Arc::new(Model::default());
+    store.follow(model.clone()).await.unwrap();
+    let engineer = PersonContent { external_id: Some("00u1".to_owned()), ..content("engineer") };
+    let person = store.create_person("corp", engineer, 1).await.unwrap();
+    store.begin_session(login(1, "00u1", None), Provisioning::Required).await.unwrap();
+    store.begin_application_session(part(2, 1)).await.unwrap();
+    set_active(&store, &person.scim_id, false).await;
+    assert_eq!(live(&store), []);
+    assert_eq!(store.sealed(session_id(1)).unwrap(), None);
+    let refused = store.begin_session(login(3, "00u1", None), Provisioning::Optional).await;
+    assert!(matches!(refused, Err(BeginSessionError::Deactivated)));
+    set_active(&store, &person.scim_id, true).await;
+    assert_eq!(live(&store), []);
+    assert_eq!(model.ended(session_id(1)), Some(EndReason::Deactivated));
+    store.begin_session(login(4, "00u1", None), Provisioning::Required).await.unwrap();
+    assert_eq!(live(&store), [session_id(4)]);
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_login_beside_a_deactivation_is_ended_or_refused() {
+    let (_folder, store) = new_store().await;
+    let model = Arc::new(Model::default());
+    store.follow(model.clone()).await.unwrap();
+    let engineer = PersonContent { external_id: Some("00u1".to_owned()), ..content("engineer") };
+    let person = store.create_person("corp", engineer, 1).await.unwrap();
+    let (mut refused, mut ended) = (0, 0);
+    for round in 0..40 {
+        set_active(&store, &person.scim_id, true).await;
+        let logins: Vec<_> = (0..8)
+            .map(|login_number| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let id = round * 100 + login_number;
+                    match store.begin_session(login(id, "00u1", None), Provisioning::Required).await {
+                        Ok(session) => Some(session.id),
+                        Err(BeginSessionError::Deactivated) => None,
+                        Err(cause) => panic!("{cause}"),
+                    }
+                })
+            })
+            .collect();
+        if round % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
+        set_active(&store, &person.scim_id, false).await;
+        for login in logins {
+            match login.await.unwrap() {
+                Some(id) => {
+                    assert_eq!(model.ended(id), Some(EndReason::Deactivated));
+                    ended += 1;
+                }
+                None => refused += 1,
+            }
+        }
+        assert_eq!(live(&store), []);
+    }
+    assert_eq!(refused + ended, 320);
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+}
+
+#[tokio::test]
+async fn what_has_expired_is_forgotten() {
+    let (_folder, store) = new_store().await;
+    let model = Arc::new(Model::default());
+    store.follow(model.clone()).await.unwrap();
+    store.begin_session(login(1, "00u1", None), Provisioning::Optional).await.unwrap();
+    store
+        .begin_session(NewSession { expires_at: 2000, ..login(2, "00u1", None) }, Provisioning::Optional)
+        .await
+        .unwrap();
+    store.begin_application_session(part(3, 1)).await.unwrap();
+    store.begin_application_session(NewApplicationSession { expires_at: 900, ..part(4, 2) }).await.unwrap();
+    store.end_sessions(EndWhat::Session(session_id(1)), EndReason::SignedOut, 20).await.unwrap();
+    assert_eq!(store.purge_expired(899).await.unwrap(), 0);
+    assert_eq!(store.purge_expired(900).await.unwrap(), 1);
+    assert_eq!(store.purge_expired(1000).await.unwrap(), 2);
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+    assert_eq!(live(&store), [session_id(2)]);
+}
+
+#[tokio::test]
+async fn what_is_over_a_limit_is_refused() {
+    let (_folder, store) = new_store().await;
+    let long = |limit: usize| "x".repeat(limit + 1);
+    let whole = || login(1, "00u1", None);
+    let too_long = [
+        NewSession { provider: long(limits::NAME_BYTES), ..whole() },
+        NewSession { subject: long(limits::EXTERNAL_ID_BYTES), ..whole() },
+        NewSession { email: Some(long(limits::EMAIL_BYTES)), ..whole() },
+        NewSession { display_name: Some(long(limits::DISPLAY_NAME_BYTES)), ..whole() },
+        NewSession { groups: vec![String::new(); limits::GROUPS_PER_SESSION + 1], ..whole() },
+        NewSession { groups: vec![long(limits::DISPLAY_NAME_BYTES)], ..whole() },
+        NewSession { claims_json: long(limits::CLAIMS_BYTES), ..whole() },
+        NewSession { sealed: Some(vec![0; limits::SEALED_BYTES + 1]), ..whole() },
+    ];
+    for session in too_long {
+        let refused = store.begin_session(session, Provisioning::Optional).await;
+        assert!(matches!(refused, Err(BeginSessionError::TooLong(_))));
+    }
+    let host = NewApplicationSession { host: long(limits::HOST_BYTES), ..part(2, 1) };
+    let refused = store.begin_application_session(host).await;
+    assert!(matches!(refused, Err(BeginApplicationSessionError::TooLong(_))));
+    assert_eq!(live(&store), []);
+}

@@ -68,7 +68,7 @@ fn dependencies() -> Done {
         println!("    NOT CHECKED: security advisories, since their database cannot be reached from here");
         return Ok(());
     }
-    step::run(deny().args(["check", "--disable-fetch", "advisories"]))
+    step::run(deny().args(["--offline", "check", "advisories"]))
 }
 
 #[derive(Default)]

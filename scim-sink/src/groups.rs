@@ -28,7 +28,7 @@ pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
     let plan = MemberPlan::from_body(&mut body)?;
     let content = group::content(body)?;
     let changed = Changed::default();
-    changed.between(&Map::new(), &group::editable(&content), !plan.is_silent());
+    changed.between(&Map::new(), &group::editable(&content), plan.concerns());
     let members = match plan.edit() {
         MemberEdit::Replace(members) => members,
         _ => Vec::new(),
@@ -107,7 +107,7 @@ async fn modify(
             precondition.check(group.version)?;
             let content = edit(group)?;
             let (before, after) = (group::editable(&group.content), group::editable(&content));
-            noted.between(&before, &after, !plan.is_silent());
+            noted.between(&before, &after, plan.concerns());
             Ok((content, plan.edit()))
         })
         .await;

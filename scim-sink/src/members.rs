@@ -151,9 +151,10 @@ impl MemberPlan {
         }
     }
 
-    /// Whether nothing was said about members.
-    pub(crate) fn is_silent(&self) -> bool {
-        !self.replaces && self.added.is_empty() && self.removed.is_empty()
+    /// The attribute that it changes, unless it says nothing.
+    pub(crate) fn concerns(&self) -> Option<&'static str> {
+        let silent = !self.replaces && self.added.is_empty() && self.removed.is_empty();
+        (!silent).then_some("members")
     }
 }
 

@@ -1,5 +1,6 @@
 //! The provisioning log: one event for each write and one for each refusal, under the target `portcullis::provisioning`.
 //!
+//! Every field that a client can fill is recorded as a string, which subscribers escape: nobody writes a second line into the log.
 //! Names of attributes are written, values never, but for `active`, which is what an administrator looks for.
 
 use std::error::Error;
@@ -18,16 +19,20 @@ pub const TARGET: &str = "portcullis::provisioning";
 pub(crate) struct Changed(Arc<OnceLock<Vec<String>>>);
 
 impl Changed {
-    pub(crate) fn between(&self, before: &Map<String, Value>, after: &Map<String, Value>, members: bool) {
+    /// Notes what differs between two documents, and what changed beside them.
+    pub(crate) fn between(
+        &self,
+        before: &Map<String, Value>,
+        after: &Map<String, Value>,
+        beside: Option<&str>,
+    ) {
         let mut names: Vec<String> = after
             .iter()
             .filter(|(key, value)| before.get(*key) != Some(value))
             .map(|(key, _)| key.clone())
             .collect();
         names.extend(before.keys().filter(|key| !after.contains_key(*key)).cloned());
-        if members {
-            names.push("members".to_owned());
-        }
+        names.extend(beside.map(str::to_owned));
         // An edit runs once; a second run would find the first one's answer.
         let _ = self.0.set(names);
     }
@@ -41,12 +46,12 @@ impl Changed {
 pub(crate) fn written(visit: &Visit<'_>, operation: &str, id: &str, changed: &Changed, active: Option<bool>) {
     tracing::info!(
         target: TARGET,
-        directory = %visit.directory.name,
-        key_id = %visit.key.key_id,
-        key_name = %visit.key.name,
+        directory = visit.directory.name.as_str(),
+        key_id = visit.key.key_id.as_str(),
+        key_name = visit.key.name.as_str(),
         operation,
         resource_id = id,
-        changed = %changed.names(),
+        changed = changed.names().as_str(),
         active,
         "provisioned"
     );
@@ -68,8 +73,8 @@ pub(crate) fn rejected(
         method,
         path,
         status = rejection.status().as_u16(),
-        reason = %rejection,
-        cause = %cause,
+        reason = rejection.to_string().as_str(),
+        cause = cause.as_str(),
         "provisioning request rejected"
     );
 }

@@ -26,7 +26,7 @@ pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
     expect_schema(&body, USER.core.urn)?;
     let content = user::content(body, Some(true))?;
     let changed = Changed::default();
-    changed.between(&Map::new(), &user::editable(&content), false);
+    changed.between(&Map::new(), &user::editable(&content), None);
     let created = visit.store.create_person(&visit.directory.name, content, visit.now).await;
     let person = created.map_err(|error| Rejection::from_directory(error, KIND, ""))?;
     written(visit, "user.create", &person.scim_id, &changed, Some(person.content.active));
@@ -93,7 +93,7 @@ async fn modify(
         .modify_person(&visit.directory.name, id, visit.now, move |person| {
             precondition.check(person.version)?;
             let content = edit(person)?;
-            noted.between(&user::editable(&person.content), &user::editable(&content), false);
+            noted.between(&user::editable(&person.content), &user::editable(&content), None);
             Ok(content)
         })
         .await;

@@ -14,12 +14,25 @@ use super::{AttributePath, Condition, Filter, Literal, Operator};
 /// Says whether an attribute compares case-exactly (RFC 7643 section 2.2, `caseExact`).
 pub type CaseRule = fn(&AttributePath) -> bool;
 
+/// How two texts are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Exact,
+    Folded,
+}
+
+impl Case {
+    fn of(path: &AttributePath, case_exact: CaseRule) -> Case {
+        if case_exact(path) { Case::Exact } else { Case::Folded }
+    }
+}
+
 impl Filter {
     /// Whether `document` meets the filter.
     pub fn matches(&self, document: &Map<String, Value>, case_exact: CaseRule) -> bool {
         match self {
             Filter::Attribute(path, condition) => {
-                condition.holds_for(&values_at(document, path), case_exact(path))
+                condition.holds_for(&values_at(document, path), Case::of(path, case_exact))
             }
             Filter::Elements { attribute, filter, rest } => {
                 let rule = ElementRule { attribute, case_exact };
@@ -42,7 +55,7 @@ impl Filter {
         match self {
             Filter::Attribute(path, condition) => {
                 let found = rule.values(element, path);
-                condition.holds_for(&found, (rule.case_exact)(&rule.full_path(&path.name)))
+                condition.holds_for(&found, Case::of(&rule.full_path(&path.name), rule.case_exact))
             }
             Filter::Elements { attribute, filter, rest } => rule
                 .values(element, attribute)
@@ -77,27 +90,27 @@ impl ElementRule<'_> {
     fn rest_holds(&self, element: &Value, rest: Option<&(String, Condition)>) -> bool {
         rest.is_none_or(|(sub, condition)| {
             let values: Vec<_> = sub_value(element, sub).into_iter().collect();
-            condition.holds_for(&values, (self.case_exact)(&self.full_path(sub)))
+            condition.holds_for(&values, Case::of(&self.full_path(sub), self.case_exact))
         })
     }
 }
 
 impl Condition {
-    fn holds_for(&self, values: &[&Value], case_exact: bool) -> bool {
+    fn holds_for(&self, values: &[&Value], case: Case) -> bool {
         match self {
             Condition::Present => values.iter().any(|value| is_assigned(value)),
             Condition::Compare(Operator::NotEqual, literal) => {
-                !Condition::any(Operator::Equal, literal, values, case_exact)
+                !Condition::any(Operator::Equal, literal, values, case)
             }
-            Condition::Compare(operator, literal) => Condition::any(*operator, literal, values, case_exact),
+            Condition::Compare(operator, literal) => Condition::any(*operator, literal, values, case),
         }
     }
 
-    fn any(operator: Operator, literal: &Literal, values: &[&Value], case_exact: bool) -> bool {
+    fn any(operator: Operator, literal: &Literal, values: &[&Value], case: Case) -> bool {
         if *literal == Literal::Null {
             return operator == Operator::Equal && !values.iter().any(|value| is_assigned(value));
         }
-        values.iter().any(|value| compare(operator, literal, value, case_exact))
+        values.iter().any(|value| compare(operator, literal, value, case))
     }
 }
 
@@ -112,14 +125,14 @@ fn is_assigned(value: &Value) -> bool {
     }
 }
 
-fn compare(operator: Operator, literal: &Literal, value: &Value, case_exact: bool) -> bool {
+fn compare(operator: Operator, literal: &Literal, value: &Value, case: Case) -> bool {
     match (value, literal) {
         // A complex value without a named sub-attribute is compared by its `value` (RFC 7643 section 2.4).
         (Value::Object(_), _) => match sub_value(value, "value") {
-            Some(inner) if !inner.is_object() => compare(operator, literal, inner, case_exact),
+            Some(inner) if !inner.is_object() => compare(operator, literal, inner, case),
             _ => false,
         },
-        (Value::String(text), Literal::Text(wanted)) => compare_text(operator, text, wanted, case_exact),
+        (Value::String(text), Literal::Text(wanted)) => compare_text(operator, text, wanted, case),
         (Value::Bool(value), Literal::Boolean(wanted)) => operator == Operator::Equal && value == wanted,
         // `active eq "true"`, which some clients write.
         (Value::Bool(value), Literal::Text(wanted)) => {
@@ -136,12 +149,12 @@ fn compare(operator: Operator, literal: &Literal, value: &Value, case_exact: boo
     }
 }
 
-fn compare_text(operator: Operator, text: &str, wanted: &str, case_exact: bool) -> bool {
+fn compare_text(operator: Operator, text: &str, wanted: &str, case: Case) -> bool {
     if operator.orders() {
-        return holds(operator, order_of(text, wanted, case_exact));
+        return holds(operator, order_of(text, wanted, case));
     }
     let (text, wanted) =
-        if case_exact { (text.to_owned(), wanted.to_owned()) } else { (fold(text), fold(wanted)) };
+        if case == Case::Exact { (text.to_owned(), wanted.to_owned()) } else { (fold(text), fold(wanted)) };
     match operator {
         Operator::Contains => text.contains(&wanted),
         Operator::StartsWith => text.starts_with(&wanted),
@@ -151,10 +164,10 @@ fn compare_text(operator: Operator, text: &str, wanted: &str, case_exact: bool) 
 }
 
 /// Times compare as times (RFC 7644 table 3), everything else as text.
-fn order_of(text: &str, wanted: &str, case_exact: bool) -> Ordering {
+fn order_of(text: &str, wanted: &str, case: Case) -> Ordering {
     match (OffsetDateTime::parse(text, &Rfc3339), OffsetDateTime::parse(wanted, &Rfc3339)) {
         (Ok(one), Ok(other)) => one.cmp(&other),
-        _ if case_exact => text.cmp(wanted),
+        _ if case == Case::Exact => text.cmp(wanted),
         _ => fold(text).cmp(&fold(wanted)),
     }
 }

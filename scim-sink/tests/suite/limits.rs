@@ -120,10 +120,11 @@ async fn too_much_in_one_request() {
     let body = json!({"schemas": [CORE_GROUP], "displayName": "All", "members": empty});
     assert!(body.to_string().len() < MAX_BODY_BYTES);
     rig.call("PUT", &path, Some(body)).await.expect_error(413, None);
-    let half = vec![json!(""); MAX_MEMBERS_PER_REQUEST / 2 + 1];
+    // Counted over all operations.
+    let half = vec![json!("x"); MAX_MEMBERS_PER_REQUEST / 2 + 1];
     let add = json!({"op": "add", "path": "members", "value": half});
-    // Counted over all operations; the first one is refused for its empty ids only when the count is within the limit.
     rig.patch_reply(&path, json!([add])).await.expect_error(400, Some("invalidValue"));
+    rig.patch_reply(&path, json!([add, add])).await.expect_error(413, None);
 
     let operation = json!({"op": "remove", "path": "title"});
     let operations = json!(vec![operation; MAX_PATCH_OPERATIONS + 1]);

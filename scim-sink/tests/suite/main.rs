@@ -7,6 +7,7 @@
     reason = "a test may fail by a panic"
 )]
 
+mod any_body;
 mod dialects;
 mod discovery;
 mod errors;

@@ -217,3 +217,15 @@ async fn a_deleted_person_who_returns_is_somebody_else() {
     assert_eq!(live(&rig), 0);
     assert!(rig.get(&format!("/Users/{again}")).await.get("groups").is_none());
 }
+
+#[tokio::test]
+async fn of_two_at_once_one_is_refused() {
+    let rig = Rig::new().await;
+    let one = rig.call("POST", "/Users", Some(user_body("jane@corp.example")));
+    let other = rig.call("POST", "/Users", Some(user_body("JANE@corp.example")));
+    let (one, other) = tokio::join!(one, other);
+    let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409]);
+    assert_eq!(rig.get("/Users").await["totalResults"], 1);
+}

@@ -145,3 +145,6 @@ pub(crate) fn emails_of(connection: &Connection, id: PersonId) -> rusqlite::Resu
         |row| row.get(0),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,7 +200,7 @@ impl State {
                 }
             }
             Change::SessionsEnded { sessions, reason } => {
-                sessions.iter().for_each(|id| self.end(id, *reason))
+                sessions.iter().for_each(|id| self.end(id, *reason));
             }
             Change::Key { .. } => {}
         }

@@ -287,3 +287,45 @@ async fn what_is_over_a_limit_is_refused() {
     assert!(matches!(refused, Err(DirectoryError::TooLong(_))));
     assert_eq!(store.watermark().unwrap().0, 0);
 }
+
+#[tokio::test]
+async fn no_question_reads_a_whole_table() {
+    let (_folder, store) = new_store().await;
+    let directory = "(SELECT id FROM directories WHERE name = $1 AND served = 1)";
+    let person = |condition: &str| {
+        format!(
+            "SELECT * FROM persons p WHERE p.directory = {directory} AND {condition} ORDER BY p.id LIMIT 3"
+        )
+    };
+    let session =
+        |condition: &str| format!("SELECT id FROM sessions WHERE {condition} AND end_reason IS NULL");
+    let questions = [
+        (person("p.user_name_folded = $2"), "persons_by_user_name"),
+        (person("p.external_id = $2"), "persons_by_external_id"),
+        (person("p.id IN (SELECT person FROM person_emails WHERE email = $2)"), "person_emails_by_email"),
+        (person("$2 IS NULL"), "persons_in_order"),
+        (person("p.id > $2"), "persons_in_order"),
+        (session("provider = $1 AND subject = $2"), "sessions_by_subject"),
+        (session("provider = $1 AND email = $2"), "sessions_by_email"),
+        (session("person = $1"), "sessions_by_person"),
+    ];
+    for (question, index) in questions {
+        let plan = store
+            .read(|connection| {
+                let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}"))?;
+                // The plan does not depend on the values.
+                for number in 1..=plan.parameter_count() {
+                    plan.raw_bind_parameter(number, "x")?;
+                }
+                let mut rows = plan.raw_query();
+                let mut steps = Vec::new();
+                while let Some(row) = rows.next()? {
+                    steps.push(row.get::<_, String>(3)?);
+                }
+                Ok::<_, rusqlite::Error>(steps)
+            })
+            .unwrap();
+        assert!(plan.iter().any(|step| step.contains(index)), "{question}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{question}: {plan:?}");
+    }
+}

@@ -43,6 +43,12 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// Whether it says no: 401, log in, or 403, you may not.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.status.as_u16(), 401 | 403)
+    }
+
     /// Where a redirect leads, made absolute.
     #[must_use]
     pub fn location(&self) -> Option<Url> {

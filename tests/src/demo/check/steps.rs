@@ -138,9 +138,10 @@ impl<'a> Walk<'a> {
 
     pub(super) async fn next_request_is_refused(&self) -> Outcome {
         let answer = self.engineer.fetch(&self.wiki("/")).await.map_err(broke)?;
-        expect(answer.status == 401, || format!("a script got {}", answer.status))?;
+        expect(answer.is_refusal(), || format!("a script got {}", answer.status))?;
         let page = self.engineer.navigate(&self.wiki("/")).await.map_err(broke)?;
-        expect(page.url.as_str() != self.wiki("/") || page.status == 403, || page_text(&page))?;
+        expect(page.header("content-type").starts_with("text/html"), || page_text(&page))?;
+        expect(page.status == 403 || Form::login(&page.text()).is_some(), || page_text(&page))?;
         let at = self.dropped_at.ok_or("nobody was deactivated")?;
         let bytes = self.scene.recorder.bytes_after(ENGINEER, at);
         expect(bytes == 0, || format!("{bytes} bytes reached the upstream"))
@@ -170,7 +171,7 @@ impl<'a> Walk<'a> {
     pub(super) async fn reactivated_reads(&mut self) -> Outcome {
         accepted(self.scene.okta.reactivate(ENGINEER).await)?;
         let old = self.engineer.fetch(&self.wiki("/")).await.map_err(broke)?;
-        expect(old.status == 401, || format!("the old session came back to life: {}", old.status))?;
+        expect(old.is_refusal(), || format!("the old session came back to life: {}", old.status))?;
         let (browser, page) = self.log_in(ENGINEER).await?;
         expect(page.status == 200 && page.text().contains(ENGINEER), || page_text(&page))?;
         self.engineer = browser;
@@ -182,7 +183,7 @@ impl<'a> Walk<'a> {
         expect(before.status == 200, || format!("before the logout: {}", before.status))?;
         let page = self.engineer.navigate(&self.wiki("/cdn-cgi/access/logout")).await.map_err(broke)?;
         let after = self.engineer.fetch(&self.wiki("/")).await.map_err(broke)?;
-        expect(after.status == 401, || format!("still {} after\n{}", after.status, page.trail()))
+        expect(after.is_refusal(), || format!("still {} after\n{}", after.status, page.trail()))
     }
 }
 

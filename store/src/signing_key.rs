@@ -168,3 +168,61 @@ fn read_key(row: &Row<'_>) -> rusqlite::Result<SigningKey> {
         state: SigningKeyState::Retired,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SigningKey, SigningKeyError, SigningKeyState};
+    use crate::limits;
+    use crate::testing::new_store;
+
+    fn key(kid: &str, created_at: i64) -> SigningKey {
+        SigningKey {
+            kid: kid.to_owned(),
+            algorithm: "RS256".to_owned(),
+            sealed_private: vec![0, 255, 7],
+            public_jwk: "{}".to_owned(),
+            certificate_pem: "-----BEGIN CERTIFICATE-----".to_owned(),
+            created_at,
+            state: SigningKeyState::Next,
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_are_kept_whole_and_move_on() {
+        let (_folder, store) = new_store().await;
+        let (first, second) = (key("first", 1), key("second", 2));
+        store.insert_signing_key(second.clone()).await.unwrap();
+        store.insert_signing_key(first.clone()).await.unwrap();
+        assert_eq!(store.signing_keys().unwrap(), [first.clone(), second.clone()]);
+        for state in [SigningKeyState::Active, SigningKeyState::Retired, SigningKeyState::Next] {
+            store.set_signing_key_state("first", state).await.unwrap();
+            assert_eq!(
+                store.signing_keys().unwrap(),
+                [SigningKey { state, ..first.clone() }, second.clone()]
+            );
+        }
+        let unknown = store.set_signing_key_state("third", SigningKeyState::Active).await;
+        assert!(matches!(unknown, Err(SigningKeyError::NotFound)));
+        let again = store.insert_signing_key(SigningKey { sealed_private: vec![], ..first.clone() }).await;
+        assert!(matches!(again, Err(SigningKeyError::Store(_))), "a key was overwritten");
+        assert_eq!(store.signing_keys().unwrap().len(), 2);
+        assert!(!format!("{first:?}").contains("255"));
+    }
+
+    #[tokio::test]
+    async fn what_is_over_a_limit_is_refused() {
+        let (_folder, store) = new_store().await;
+        let long = |limit: usize| "x".repeat(limit + 1);
+        let too_long = [
+            key(&long(limits::NAME_BYTES), 1),
+            SigningKey { algorithm: long(limits::NAME_BYTES), ..key("a", 1) },
+            SigningKey { sealed_private: vec![0; limits::SEALED_BYTES + 1], ..key("b", 1) },
+            SigningKey { public_jwk: long(limits::PUBLIC_KEY_BYTES), ..key("c", 1) },
+            SigningKey { certificate_pem: long(limits::PUBLIC_KEY_BYTES), ..key("d", 1) },
+        ];
+        for key in too_long {
+            assert!(matches!(store.insert_signing_key(key).await, Err(SigningKeyError::TooLong(_))));
+        }
+        assert_eq!(store.signing_keys().unwrap(), []);
+    }
+}

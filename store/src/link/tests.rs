@@ -202,3 +202,35 @@ async fn a_directory_that_is_served_no_more_ends_its_sessions() {
     store.declare_directories(&three(), 5).await.unwrap();
     assert!(model.person_of(session_id(3)).is_some());
 }
+
+#[tokio::test]
+async fn a_session_that_might_be_a_deleted_persons_is_over() {
+    let (_folder, store, model) = followed().await;
+    let first = person(&store, "first", None, &["shared@corp.example"]).await;
+    let second = person(&store, "second", None, &["shared@corp.example", "second@corp.example"]).await;
+    assert_eq!(begin(&store, 1, "00u8", Some("shared@corp.example")).await, None);
+    assert_eq!(begin(&store, 2, "00u9", Some("second@corp.example")).await, Some(second.id));
+    store.delete_person("corp", &first.scim_id, 4).await.unwrap();
+    assert_eq!(model.ended(session_id(1)), Some(EndReason::Deleted), "it went over to the other");
+    assert_eq!(model.ended(session_id(2)), None);
+}
+
+#[tokio::test]
+async fn two_people_of_one_external_id_are_nobody() {
+    let (_folder, store, model) = followed().await;
+    let first = person(&store, "first", Some("00u1"), &[]).await;
+    assert_eq!(begin(&store, 1, "00u1", None).await, Some(first.id));
+    let twin = PersonContent { external_id: Some("00u1".to_owned()), ..content("first") };
+    let twin = store.create_person("annex", twin, 2).await.unwrap();
+    assert_eq!(model.person_of(session_id(1)), None);
+    assert_eq!(begin(&store, 2, "00u1", Some("first")).await, None, "an address does not decide between ids");
+    store
+        .modify_person("annex", &twin.scim_id, 3, |person| {
+            Ok::<_, ()>(PersonContent { active: false, ..person.content.clone() })
+        })
+        .await
+        .unwrap();
+    for number in [1, 2] {
+        assert_eq!(model.ended(session_id(number)), Some(EndReason::Deactivated));
+    }
+}

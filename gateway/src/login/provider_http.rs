@@ -34,7 +34,7 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 /// An idle connection is given up before the usual servers close theirs.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// Why there is no answer.
+/// Why there is no answer, or no client.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProviderHttpError {
     #[error("no connection could be made")]
@@ -45,12 +45,9 @@ pub(crate) enum ProviderHttpError {
     TooLarge,
     #[error("the exchange broke off")]
     Broken(#[source] BoxError),
+    #[error("TLS towards identity providers cannot be set up")]
+    Tls(#[from] rustls::Error),
 }
-
-/// The TLS client could not be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot set up TLS towards identity providers")]
-pub(crate) struct ProviderTlsError(#[from] rustls::Error);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -64,7 +61,7 @@ pub(crate) struct ProviderHttp {
 impl ProviderHttp {
     /// `timeout` covers a whole exchange, from the look-up of the name to the last byte. Roots are those of the system,
     /// or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
-    pub(crate) fn new(timeout: Duration) -> Result<Self, ProviderTlsError> {
+    pub(crate) fn new(timeout: Duration) -> Result<Self, ProviderHttpError> {
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
         for error in &found.errors {
@@ -216,4 +213,4 @@ fn may_connect(address: SocketAddr, secure: bool) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

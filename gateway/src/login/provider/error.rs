@@ -80,7 +80,7 @@ impl ProviderError {
         match error {
             ProviderHttpError::Slow => Self::Slow { endpoint },
             ProviderHttpError::TooLarge => Self::AnswerTooLarge { endpoint },
-            ProviderHttpError::Unreachable(_) | ProviderHttpError::Broken(_) => {
+            ProviderHttpError::Unreachable(_) | ProviderHttpError::Broken(_) | ProviderHttpError::Tls(_) => {
                 Self::Unreachable { endpoint, source: Arc::new(error) }
             }
         }

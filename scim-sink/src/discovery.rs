@@ -109,8 +109,7 @@ fn attribute(attribute: &Attribute) -> Value {
     set("returned", Value::from(if never { "never" } else { "default" }));
     set("uniqueness", Value::from(if attribute.unique { "server" } else { "none" }));
     if attribute.kind == Kind::Reference {
-        let uri = matches!(attribute.name, "$ref");
-        set("referenceTypes", json!([if uri { "uri" } else { "external" }]));
+        set("referenceTypes", json!(attribute.leads_to));
     }
     if !attribute.subs.is_empty() {
         set("subAttributes", attribute.subs.iter().map(self::attribute).collect());
@@ -132,6 +131,7 @@ fn type_name(kind: Kind) -> &'static str {
 fn mutability_name(mutability: Mutability) -> &'static str {
     match mutability {
         Mutability::ReadWrite => "readWrite",
+        Mutability::Immutable => "immutable",
         Mutability::ReadOnly => "readOnly",
         Mutability::WriteOnly => "writeOnly",
     }

@@ -134,10 +134,9 @@ fn shown(visit: &Visit<'_>, group: &StoredGroup, projection: &Projection) -> Res
 }
 
 /// RFC 7644 section 3.4.2.
-pub(crate) async fn list(visit: &Visit<'_>) -> Result<Answer, Rejection> {
-    let query = ListQuery::parse(visit.query())?;
+pub(crate) async fn list(visit: &Visit<'_>, query: ListQuery) -> Result<Answer, Rejection> {
     let source = Groups { store: visit.store.clone(), directory: visit.directory.clone() };
-    listing::answer(source, query).await
+    listing::list(source, query).await.map(Answer::Found)
 }
 
 struct Groups {

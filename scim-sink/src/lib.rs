@@ -18,6 +18,7 @@ mod members;
 mod projection;
 mod provisioning_log;
 mod rejection;
+mod search;
 mod users;
 
 // Resources as documents.

@@ -7,7 +7,6 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 
-use crate::answer::Answer;
 use crate::filter::{AttributePath, Condition, Filter, Literal, Operator};
 use crate::limits::{MAX_MEMBERS_PER_PAGE, MAX_SCANNED};
 use crate::projection::Projection;
@@ -55,9 +54,9 @@ impl Equality<'_> {
 }
 
 /// Reads on a blocking thread: looking through a directory takes longer than a runtime's thread should be held.
-pub(crate) async fn answer<S: Source>(source: S, query: ListQuery) -> Result<Answer, Rejection> {
+pub(crate) async fn list<S: Source>(source: S, query: ListQuery) -> Result<Value, Rejection> {
     let read = tokio::task::spawn_blocking(move || page(&source, &query));
-    read.await.map_err(|_| Rejection::BrokeOff)?.map(Answer::Found)
+    read.await.map_err(|_| Rejection::BrokeOff)?
 }
 
 fn page<S: Source>(source: &S, query: &ListQuery) -> Result<Value, Rejection> {
@@ -76,13 +75,18 @@ fn page<S: Source>(source: &S, query: &ListQuery) -> Result<Value, Rejection> {
             break;
         }
     }
-    Ok(json!({
+    Ok(response(total, query.start_index, resources))
+}
+
+/// RFC 7644 figure 3.
+pub(crate) fn response(total: usize, start_index: usize, resources: Vec<Value>) -> Value {
+    json!({
         "schemas": [LIST_URN],
         "totalResults": total,
-        "startIndex": query.start_index,
+        "startIndex": start_index,
         "itemsPerPage": resources.len(),
         "Resources": resources,
-    }))
+    })
 }
 
 fn filtered<S: Source>(source: &S, filter: &Filter, query: &ListQuery) -> Listed<S::Item> {

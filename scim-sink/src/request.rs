@@ -13,6 +13,8 @@ use crate::limits::{DEFAULT_PAGE, MAX_BODY_BYTES, MAX_JSON_DEPTH, MAX_PAGE};
 use crate::projection::Projection;
 use crate::rejection::Rejection;
 
+const SEARCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+
 /// The body as a JSON object, without `password`.
 pub(crate) fn json_object(request: &Request<Bytes>) -> Result<Map<String, Value>, Rejection> {
     accept_media_type(request.headers())?;
@@ -69,6 +71,26 @@ impl ListQuery {
         let start_index = integer(query, "startIndex")?.unwrap_or(1).max(1);
         let count = integer(query, "count")?.map_or(DEFAULT_PAGE, |count| count.min(MAX_PAGE));
         Ok(ListQuery { filter, start_index, count, projection: Projection::parse(query)? })
+    }
+
+    /// The body of a `.search` (RFC 7644 section 3.4.3): the same parameters, as JSON.
+    pub(crate) fn from_body(request: &Request<Bytes>) -> Result<ListQuery, Rejection> {
+        let body = json_object(request)?;
+        expect_schema(&body, SEARCH_URN)?;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for name in ["filter", "startIndex", "count", "attributes", "excludedAttributes"] {
+            let text = match crate::filter::attribute(&body, name) {
+                None | Some(Value::Null) => continue,
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Number(number)) => number.to_string(),
+                Some(Value::Array(names)) => {
+                    names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+                }
+                Some(_) => return Err(Rejection::InvalidValue(format!("`{name}` has a wrong type"))),
+            };
+            query.append_pair(name, &text);
+        }
+        ListQuery::parse(&query.finish())
     }
 
     pub(crate) fn offset(&self) -> usize {

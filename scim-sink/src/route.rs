@@ -11,9 +11,13 @@ const PREFIX: &str = "/scim/v2/";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target<'p> {
+    /// `.search` of everything.
+    Search,
     Users,
+    SearchUsers,
     User(&'p str),
     Groups,
+    SearchGroups,
     Group(&'p str),
     ServiceProviderConfig,
     ResourceTypes,
@@ -38,6 +42,9 @@ pub(crate) fn target(rest: &str) -> Result<Target<'_>, Rejection> {
         None => (rest, None),
     };
     match (first, id) {
+        (".search", None) => Ok(Target::Search),
+        ("Users", Some(".search")) => Ok(Target::SearchUsers),
+        ("Groups", Some(".search")) => Ok(Target::SearchGroups),
         ("Users", None) => Ok(Target::Users),
         ("Users", Some(id)) => Ok(Target::User(id)),
         ("Groups", None) => Ok(Target::Groups),
@@ -58,6 +65,7 @@ impl Target<'_> {
         let allow = match self {
             Target::Users | Target::Groups => "GET, POST",
             Target::User(_) | Target::Group(_) => "GET, PUT, PATCH, DELETE",
+            Target::Search | Target::SearchUsers | Target::SearchGroups => "POST",
             Target::Me => return Err(Rejection::NoMe),
             _ => "GET",
         };

@@ -43,6 +43,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutability {
     ReadWrite,
+    Immutable,
     ReadOnly,
     WriteOnly,
 }
@@ -58,6 +59,8 @@ pub(crate) struct Attribute {
     pub(crate) case_exact: bool,
     pub(crate) mutability: Mutability,
     pub(crate) subs: &'static [Attribute],
+    /// What a reference leads to (RFC 7643 section 7, `referenceTypes`).
+    pub(crate) leads_to: &'static [&'static str],
 }
 
 impl Attribute {
@@ -72,6 +75,7 @@ impl Attribute {
             case_exact: false,
             mutability: Mutability::ReadWrite,
             subs: &[],
+            leads_to: &["external"],
         }
     }
 
@@ -97,6 +101,10 @@ impl Attribute {
 
     const fn case_exact(self) -> Attribute {
         Attribute { case_exact: true, ..self }
+    }
+
+    const fn to(self, leads_to: &'static [&'static str]) -> Attribute {
+        Attribute { leads_to, ..self }
     }
 
     const fn with(self, mutability: Mutability) -> Attribute {

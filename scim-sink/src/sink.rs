@@ -10,8 +10,9 @@ use crate::answer::{Answer, refuse};
 use crate::authenticate::authenticate;
 use crate::provisioning_log;
 use crate::rejection::Rejection;
+use crate::request::ListQuery;
 use crate::route::{Target, split_directory, target};
-use crate::{discovery, groups, users};
+use crate::{discovery, groups, search, users};
 
 /// A directory that is served, and where clients find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,13 +87,16 @@ impl ScimSink {
         let visit = Visit { store: &self.store, directory: client.directory, key: client.key, request, now };
         match (target, request.method()) {
             (Target::Users, &Method::POST) => users::create(&visit).await,
-            (Target::Users, _) => users::list(&visit).await,
+            (Target::Users, _) => users::list(&visit, ListQuery::parse(visit.query())?).await,
+            (Target::SearchUsers, _) => users::list(&visit, ListQuery::from_body(request)?).await,
             (Target::User(id), &Method::PUT) => users::replace(&visit, id).await,
             (Target::User(id), &Method::PATCH) => users::patch(&visit, id).await,
             (Target::User(id), &Method::DELETE) => users::delete(&visit, id).await,
             (Target::User(id), _) => users::read(&visit, id),
             (Target::Groups, &Method::POST) => groups::create(&visit).await,
-            (Target::Groups, _) => groups::list(&visit).await,
+            (Target::Groups, _) => groups::list(&visit, ListQuery::parse(visit.query())?).await,
+            (Target::SearchGroups, _) => groups::list(&visit, ListQuery::from_body(request)?).await,
+            (Target::Search, _) => search::everything(&visit, ListQuery::from_body(request)?).await,
             (Target::Group(id), &Method::PUT) => groups::replace(&visit, id).await,
             (Target::Group(id), &Method::PATCH) => groups::patch(&visit, id).await,
             (Target::Group(id), &Method::DELETE) => groups::delete(&visit, id).await,

@@ -115,10 +115,9 @@ fn shown(visit: &Visit<'_>, person: &StoredPerson, projection: &Projection) -> V
 }
 
 /// RFC 7644 section 3.4.2; inactive users are listed too, so that Okta finds them again.
-pub(crate) async fn list(visit: &Visit<'_>) -> Result<Answer, Rejection> {
-    let query = ListQuery::parse(visit.query())?;
+pub(crate) async fn list(visit: &Visit<'_>, query: ListQuery) -> Result<Answer, Rejection> {
     let source = Users { store: visit.store.clone(), directory: visit.directory.clone() };
-    listing::answer(source, query).await
+    listing::list(source, query).await.map(Answer::Found)
 }
 
 struct Users {

@@ -84,7 +84,7 @@ impl Patch<'_> {
         match place.definition.map(|attribute| attribute.mutability) {
             Some(Mutability::ReadOnly) => return Err(Rejection::Mutability(place.key)),
             Some(Mutability::WriteOnly) => return Ok(()),
-            Some(Mutability::ReadWrite) | None => {}
+            Some(Mutability::ReadWrite | Mutability::Immutable) | None => {}
         }
         if let Some(filter) = &target.filter {
             let mut elements = Elements {

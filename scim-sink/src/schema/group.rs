@@ -22,10 +22,10 @@ static ATTRIBUTES: [Attribute; 2] = [
 ];
 
 static MEMBER: [Attribute; 4] = [
-    Attribute::text("value", "The id of the person").case_exact(),
+    Attribute::text("value", "The id of the person").case_exact().with(Mutability::Immutable),
     Attribute::new("$ref", Kind::Reference, "The address of the person")
         .case_exact()
         .with(Mutability::ReadOnly),
     Attribute::text("display", "The name of the person").with(Mutability::ReadOnly),
-    Attribute::text("type", "Always `User`").with(Mutability::ReadOnly),
+    Attribute::text("type", "Always `User`").with(Mutability::Immutable),
 ];

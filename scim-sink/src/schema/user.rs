@@ -1,7 +1,7 @@
 //! The User schema and the enterprise extension (RFC 7643 sections 4.1 and 4.3).
 //!
-//! Two attributes depart from the RFC's own table: `manager.displayName` may be written, since Okta sends it without a manager's id,
-//! and `name.formatted` is kept as sent.
+//! Two attributes depart from the RFC's own table: `manager.displayName` may be written, since Okta sends it without a manager's id, and
+//! `active` is required, for it can be replaced but not removed; a new user that comes without it is active.
 
 use super::{Attribute, Kind, Mutability, ResourceType, Schema};
 
@@ -37,7 +37,7 @@ static ATTRIBUTES: [Attribute; 21] = [
     Attribute::text("preferredLanguage", "Languages, as in an Accept-Language header"),
     Attribute::text("locale", "Where the person lives, for formats of dates and numbers"),
     Attribute::text("timezone", "A name of the IANA time zone database"),
-    Attribute::new("active", Kind::Boolean, "Whether the person may be let in at all"),
+    Attribute::new("active", Kind::Boolean, "Whether the person may be let in at all").required(),
     Attribute::text("password", "Accepted and forgotten: nobody logs in here by a password")
         .case_exact()
         .with(Mutability::WriteOnly),
@@ -107,6 +107,6 @@ static ENTERPRISE: [Attribute; 6] = [
 
 static MANAGER: [Attribute; 3] = [
     Attribute::text("value", "The id of the manager").case_exact(),
-    Attribute::new("$ref", Kind::Reference, "The address of the manager").case_exact(),
+    Attribute::new("$ref", Kind::Reference, "The address of the manager").case_exact().to(&["User"]),
     Attribute::text("displayName", "The manager's name"),
 ];

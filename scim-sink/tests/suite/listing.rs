@@ -99,3 +99,49 @@ async fn parts_of_resources() {
         rig.call("GET", &format!("{path}?{bad}"), None).await.expect_error(400, Some("invalidValue"));
     }
 }
+
+#[tokio::test]
+async fn searching_by_post() {
+    let rig = Rig::new().await;
+    let mut all = Vec::new();
+    for name in ["a@x", "b@x", "c@x"] {
+        all.push(rig.user(name).await);
+    }
+    for name in ["G", "H"] {
+        all.push(rig.group(name, &[]).await);
+    }
+    let search = |path: &'static str, body: serde_json::Value| {
+        let rig = &rig;
+        async move { rig.call("POST", path, Some(body)).await.expect(200) }
+    };
+    let ids = |page: &serde_json::Value| -> Vec<String> {
+        page["Resources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // Every window over the seam between users and groups.
+    for start in 1..=7 {
+        for count in 0..=6 {
+            let page =
+                search("/.search", json!({"startIndex": start, "count": count, "attributes": ["id"]})).await;
+            let wanted: Vec<_> = all.iter().skip(start - 1).take(count).cloned().collect();
+            assert_eq!(ids(&page), wanted, "{start} {count}");
+            assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(5), &json!(wanted.len())));
+        }
+    }
+    let page = search("/Users/.search", json!({"filter": "userName eq \"b@x\""})).await;
+    assert_eq!(ids(&page), all[1..2]);
+    let page = search(
+        "/Groups/.search",
+        json!({"filter": "displayName eq \"h\"", "excludedAttributes": ["members"]}),
+    )
+    .await;
+    assert_eq!(ids(&page), all[4..]);
+    assert!(page["Resources"][0].get("members").is_none());
+    rig.call("POST", "/.search", Some(json!({"filter": 1}))).await.expect_error(400, Some("invalidFilter"));
+    rig.call("POST", "/.search", Some(json!({"count": true}))).await.expect_error(400, Some("invalidValue"));
+    rig.call("GET", "/.search", None).await.expect_error(405, None);
+}

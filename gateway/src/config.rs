@@ -6,13 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-mod document;
-mod server;
-mod provider;
 mod application;
+mod document;
 mod policy;
+mod provider;
+mod server;
 
-pub use application::{Application, Directory};
+pub use application::{Application, Directory, Upstream};
 pub use document::Fault;
 pub use provider::{GroupsApi, IdentityProvider};
 pub use server::{Certificate, Limits, LogFormat, Server};
@@ -90,8 +90,7 @@ impl Config {
         let source = std::fs::read_to_string(file)
             .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-        Self::parse(&source, &folder)
-            .map_err(|faults| ConfigError::Faults { file: file.to_owned(), faults })
+        Self::parse(&source, &folder).map_err(|faults| ConfigError::Faults { file: file.to_owned(), faults })
     }
 
     fn parse(source: &str, folder: &Path) -> Result<Self, Vec<Fault>> {
@@ -125,11 +124,7 @@ impl Config {
 }
 
 /// Reads every section even when an earlier one is wrong, so that all faults are found in one go.
-fn read(
-    mut root: document::Section<'_, '_>,
-    faults: &document::Faults<'_>,
-    folder: &Path,
-) -> Option<Config> {
+fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, folder: &Path) -> Option<Config> {
     let server = server::read_server(&mut root);
     let certificate = server::read_tls(&mut root, folder);
     let store = server::read_store(&mut root, folder);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 /// The longest host name, in bytes (RFC 1035 section 2.3.4).
-pub const MAX_HOST_BYTES: usize = 253;
+pub(crate) const MAX_HOST_BYTES: usize = 253;
 const MAX_LABEL_BYTES: usize = 63;
 
 /// A normalised DNS name, or an IPv4 address in its written form.
@@ -21,7 +21,9 @@ pub enum HostError {
     #[error("a host name has 1 to {MAX_HOST_BYTES} characters")]
     Length,
     /// A label is empty, too long, begins or ends with a hyphen, or has another character.
-    #[error("a host name consists of labels of letters, digits and inner hyphens, separated by dots, without a trailing dot or port")]
+    #[error(
+        "a host name consists of labels of letters, digits and inner hyphens, separated by dots, without a trailing dot or port"
+    )]
     Label,
 }
 
@@ -78,7 +80,9 @@ mod tests {
     #[test]
     fn a_name_is_folded_and_checked() {
         assert_eq!("Wiki.Corp.Example".parse::<Host>().unwrap().as_str(), "wiki.corp.example");
-        for wrong in ["", "a..b", "wiki.", ".wiki", "a_b", "-a", "a-", "wiki:443", "a@b", "a b", "wïki", "[::1]"] {
+        for wrong in
+            ["", "a..b", "wiki.", ".wiki", "a_b", "-a", "a-", "wiki:443", "a@b", "a b", "wïki", "[::1]"]
+        {
             assert!(wrong.parse::<Host>().is_err(), "{wrong}");
         }
         assert_eq!("a".repeat(64).parse::<Host>(), Err(HostError::Label));

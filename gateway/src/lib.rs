@@ -1,9 +1,38 @@
 //! The gateway: an identity-aware reverse proxy.
 //!
-//! The modules stand in the order in which a request meets them; `ARCHITECTURE.md` tells the three walks.
+//! The modules stand in the order in which things happen; `ARCHITECTURE.md` tells the three walks.
 
+pub mod cli;
 pub mod config;
-pub mod host;
+pub mod log;
+pub mod serve;
 
-mod socket;
+// A request's way through.
+mod authorize;
+mod body;
+mod cookies;
+mod decision_log;
+mod forward;
+mod gateway;
+mod host;
+mod listen;
+mod pipeline;
+mod request_id;
+mod respond;
 mod route;
+mod session;
+mod socket;
+mod tls;
+
+// What is true now.
+mod assertion;
+mod limit;
+mod live;
+mod seal;
+
+// Our own endpoints.
+mod access;
+mod inner;
+mod login;
+mod query;
+mod scim;

@@ -93,7 +93,8 @@ fn read_application(
 ) -> Option<Application> {
     let name = read_name(section, "it stands in logs and pages");
     let hosts = section.required("hosts", "a list such as [\"wiki.corp.example\"]").map(|value| {
-        let hosts: Vec<Host> = value.list().iter().filter_map(|host| read_host(host, server, earlier)).collect();
+        let hosts: Vec<Host> =
+            value.list().iter().filter_map(|host| read_host(host, server, earlier)).collect();
         if hosts.is_empty() {
             value.fault("needs at least one host");
         }
@@ -101,7 +102,8 @@ fn read_application(
     });
     let upstream = section.required("upstreams", "a list such as [\"http://127.0.0.1:8081\"]");
     let upstream = upstream.and_then(|value| read_upstreams(&value));
-    let policies = section.required("policies", "names of `[[policy]]`; an application without one denies everybody");
+    let policies =
+        section.required("policies", "names of `[[policy]]`; an application without one denies everybody");
     let policies = policies.map(|value| {
         value.list().iter().filter_map(|name| name.string().map(str::to_owned)).collect::<Vec<String>>()
     });

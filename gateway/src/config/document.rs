@@ -120,7 +120,7 @@ impl<'a, 's> Section<'a, 's> {
 
     /// Names every key that was never asked for, with the nearest known one.
     pub(super) fn finish(self) {
-        for (key, _) in self.table.iter() {
+        for (key, _) in self.table {
             let name: &str = key.get_ref();
             if self.asked.contains(&name) {
                 continue;
@@ -145,10 +145,6 @@ pub(super) struct Value<'a, 's> {
 impl<'a, 's> Value<'a, 's> {
     pub(super) fn fault(&self, text: impl Into<String>) {
         self.faults.add(&self.node.span(), &self.path, text);
-    }
-
-    pub(super) fn span(&self) -> Range<usize> {
-        self.node.span()
     }
 
     fn wrong_type(&self, wanted: &str) {
@@ -217,7 +213,8 @@ impl<'a, 's> Value<'a, 's> {
             self.wrong_type("a list");
             return Vec::new();
         };
-        let item = |node: &'a Spanned<DeValue<'s>>| Value { path: self.path.clone(), node, faults: self.faults };
+        let item =
+            |node: &'a Spanned<DeValue<'s>>| Value { path: self.path.clone(), node, faults: self.faults };
         array.iter().map(item).collect()
     }
 

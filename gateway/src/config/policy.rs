@@ -75,16 +75,15 @@ fn place(
 
 fn read_policy(section: &mut Section<'_, '_>) -> Option<Policy> {
     let name = read_name(section, "applications refer to it");
-    let action = section.required("action", "\"allow\" or \"block\"").and_then(|value| {
-        match value.string()? {
+    let action =
+        section.required("action", "\"allow\" or \"block\"").and_then(|value| match value.string()? {
             "allow" => Some(Action::Allow),
             "block" => Some(Action::Block),
             other => {
                 value.fault(format!("`{other}` is unknown: \"allow\" or \"block\""));
                 None
             }
-        }
-    });
+        });
     let include = section.required("include", "whom it concerns, such as [{ group = \"Engineering\" }]");
     let include = include.and_then(|value| read_rules(&value));
     let require = section.optional("require").map_or(Some(Vec::new()), |value| read_rules(&value));
@@ -108,9 +107,11 @@ fn read_rule(value: &Value<'_, '_>) -> Option<Selector> {
         }
         None => None,
     });
-    let email = section.optional("email").map(|value| parse_each::<EmailAddress>(&value).map(Selector::Email));
-    let domain =
-        section.optional("email_domain").map(|value| parse_each::<EmailDomain>(&value).map(Selector::EmailDomain));
+    let email =
+        section.optional("email").map(|value| parse_each::<EmailAddress>(&value).map(Selector::Email));
+    let domain = section
+        .optional("email_domain")
+        .map(|value| parse_each::<EmailDomain>(&value).map(Selector::EmailDomain));
     let group = section.optional("group").map(|value| texts(&value).map(Selector::Group));
     let ip = section.optional("ip").map(|value| networks(&value).map(Selector::Ip));
     let login = section.optional("login_method").map(|value| texts(&value).map(Selector::LoginMethod));

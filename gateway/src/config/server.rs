@@ -139,7 +139,8 @@ fn cores() -> usize {
 }
 
 pub(super) fn read_tls(root: &mut Section<'_, '_>, folder: &Path) -> Option<Certificate> {
-    let mut section = root.required("tls", "give `certificate` and `key`, or `self_signed = true`")?.section()?;
+    let mut section =
+        root.required("tls", "give `certificate` and `key`, or `self_signed = true`")?.section()?;
     let self_signed = section.optional("self_signed").and_then(|value| value.boolean()).unwrap_or(false);
     let certificate = section.optional("certificate").and_then(|value| readable_file(&value, folder));
     let key = section.optional("key").and_then(|value| readable_file(&value, folder));

@@ -158,12 +158,9 @@ impl Provider {
         now: i64,
     ) -> Result<(VerifiedClaims, ProviderTokens), ProviderError> {
         let metadata = self.metadata(now).await?;
-        let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code");
-        form.append_pair("code", code).append_pair("redirect_uri", redirect_uri);
-        if let Some(verifier) = code_verifier {
-            form.append_pair("code_verifier", verifier);
-        }
+        let mut form =
+            vec![("grant_type", "authorization_code"), ("code", code), ("redirect_uri", redirect_uri)];
+        form.extend(code_verifier.map(|verifier| ("code_verifier", verifier)));
         let tokens = self.ask_for_tokens(&metadata.content, form).await?;
         let id_token = tokens.id_token.ok_or(IdTokenFault::Missing)?;
         let expected = Expected {
@@ -196,7 +193,7 @@ impl Provider {
     async fn ask_for_tokens(
         &self,
         metadata: &Metadata,
-        mut form: Serializer<'_, String>,
+        mut form: Vec<(&str, &str)>,
     ) -> Result<TokenAnswer, ProviderError> {
         const ENDPOINT: &str = "token endpoint";
         let mut request = Request::new(Vec::new());
@@ -210,10 +207,10 @@ impl Provider {
                 request.headers_mut().insert(AUTHORIZATION, basic(&self.settings.client_id, secret)?);
             }
             None => {
-                form.append_pair("client_id", &self.settings.client_id);
+                form.push(("client_id", &self.settings.client_id));
             }
         }
-        *request.body_mut() = form.finish().into_bytes();
+        *request.body_mut() = Serializer::new(String::new()).extend_pairs(form).finish().into_bytes();
         let answer =
             self.http.send(request).await.map_err(|error| ProviderError::exchange(ENDPOINT, error))?;
         if answer.status() == StatusCode::OK {

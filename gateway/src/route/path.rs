@@ -4,18 +4,18 @@
 use std::fmt;
 
 /// The longest path, in bytes.
-pub const MAX_PATH_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_PATH_BYTES: usize = 8 * 1024;
 
 /// A path that every reader takes apart in the same way.
 ///
 /// Begins with `/`; has no empty, `.` or `..` segment (a trailing slash is kept); percent-encoding is upper case, and used for
 /// nothing that could stand for itself (RFC 3986 section 6.2.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NormalPath(String);
+pub(crate) struct NormalPath(String);
 
 /// Why a path has no single meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PathError {
+pub(crate) enum PathError {
     /// Does not begin with `/`.
     #[error("the path does not begin with `/`")]
     NotAbsolute,
@@ -50,7 +50,7 @@ pub enum PathError {
 
 impl NormalPath {
     /// Brings a raw path into normal form, or says why it has none.
-    pub fn parse(raw: &str) -> Result<Self, PathError> {
+    pub(crate) fn parse(raw: &str) -> Result<Self, PathError> {
         if raw.len() > MAX_PATH_BYTES {
             return Err(PathError::TooLong);
         }
@@ -68,7 +68,7 @@ impl NormalPath {
     }
 
     /// The normal form.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -119,7 +119,8 @@ fn unescape(high: Option<u8>, low: Option<u8>) -> Option<u8> {
 }
 
 fn push_escaped(normal: &mut String, byte: u8) {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     normal.push('%');
     for nibble in [byte >> 4, byte & 0x0f] {
         normal.extend(DIGITS.get(usize::from(nibble)));
@@ -134,7 +135,10 @@ fn is_unreserved(byte: u8) -> bool {
 /// What may stand raw in a segment beside the unreserved (RFC 3986 section 3.3), without `;`, which is refused before; and the
 /// square brackets, which browsers leave raw.
 fn is_segment_delimiter(byte: u8) -> bool {
-    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' | b'[' | b']')
+    matches!(
+        byte,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' | b'[' | b']'
+    )
 }
 
 #[cfg(test)]
@@ -147,7 +151,18 @@ mod tests {
 
     #[test]
     fn ordinary_paths_stay_as_they_are() {
-        for path in ["/", "/a", "/a/", "/a/b.c/~d", "/a:b@c/!$&'()*+,=", "/admin.", "/...", "/%20x", "/%C3%A9", "/[1]"] {
+        for path in [
+            "/",
+            "/a",
+            "/a/",
+            "/a/b.c/~d",
+            "/a:b@c/!$&'()*+,=",
+            "/admin.",
+            "/...",
+            "/%20x",
+            "/%C3%A9",
+            "/[1]",
+        ] {
             assert_eq!(normal(path).as_deref(), Ok(path));
         }
     }

@@ -1,0 +1,115 @@
+//! Our own endpoints below `/cdn-cgi/access/`: a table of paths, and nothing else. What each does is left to `login` and
+//! `assertion`.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Response};
+
+use crate::assertion::identity;
+use crate::authorize::Client;
+use crate::body::Body;
+use crate::cookies;
+use crate::gateway::Gateway;
+use crate::login;
+use crate::query::Query;
+use crate::respond::{self, Audience, Rejection};
+use crate::route::{Canonical, RESERVED_PREFIX, Target};
+use crate::session::{Visitor, application_visitor, login_visitor};
+
+/// One request to us.
+pub(crate) struct Asked<'a> {
+    pub(crate) head: &'a Parts,
+    pub(crate) canonical: &'a Canonical,
+    pub(crate) client: &'a Client,
+    /// For the pages that name it.
+    pub(crate) reference: &'a str,
+    pub(crate) now: i64,
+}
+
+/// The part of a path below our prefix, when it is one of ours.
+pub(crate) fn endpoint(canonical: &Canonical) -> Option<&str> {
+    canonical.path.as_str().strip_prefix(RESERVED_PREFIX)
+}
+
+/// Our endpoints on the auth host.
+pub(crate) async fn on_auth_host(
+    gateway: &Arc<Gateway>,
+    asked: &Asked<'_>,
+    endpoint: &str,
+) -> Result<Response<Body>, Rejection> {
+    only_get(asked)?;
+    let query = Query::parse(asked.canonical.query.as_deref());
+    match endpoint.split_once('/').unwrap_or((endpoint, "")) {
+        ("login", host) if !host.is_empty() => {
+            limited(gateway, asked)?;
+            login::start(gateway, asked.head, host, &query, asked.now).await
+        }
+        ("callback", "") => {
+            limited(gateway, asked)?;
+            let called = login::callback(gateway, asked.head, &query, asked.now).await;
+            called.or_else(|(error, spent)| Ok(refused(asked, error, spent)))
+        }
+        ("logout", "") => Ok(login::logout(gateway, asked.head, &asked.canonical.host, asked.now).await?),
+        ("certs", "") => Ok(respond::keys(gateway.signer.published())),
+        ("get-identity", "") => match login_visitor(&gateway.live, &asked.head.headers, asked.now) {
+            Visitor::Known(session) => Ok(respond::identity(&identity(&session, &session.standing()))),
+            Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
+        },
+        _ => Err(Rejection::NotFound),
+    }
+}
+
+/// Our endpoints on an application's host.
+pub(crate) async fn on_application_host(
+    gateway: &Arc<Gateway>,
+    asked: &Asked<'_>,
+    target: &Target,
+    endpoint: &str,
+) -> Result<Response<Body>, Rejection> {
+    only_get(asked)?;
+    let host = &asked.canonical.host;
+    match endpoint {
+        "authorized" => {
+            limited(gateway, asked)?;
+            let query = Query::parse(asked.canonical.query.as_deref());
+            Ok(login::redeem(gateway, asked.head, host, target, &query, asked.now).await?)
+        }
+        "logout" => Ok(login::logout(gateway, asked.head, host, asked.now).await?),
+        "logout/app" => Ok(login::application_logout(gateway, asked.head, host, asked.now).await?),
+        "certs" => Ok(respond::keys(gateway.signer.published())),
+        "get-identity" => match application_visitor(&gateway.live, &asked.head.headers, host, asked.now) {
+            Visitor::Known(known) => {
+                Ok(respond::identity(&identity(&known.session, &known.session.standing())))
+            }
+            Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
+        },
+        _ => Err(Rejection::NotFound),
+    }
+}
+
+fn only_get(asked: &Asked<'_>) -> Result<(), Rejection> {
+    match asked.canonical.method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Rejection::MethodNotAllowed("GET")),
+    }
+}
+
+fn limited(gateway: &Gateway, asked: &Asked<'_>) -> Result<(), Rejection> {
+    if gateway.rate_limit.allows(asked.client.ip) { Ok(()) } else { Err(Rejection::TooManyRequests) }
+}
+
+/// A refused callback is told at once, with the cookie of its attempt cleared.
+fn refused(asked: &Asked<'_>, error: login::LoginError, spent: Option<http::HeaderValue>) -> Response<Body> {
+    let rejection = Rejection::Login(error);
+    tracing::warn!(
+        target: "portcullis::login",
+        request = asked.reference,
+        client = %asked.client.ip,
+        cause = %rejection,
+        "a login was refused"
+    );
+    let mut response = respond::rejected(&rejection, Audience::of(asked.head), asked.reference);
+    cookies::append(response.headers_mut(), spent);
+    response
+}

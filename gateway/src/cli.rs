@@ -1,0 +1,98 @@
+//! The command line: what can be asked of the program, and how it answers people. Doing it is left to the library.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+mod scim_key;
+
+use crate::config::Config;
+use crate::{log, serve};
+
+/// An identity-aware reverse proxy: logs people in against Okta, decides every request by identity and group policies, and drops
+/// everything of a person the moment Okta deactivates them.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, propagate_version = true, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+A first start, from nothing to a login:
+  1. Write config.toml (the one beside the README is documented key by key).
+  2. portcullis check                            names every fault at once
+  3. portcullis scim key create --directory corp prints the SCIM key for Okta, once
+  4. portcullis run                              serves until SIGTERM or Ctrl-C";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until told to stop (SIGTERM or Ctrl-C); open requests may finish
+    Run(ConfigFile),
+    /// Read the configuration and report every fault with its line; serves nothing
+    Check(ConfigFile),
+    /// What concerns the provisioning client (Okta's SCIM side)
+    #[command(subcommand)]
+    Scim(Scim),
+}
+
+#[derive(Debug, Subcommand)]
+enum Scim {
+    /// Keys by which the provisioning client proves itself
+    #[command(subcommand)]
+    Key(scim_key::Command),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long = "config", short, value_name = "FILE", default_value = "config.toml")]
+    file: PathBuf,
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Config, Box<dyn Error>> {
+        Ok(Config::load(&self.file)?)
+    }
+}
+
+/// Runs the program. The exit code is 0 when it did what was asked, 1 when it could not, and 2 when it was asked wrongly.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "portcullis: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Run(file) => {
+            let config = file.load()?;
+            log::start(config.log_format);
+            Ok(serve::run(config)?)
+        }
+        Command::Check(file) => {
+            let config = file.load()?;
+            serve::check(&config)?;
+            say(&format!(
+                "{}: no fault; {} applications, {} identity providers, {} directories",
+                file.file.display(),
+                config.applications.len(),
+                config.identity_providers.len(),
+                config.directories.len()
+            ))
+        }
+        Command::Scim(Scim::Key(command)) => scim_key::run(command),
+    }
+}
+
+fn say(text: &str) -> Result<(), Box<dyn Error>> {
+    Ok(writeln!(io::stdout(), "{text}")?)
+}

@@ -1,0 +1,121 @@
+//! `portcullis scim key`: makes, lists and revokes the keys of a directory. Works beside a running gateway, which obeys at once.
+
+use std::error::Error;
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use portcullis_store::{KeyRecord, Store};
+
+use super::{ConfigFile, say};
+use crate::config::Config;
+use crate::gateway::now;
+use crate::serve::declare_directories;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a key and show it, this once
+    Create(Create),
+    /// List keys: id, directory, name, when made, last used, revoked
+    List(List),
+    /// Revoke a key; requests with it are refused from then on
+    Revoke(Revoke),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The directory that the key opens
+    #[arg(long)]
+    directory: String,
+    /// What the key is for, to know it again in the list
+    #[arg(long, default_value = "okta")]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The key's id, as `list` shows it
+    key_id: String,
+}
+
+pub(super) fn run(command: &Command) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match command {
+        Command::Create(create) => runtime.block_on(run_create(create)),
+        Command::List(list) => run_list(&list.config),
+        Command::Revoke(revoke) => runtime.block_on(run_revoke(revoke)),
+    }
+}
+
+fn open(file: &ConfigFile) -> Result<(Config, Store), Box<dyn Error>> {
+    let config = file.load()?;
+    let store = Store::open(Path::new(&config.store_file))?;
+    Ok((config, store))
+}
+
+async fn run_create(create: &Create) -> Result<(), Box<dyn Error>> {
+    let (config, store) = open(&create.config)?;
+    if !config.directories.iter().any(|directory| directory.name == create.directory) {
+        let known: Vec<&str> = config.directories.iter().map(|directory| directory.name.as_str()).collect();
+        return Err(format!(
+            "no [[directory]] is named `{}` in {}; known: {}",
+            create.directory,
+            create.config.file.display(),
+            known.join(", ")
+        )
+        .into());
+    }
+    declare_directories(&store, &config).await?;
+    let (record, token) = store.create_scim_key(&create.directory, &create.name, now()).await?;
+    say(&format!(
+        "key id: {}\ndirectory: {}\nbase URL: {}\nThe token below is shown once. Paste it into Okta as the API token.\ntoken: {}",
+        record.key_id,
+        record.directory,
+        config.scim_base_url(&create.directory),
+        token.expose()
+    ))
+}
+
+fn run_list(file: &ConfigFile) -> Result<(), Box<dyn Error>> {
+    let (_, store) = open(file)?;
+    for record in store.list_scim_keys()? {
+        say(&line(&record))?;
+    }
+    Ok(())
+}
+
+fn line(record: &KeyRecord) -> String {
+    let state = match record.revoked_at {
+        Some(at) => format!("revoked {}", date(at)),
+        None => "valid".to_owned(),
+    };
+    let used = record.last_used_at.map_or_else(|| "never".to_owned(), date);
+    format!(
+        "{}  directory {}  name {}  made {}  last used {used}  {state}",
+        record.key_id,
+        record.directory,
+        record.name,
+        date(record.created_at)
+    )
+}
+
+fn date(at: i64) -> String {
+    let rfc3339 = time::format_description::well_known::Rfc3339;
+    let known = time::OffsetDateTime::from_unix_timestamp(at).ok().and_then(|at| at.format(&rfc3339).ok());
+    known.unwrap_or_else(|| at.to_string())
+}
+
+async fn run_revoke(revoke: &Revoke) -> Result<(), Box<dyn Error>> {
+    let (_, store) = open(&revoke.config)?;
+    let record = store.revoke_scim_key(&revoke.key_id, now()).await?;
+    say(&format!("key {} of directory {} is revoked", record.key_id, record.directory))
+}

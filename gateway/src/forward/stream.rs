@@ -1,0 +1,147 @@
+//! Bodies on their way through, both ways, frame by frame, with a bound on how long they may stand still. Trailers pass.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::activity::Activity;
+use super::upstream::Lease;
+use crate::body::BodyError;
+use crate::live::Passage;
+
+/// Runs while a body stands still; begins anew with every frame.
+#[derive(Debug)]
+struct IdleTimer {
+    limit: Duration,
+    running: Option<Pin<Box<Sleep>>>,
+}
+
+impl IdleTimer {
+    fn new(limit: Duration) -> Self {
+        Self { limit, running: None }
+    }
+
+    fn progress(&mut self) {
+        if let Some(timer) = &mut self.running {
+            timer.as_mut().reset(Instant::now() + self.limit);
+        }
+    }
+
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        self.running.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx)
+    }
+}
+
+/// The client's body on its way to the upstream. When the client breaks off, so does it: a part is never sent as a whole.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    idle: IdleTimer,
+    activity: Arc<Activity>,
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, idle_limit: Duration, activity: Arc<Activity>) -> Self {
+        Self { incoming, idle: IdleTimer::new(idle_limit), activity }
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                this.idle.progress();
+                this.activity.note();
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Client)))
+            }
+            Poll::Pending => {
+                ready!(this.idle.poll_expired(cx));
+                Poll::Ready(Some(Err(BodyError::Idle)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// An upstream's body on its way to the client, under the passage that was allowed.
+#[derive(Debug)]
+pub(crate) struct UpstreamBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    /// Keeps the passage known for as long as a byte of it may be on its way.
+    _passage: Arc<Passage>,
+    idle: IdleTimer,
+}
+
+impl UpstreamBody {
+    pub(super) fn new(incoming: Incoming, lease: Lease, passage: Arc<Passage>, idle_limit: Duration) -> Self {
+        let mut body =
+            Self { incoming, lease: Some(lease), _passage: passage, idle: IdleTimer::new(idle_limit) };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.finish(self.idle.limit);
+        }
+    }
+}
+
+impl http_body::Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Upstream(error)))),
+            Poll::Ready(frame) => {
+                this.idle.progress();
+                if frame.is_none() || this.incoming.is_end_stream() {
+                    this.finish();
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Upstream)))
+            }
+            Poll::Pending => {
+                ready!(this.idle.poll_expired(cx));
+                Poll::Ready(Some(Err(BodyError::Idle)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,185 @@
+//! Connections to upstreams: kept while idle, last in first out, one pool for each worker and upstream. A connection serves one
+//! request at a time, so that cutting it concerns nobody else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::ForwardError;
+use super::stream::RequestBody;
+use crate::config::{Application, Upstream};
+use crate::live::Attached;
+use crate::socket::{CuttableStream, Cutter};
+
+/// How long a connection is kept without use: below the five seconds after which common servers close theirs.
+const KEEP_IDLE: Duration = Duration::from_secs(4);
+/// How many idle connections a worker keeps for one upstream.
+const MAX_IDLE: usize = 128;
+/// Size of a response head, in bytes.
+const MAX_RESPONSE_HEAD_BYTES: usize = 64 * 1024;
+/// Number of header fields in a response.
+const MAX_RESPONSE_HEADERS: usize = 200;
+
+/// The pools of one worker.
+#[derive(Debug)]
+pub(crate) struct Upstreams(HashMap<String, Pool>);
+
+/// The connections of one worker to one upstream.
+#[derive(Debug, Clone)]
+pub(super) struct Pool(Arc<PoolState>);
+
+#[derive(Debug)]
+struct PoolState {
+    upstream: Upstream,
+    idle: Mutex<Vec<(Instant, Connection)>>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: SendRequest<RequestBody>,
+    cutter: Arc<Cutter>,
+}
+
+impl Connection {
+    pub(super) fn cutter(&self) -> &Arc<Cutter> {
+        &self.cutter
+    }
+}
+
+impl Upstreams {
+    pub(crate) fn new(applications: &[Arc<Application>]) -> Self {
+        let pools = applications.iter().map(|application| {
+            let upstream = application.upstream.clone();
+            (upstream.authority.to_string(), Pool::new(upstream))
+        });
+        Self(pools.collect())
+    }
+
+    /// The pool of an upstream; one for an unknown upstream keeps nothing.
+    pub(super) fn pool(&self, upstream: &Upstream) -> Pool {
+        self.0.get(upstream.authority.as_str()).cloned().unwrap_or_else(|| Pool::new(upstream.clone()))
+    }
+}
+
+impl Pool {
+    fn new(upstream: Upstream) -> Self {
+        Self(Arc::new(PoolState { upstream, idle: Mutex::default() }))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.0.upstream.authority.as_str()
+    }
+
+    /// A kept connection (then true) or a new one.
+    pub(super) async fn connection(&self, timeout: Duration) -> Result<(Connection, bool), ForwardError> {
+        if let Some(kept) = self.take_idle() {
+            return Ok((kept, true));
+        }
+        let connecting = tokio::time::timeout(timeout, self.connect());
+        let timed_out = |_| ForwardError::ConnectTimeout(self.name().to_owned(), timeout);
+        Ok((connecting.await.map_err(timed_out)??, false))
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((since, connection)) = idle.pop() {
+            if since.elapsed() < KEEP_IDLE && connection.sender.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(since, kept)| since.elapsed() < KEEP_IDLE && !kept.sender.is_closed());
+        if idle.len() < MAX_IDLE {
+            idle.push((Instant::now(), connection));
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, ForwardError> {
+        let Upstream { host, port, .. } = &self.0.upstream;
+        let unreachable = |error| ForwardError::Unreachable(self.name().to_owned(), error);
+        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
+        stream.set_nodelay(true)?;
+        let stream = CuttableStream::new(stream)?;
+        let cutter = stream.cutter().clone();
+        let (sender, connection) = Builder::new()
+            .max_header_size(MAX_RESPONSE_HEAD_BYTES)
+            .max_headers(MAX_RESPONSE_HEADERS)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| ForwardError::Broken(self.name().to_owned(), error))?;
+        // Its errors reach whoever waits for the answer.
+        tokio::spawn(async move { connection.with_upgrades().await.ok() });
+        Ok(Connection { sender, cutter })
+    }
+}
+
+/// A connection in use under a passage. Dropped before the exchange is whole, it takes the connection with it.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pool: Pool,
+    held: Option<(Connection, Attached)>,
+}
+
+impl Lease {
+    pub(super) fn new(pool: Pool, connection: Connection, attached: Attached) -> Self {
+        Self { pool, held: Some((connection, attached)) }
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        match &mut self.held {
+            Some((connection, _)) => connection.sender.try_send_request(request).await,
+            // Unreachable by construction, and if it were not, waiting for ever forwards nothing.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The answer is whole. The connection stays under the passage until the request is whole too, which an early answer may
+    /// precede; then it may serve others.
+    pub(super) fn finish(mut self, patience: Duration) {
+        let Some((mut connection, attached)) = self.held.take() else { return };
+        let pool = self.pool.clone();
+        if connection.sender.is_ready() {
+            drop(attached);
+            pool.keep(connection);
+            return;
+        }
+        tokio::spawn(async move {
+            match tokio::time::timeout(patience, connection.sender.ready()).await {
+                Ok(Ok(())) => {
+                    drop(attached);
+                    pool.keep(connection);
+                }
+                _ => connection.cutter.cut(),
+            }
+        });
+    }
+
+    /// The connection became a tunnel: it lives as long as what is returned here, and serves nobody else.
+    pub(super) fn into_tunnel(mut self) -> Option<Attached> {
+        self.held.take().map(|(_, attached)| attached)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some((connection, attached)) = self.held.take() {
+            connection.cutter.cut();
+            drop(attached);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What all stages share: made once at start, read by every request. Holds no logic but how its parts find each other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use portcullis_scim_sink::ScimSink;
+use portcullis_store::Store;
+use tokio::runtime::Handle;
+
+use crate::assertion::Signer;
+use crate::config::Config;
+use crate::host::Host;
+use crate::limit::RateLimit;
+use crate::live::Live;
+use crate::login::Provider;
+use crate::route::{RESERVED_PREFIX, Routes};
+use crate::seal::{Sealer, SingleUse};
+
+/// How many spent logins are remembered; more at once within their lifetime are far beyond what the rate limit lets through.
+const MAX_SPENT: u64 = 1_000_000;
+/// Longer than anything that is used once can be used.
+const SPENT_LIFE: Duration = Duration::from_secs(2 * 600);
+
+/// The gateway as its stages see it.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) config: Config,
+    pub(crate) routes: Routes,
+    pub(crate) live: Arc<Live>,
+    pub(crate) store: Store,
+    pub(crate) sealer: Sealer,
+    pub(crate) signer: Signer,
+    pub(crate) providers: Vec<Arc<Provider>>,
+    pub(crate) used: SingleUse,
+    pub(crate) scim: ScimSink,
+    pub(crate) rate_limit: RateLimit,
+    /// Where provider calls and provisioning run, away from the threads that carry requests.
+    pub(crate) control: Handle,
+    /// The authority of each host as browsers name it, so that it need not be written for each request.
+    authorities: HashMap<Host, String>,
+}
+
+/// What is made before the gateway as a whole.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) routes: Routes,
+    pub(crate) live: Arc<Live>,
+    pub(crate) store: Store,
+    pub(crate) sealer: Sealer,
+    pub(crate) signer: Signer,
+    pub(crate) providers: Vec<Arc<Provider>>,
+    pub(crate) scim: ScimSink,
+    pub(crate) control: Handle,
+}
+
+impl Gateway {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let hosts = parts.config.applications.iter().flat_map(|application| &application.hosts);
+        let authority = |host: &Host| match parts.config.server.public_port {
+            443 => host.to_string(),
+            port => format!("{host}:{port}"),
+        };
+        let authorities = hosts.map(|host| (host.clone(), authority(host))).collect();
+        let rate_limit = RateLimit::per_minute(parts.config.limits.login_per_minute);
+        Self {
+            config: parts.config,
+            routes: parts.routes,
+            live: parts.live,
+            store: parts.store,
+            sealer: parts.sealer,
+            signer: parts.signer,
+            providers: parts.providers,
+            used: SingleUse::new(MAX_SPENT, SPENT_LIFE),
+            scim: parts.scim,
+            rate_limit,
+            control: parts.control,
+            authorities,
+        }
+    }
+
+    /// The provider of that name.
+    pub(crate) fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.settings().name == name)
+    }
+
+    /// Where providers send people back to; registered there letter by letter.
+    pub(crate) fn redirect_uri(&self) -> String {
+        format!("{}{RESERVED_PREFIX}callback", self.config.origin(&self.config.server.auth_host))
+    }
+
+    /// `host[:port]` as browsers name an application's host.
+    pub(crate) fn authority<'g>(&'g self, host: &'g Host) -> &'g str {
+        self.authorities.get(host).map_or(host.as_str(), String::as_str)
+    }
+}
+
+/// The present, in unix seconds. Sessions are bounded by our own timestamps; a clock before 1970 lets nothing be valid.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,211 @@
+//! Accepts client connections under caps, shakes hands within a deadline, and feeds what comes to the pipeline over HTTP/1.1 or
+//! HTTP/2. What a request means is none of its business.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+mod admission;
+
+pub(crate) use admission::Admission;
+
+use crate::authorize::Client;
+use crate::body::Body;
+use crate::config::Limits;
+use crate::forward::Upstreams;
+use crate::gateway::Gateway;
+use crate::pipeline;
+use crate::socket::CuttableStream;
+use admission::Admitted;
+
+const BACKLOG: i32 = 1_024;
+/// How long to wait when the system has no socket left to accept with.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams that a client opened and reset at once, before the connection is closed (rapid reset).
+const MAX_PENDING_RESETS: usize = 20;
+const MAX_LOCAL_RESETS: usize = 1_024;
+/// What one stream, and one connection, may send ahead of being read, in bytes.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Binds one listener for each worker on an address. The kernel spreads connections over them.
+pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<StdListener>> {
+    // A shared port could be taken by a second process unnoticed; an unshared one cannot.
+    let probe = StdListener::bind(address)?;
+    let address = probe.local_addr()?;
+    drop(probe);
+    (0..workers).map(|_| bind_shared(address)).collect()
+}
+
+fn bind_shared(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// One thread's share of the work.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) upstreams: Upstreams,
+    /// Set when the gateway is to stop: no new connections, open requests may finish.
+    pub(crate) stopping: CancellationToken,
+    /// Every open connection.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Worker {
+    /// Accepts until the gateway stops.
+    pub(crate) async fn accept(self: Arc<Self>, listener: StdListener) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.stopping.cancelled() => return Ok(()),
+            };
+            match accepted {
+                Ok((stream, peer)) => self.admit(stream, peer),
+                // The peer left at once, or no descriptor is free: neither ends the listener.
+                Err(error) => {
+                    tracing::warn!(target: "portcullis::listen", cause = %error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        // Beyond the caps a connection is closed unread; a word to each would be work for the attacker's asking.
+        let Some(admitted) = self.admission.admit(peer.ip()) else { return };
+        let worker = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(cause) = worker.connection(stream, peer, admitted).await {
+                tracing::debug!(target: "portcullis::listen", client = %peer.ip(), %cause, "a connection ended");
+            }
+        });
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        admitted: Admitted,
+    ) -> Result<(), ConnectionEnd> {
+        stream.set_nodelay(true)?;
+        let stream = CuttableStream::new(stream)?;
+        let cutter = stream.cutter().clone();
+        let limit = self.gateway.config.limits.handshake_timeout;
+        let shaking = TlsAcceptor::from(self.tls.clone()).accept(stream);
+        let stream = tokio::time::timeout(limit, shaking).await.map_err(|_| ConnectionEnd::Handshake)??;
+        let (_, session) = stream.get_ref();
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        let client = Arc::new(Client::new(peer.ip(), session.server_name().map(str::to_owned), cutter));
+        let served = if http2 { self.http2(stream, client).await } else { self.http1(stream, client).await };
+        drop(admitted);
+        Ok(served?)
+    }
+
+    async fn http1(
+        self: Arc<Self>,
+        stream: TlsStream<CuttableStream>,
+        client: Arc<Client>,
+    ) -> hyper::Result<()> {
+        let stopping = self.stopping.clone();
+        let builder = http1_builder(&self.gateway.config.limits);
+        let connection = builder.serve_connection(TokioIo::new(stream), self.service(client));
+        let mut connection = pin!(connection.with_upgrades());
+        tokio::select! {
+            served = connection.as_mut() => return served,
+            () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+
+    async fn http2(
+        self: Arc<Self>,
+        stream: TlsStream<CuttableStream>,
+        client: Arc<Client>,
+    ) -> hyper::Result<()> {
+        let stopping = self.stopping.clone();
+        let builder = http2_builder(&self.gateway.config.limits);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), self.service(client)));
+        tokio::select! {
+            served = connection.as_mut() => return served,
+            () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+
+    /// Every request of a connection goes to the pipeline.
+    fn service(
+        self: Arc<Self>,
+        client: Arc<Client>,
+    ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send + 'static> + Send {
+        service_fn(move |request: Request<Incoming>| {
+            let (worker, client) = (self.clone(), client.clone());
+            async move { Ok(pipeline::handle(&worker.gateway, &client, &worker.upstreams, request).await) }
+        })
+    }
+}
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_header_size(limits.header_bytes)
+        .max_headers(limits.header_count);
+    builder
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2_streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+/// Why a connection ended otherwise than by agreement. Worth a line when looking for a fault, not more.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionEnd {
+    #[error("the handshake took too long")]
+    Handshake,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Http(#[from] hyper::Error),
+}

@@ -1,0 +1,261 @@
+//! What is true now, in memory: people, sessions and what is in flight. Follows the store's change feed, and does not return
+//! from a change before everything that it ends has been dropped. Deciding single requests is left to `authorize`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use portcullis_policy::{EmailAddress, PolicySet, Principal};
+use portcullis_store::{
+    ApplicationSessionRecord, Change, DirectoryName, EndReason, Follower, PersonId, Seq, SessionId,
+    SessionRecord, Snapshot,
+};
+
+mod passage;
+mod people;
+mod session;
+
+pub(crate) use passage::{Attached, Dropped, Passage};
+pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
+
+use people::People;
+
+/// The memory of the gateway.
+#[derive(Debug)]
+pub(crate) struct Live {
+    policies: Arc<PolicySet>,
+    /// Application names by host, to find the passages of an application session.
+    application_of_host: HashMap<String, String>,
+    sessions: RwLock<HashMap<SessionId, Arc<LiveSession>>>,
+    application_sessions: RwLock<HashMap<SessionId, Arc<ApplicationSession>>>,
+    followed: Mutex<Followed>,
+}
+
+/// Touched by the thread that applies changes, and by nobody else.
+#[derive(Debug, Default)]
+struct Followed {
+    people: People,
+    sessions_of: HashMap<PersonId, HashSet<SessionId>>,
+}
+
+impl Live {
+    pub(crate) fn new(policies: Arc<PolicySet>, application_of_host: HashMap<String, String>) -> Self {
+        Self {
+            policies,
+            application_of_host,
+            sessions: RwLock::default(),
+            application_sessions: RwLock::default(),
+            followed: Mutex::default(),
+        }
+    }
+
+    /// The login with this id, live or ended.
+    pub(crate) fn session(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// The application session with this id, live or ended.
+    pub(crate) fn application_session(&self, id: &SessionId) -> Option<Arc<ApplicationSession>> {
+        self.application_sessions.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Drops what runs on sessions that have run out. The request path refuses them by itself; this ends their open streams.
+    pub(crate) fn drop_expired(&self, now: i64) -> Cuts {
+        let expired: Vec<Arc<LiveSession>> = {
+            let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+            sessions.values().filter(|session| session.is_expired(now)).cloned().collect()
+        };
+        let mut cuts: usize = expired.iter().map(|session| session.drop_all().0).sum();
+        let over: Vec<Arc<ApplicationSession>> = {
+            let sessions = self.application_sessions.read().unwrap_or_else(PoisonError::into_inner);
+            sessions.values().filter(|session| session.is_over(now)).cloned().collect()
+        };
+        cuts += over.iter().map(|session| self.drop_application_session(session).0).sum::<usize>();
+        Cuts(cuts)
+    }
+
+    fn drop_application_session(&self, ended: &ApplicationSession) -> Cuts {
+        let name = self.application_of_host.get(ended.host.as_str());
+        let application = name.and_then(|name| self.policies.application(name));
+        application.map_or(Cuts(0), |application| ended.session.drop_application(application))
+    }
+
+    fn standing(&self, people: &People, record: &SessionRecord, person: Option<PersonId>) -> Standing {
+        let person = person.and_then(|id| people.person(id)).cloned();
+        let groups = people.groups_that_count(person.as_deref(), &record.groups);
+        // The store ends the sessions of a deactivated person in the same transaction; this holds the door besides.
+        let inactive = person.as_ref().is_some_and(|person| !person.active);
+        let ended = record.ended.or_else(|| inactive.then_some(EndReason::Deactivated));
+        let principal = Principal {
+            email: record.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
+            groups: self.policies.intern_groups(groups.iter().map(String::as_str)),
+            login_method: self.policies.login_method(&record.provider),
+        };
+        Standing { person, groups, principal, ended }
+    }
+
+    fn begin(&self, followed: &mut Followed, record: &Arc<SessionRecord>) {
+        let standing = self.standing(&followed.people, record, record.person);
+        if let Some(person) = record.person {
+            followed.sessions_of.entry(person).or_default().insert(record.id);
+        }
+        let session = Arc::new(LiveSession::new(record.clone(), standing));
+        self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(record.id, session);
+    }
+
+    fn begin_application(&self, record: &ApplicationSessionRecord) {
+        // A host that is no longer configured has nobody to show the cookie to.
+        let (Some(session), Ok(host)) = (self.session(&record.parent), record.host.parse()) else { return };
+        let application = Arc::new(ApplicationSession::new(session, host, record));
+        self.application_sessions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(record.id, application);
+    }
+
+    /// Takes in what is true of a session now, and drops what it no longer may do.
+    fn refresh(
+        &self,
+        people: &People,
+        session: &LiveSession,
+        person: Option<PersonId>,
+        ended: Option<EndReason>,
+    ) -> Cuts {
+        let before = session.standing();
+        let mut standing = self.standing(people, &session.record, person);
+        standing.ended = before.ended.or(ended).or(standing.ended);
+        session.change(standing, &self.policies)
+    }
+
+    fn refresh_person(&self, followed: &Followed, person: PersonId) -> Cuts {
+        let ids = followed.sessions_of.get(&person).into_iter().flatten();
+        let sessions = ids.filter_map(|id| self.session(id));
+        Cuts(sessions.map(|session| self.refresh(&followed.people, &session, Some(person), None).0).sum())
+    }
+
+    /// A group that appears, is renamed or goes changes which claimed groups count, for everybody of its directory.
+    fn refresh_directory(&self, followed: &Followed, directory: &DirectoryName) -> Cuts {
+        let concerned = followed
+            .sessions_of
+            .keys()
+            .filter(|id| followed.people.person(**id).is_some_and(|person| person.directory == *directory));
+        Cuts(concerned.map(|person| self.refresh_person(followed, *person).0).sum())
+    }
+
+    fn link(&self, followed: &mut Followed, sessions: &[SessionId], person: Option<PersonId>) -> Cuts {
+        for linked in followed.sessions_of.values_mut() {
+            linked.retain(|id| !sessions.contains(id));
+        }
+        if let Some(person) = person {
+            followed.sessions_of.entry(person).or_default().extend(sessions);
+        }
+        let known = sessions.iter().filter_map(|id| self.session(id));
+        Cuts(known.map(|session| self.refresh(&followed.people, &session, person, None).0).sum())
+    }
+
+    fn end(&self, followed: &mut Followed, ids: &[SessionId], reason: EndReason) -> Cuts {
+        let mut cuts = 0;
+        for id in ids {
+            if let Some(session) = self.session(id) {
+                let person = session.standing().person.as_ref().map(|person| person.id);
+                cuts += self.refresh(&followed.people, &session, person, Some(reason)).0;
+            }
+            if let Some(application) = self.application_session(id) {
+                application.end();
+                cuts += self.drop_application_session(&application).0;
+            }
+        }
+        if reason == EndReason::Expired {
+            self.forget(followed, ids);
+        }
+        Cuts(cuts)
+    }
+
+    fn forget(&self, followed: &mut Followed, ids: &[SessionId]) {
+        let gone: HashSet<&SessionId> = ids.iter().collect();
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|id, _| !gone.contains(id));
+        drop(sessions);
+        let mut applications = self.application_sessions.write().unwrap_or_else(PoisonError::into_inner);
+        applications.retain(|id, _| !gone.contains(id));
+        drop(applications);
+        for linked in followed.sessions_of.values_mut() {
+            linked.retain(|id| !gone.contains(id));
+        }
+        followed.sessions_of.retain(|_, linked| !linked.is_empty());
+    }
+
+    fn apply_change(&self, followed: &mut Followed, change: &Change) -> Cuts {
+        match change {
+            Change::Person(person) => {
+                followed.people.set_person(person.clone());
+                self.refresh_person(followed, person.id)
+            }
+            Change::PersonDeleted(id, _) => {
+                let cuts = self.refresh_person(followed, *id);
+                followed.people.remove_person(*id);
+                cuts
+            }
+            Change::Group(group) => {
+                followed.people.set_group(group.clone());
+                self.refresh_directory(followed, &group.directory)
+            }
+            Change::GroupDeleted(id) => match followed.people.remove_group(*id) {
+                Some(group) => self.refresh_directory(followed, &group.directory),
+                None => Cuts(0),
+            },
+            Change::Membership { group, added, removed } => {
+                followed.people.change_membership(*group, added, removed);
+                let concerned = added.iter().chain(removed);
+                Cuts(concerned.map(|person| self.refresh_person(followed, *person).0).sum())
+            }
+            Change::SessionBegun(record) => {
+                self.begin(followed, record);
+                Cuts(0)
+            }
+            Change::ApplicationSessionBegun(record) => {
+                self.begin_application(record);
+                Cuts(0)
+            }
+            Change::SessionsLinked { sessions, person } => self.link(followed, sessions, *person),
+            Change::SessionsEnded { sessions, reason } => self.end(followed, sessions, *reason),
+            Change::Key { .. } => Cuts(0),
+        }
+    }
+}
+
+impl Follower for Live {
+    fn load(&self, snapshot: Snapshot) {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier: Vec<Arc<LiveSession>> = {
+            let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+            sessions.drain().map(|(_, session)| session).collect()
+        };
+        self.application_sessions.write().unwrap_or_else(PoisonError::into_inner).clear();
+        // What was let in by the old state has nobody left who could drop it later.
+        for session in earlier {
+            session.abandon(&self.policies);
+        }
+        *followed =
+            Followed { people: People::new(snapshot.persons, snapshot.groups), ..Followed::default() };
+        for record in &snapshot.sessions {
+            self.begin(&mut followed, record);
+        }
+        for record in &snapshot.application_sessions {
+            self.begin_application(record);
+        }
+    }
+
+    fn apply(&self, seq: Seq, change: &Change) {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let cuts = self.apply_change(&mut followed, change);
+        if cuts.0 > 0 {
+            tracing::info!(
+                target: "portcullis::drop",
+                seq = seq.0,
+                change = change.kind(),
+                connections = cuts.0,
+                "connections were cut"
+            );
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Where a person's bytes pass: one client connection as used by one session for one application, with the upstream sockets it
+//! uses at the moment. Whether it may stay is left to the session that holds it.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use portcullis_policy::ApplicationId;
+
+use crate::socket::Cutter;
+
+/// One passage. Everything that can carry a byte of it hangs on a [`Cutter`], so that ending it needs nobody's cooperation.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    application: ApplicationId,
+    client_ip: IpAddr,
+    client: Arc<Cutter>,
+    upstreams: Mutex<Upstreams>,
+}
+
+#[derive(Debug, Default)]
+struct Upstreams {
+    dropped: bool,
+    sockets: Vec<Arc<Cutter>>,
+}
+
+/// The passage was dropped; nothing may be sent through it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("access ended while the request was under way")]
+pub(crate) struct Dropped;
+
+impl Passage {
+    pub(super) fn new(application: ApplicationId, client_ip: IpAddr, client: Arc<Cutter>) -> Self {
+        Self { application, client_ip, client, upstreams: Mutex::default() }
+    }
+
+    pub(crate) fn application(&self) -> ApplicationId {
+        self.application
+    }
+
+    pub(crate) fn client_ip(&self) -> IpAddr {
+        self.client_ip
+    }
+
+    /// Ties an upstream socket to the passage before the first byte goes to it; refused when the passage was dropped.
+    pub(crate) fn attach(self: &Arc<Self>, socket: &Arc<Cutter>) -> Result<Attached, Dropped> {
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        if upstreams.dropped {
+            return Err(Dropped);
+        }
+        upstreams.sockets.push(socket.clone());
+        Ok(Attached { passage: self.clone(), socket: socket.clone() })
+    }
+
+    /// Ends it: when this returns, no byte passes on any socket of it, and none can be added.
+    pub(super) fn drop_now(&self) {
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        upstreams.dropped = true;
+        for socket in upstreams.sockets.drain(..) {
+            socket.cut();
+        }
+        self.client.cut();
+    }
+
+    fn detach(&self, socket: &Arc<Cutter>) {
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        upstreams.sockets.retain(|held| !Arc::ptr_eq(held, socket));
+    }
+}
+
+/// An upstream socket in use by a passage. Letting go of it says: nothing of this person is on its way there any more.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    passage: Arc<Passage>,
+    socket: Arc<Cutter>,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.passage.detach(&self.socket);
+    }
+}

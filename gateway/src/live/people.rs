@@ -1,0 +1,136 @@
+//! The directory in memory, and from it the groups that count for a session. Following the feed is left to `live`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use portcullis_store::{DirectoryName, Group, GroupId, Person, PersonId};
+
+/// People and groups as of the last applied change.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    persons: HashMap<PersonId, Arc<Person>>,
+    groups: HashMap<GroupId, Arc<Group>>,
+}
+
+impl People {
+    pub(super) fn new(persons: Vec<Arc<Person>>, groups: Vec<Arc<Group>>) -> Self {
+        Self {
+            persons: persons.into_iter().map(|person| (person.id, person)).collect(),
+            groups: groups.into_iter().map(|group| (group.id, group)).collect(),
+        }
+    }
+
+    pub(super) fn person(&self, id: PersonId) -> Option<&Arc<Person>> {
+        self.persons.get(&id)
+    }
+
+    pub(super) fn set_person(&mut self, person: Arc<Person>) {
+        self.persons.insert(person.id, person);
+    }
+
+    pub(super) fn remove_person(&mut self, id: PersonId) {
+        self.persons.remove(&id);
+    }
+
+    pub(super) fn set_group(&mut self, group: Arc<Group>) {
+        self.groups.insert(group.id, group);
+    }
+
+    pub(super) fn remove_group(&mut self, id: GroupId) -> Option<Arc<Group>> {
+        self.groups.remove(&id)
+    }
+
+    /// Replaces each concerned person's state, so that whoever holds one sees people and groups that belong together.
+    pub(super) fn change_membership(&mut self, group: GroupId, added: &[PersonId], removed: &[PersonId]) {
+        for id in added {
+            self.edit_groups(*id, |groups| groups.extend([group]));
+        }
+        for id in removed {
+            self.edit_groups(*id, |groups| groups.retain(|held| *held != group));
+        }
+    }
+
+    fn edit_groups(&mut self, id: PersonId, edit: impl FnOnce(&mut BTreeSet<GroupId>)) {
+        let Some(held) = self.persons.get_mut(&id) else { return };
+        let mut groups: BTreeSet<GroupId> = held.groups.iter().copied().collect();
+        edit(&mut groups);
+        let mut person = Person::clone(held);
+        person.groups = groups.into_iter().collect();
+        *held = Arc::new(person);
+    }
+
+    /// Names of the groups that count for a login with these `claimed` ones.
+    ///
+    /// The directory speaks for the groups that it holds: whoever was removed from one there is out at once, whatever the
+    /// claim said at login. Claimed groups that are not pushed to the directory count as claimed.
+    pub(super) fn groups_that_count(&self, person: Option<&Person>, claimed: &[String]) -> Vec<String> {
+        let Some(person) = person else {
+            let names: BTreeSet<&String> = claimed.iter().collect();
+            return names.into_iter().cloned().collect();
+        };
+        let held = self.names_of(&person.directory);
+        let mut names: BTreeSet<&str> =
+            claimed.iter().map(String::as_str).filter(|name| !held.contains(name)).collect();
+        let member_of = person.groups.iter().filter_map(|id| self.groups.get(id));
+        names.extend(member_of.map(|group| group.display_name.as_str()));
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    fn names_of(&self, directory: &DirectoryName) -> BTreeSet<&str> {
+        let of_directory = self.groups.values().filter(|group| group.directory == *directory);
+        of_directory.map(|group| group.display_name.as_str()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(id: i64, groups: &[i64]) -> Arc<Person> {
+        Arc::new(Person {
+            id: PersonId(id),
+            scim_id: format!("person-{id}"),
+            directory: "corp".into(),
+            user_name: format!("person{id}@corp.example"),
+            external_id: None,
+            emails: Vec::new(),
+            display_name: None,
+            active: true,
+            groups: groups.iter().copied().map(GroupId).collect(),
+        })
+    }
+
+    fn group(id: i64, name: &str) -> Arc<Group> {
+        Arc::new(Group {
+            id: GroupId(id),
+            scim_id: format!("group-{id}"),
+            directory: "corp".into(),
+            display_name: name.to_owned(),
+            external_id: None,
+        })
+    }
+
+    fn names(people: &People, id: Option<i64>, claimed: &[&str]) -> Vec<String> {
+        let claimed: Vec<String> = claimed.iter().map(|name| (*name).to_owned()).collect();
+        let person = id.and_then(|id| people.person(PersonId(id)).cloned());
+        people.groups_that_count(person.as_deref(), &claimed)
+    }
+
+    #[test]
+    fn the_directory_speaks_for_the_groups_that_it_holds() {
+        let people = People::new(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
+        assert_eq!(names(&people, Some(1), &["Engineering", "Book club"]), ["Book club", "Finance"]);
+        assert_eq!(names(&people, None, &["Engineering", "Book club"]), ["Book club", "Engineering"]);
+    }
+
+    #[test]
+    fn membership_changes_replace_the_person() {
+        let mut people =
+            People::new(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
+        let before = people.person(PersonId(1)).cloned().unwrap();
+        people.change_membership(GroupId(1), &[PersonId(1), PersonId(9)], &[]);
+        people.change_membership(GroupId(2), &[], &[PersonId(1)]);
+        assert_eq!(names(&people, Some(1), &[]), ["Engineering"]);
+        assert_eq!(&*before.groups, &[GroupId(2)]);
+    }
+}

@@ -1,0 +1,160 @@
+//! A session as it stands at this moment, and the passages that depend on it. Changes come from the feed through `live`;
+//! reading cookies is left to the `session` stage.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arc_swap::ArcSwap;
+use portcullis_policy::{ApplicationId, PolicySet, Principal, Question};
+use portcullis_store::{ApplicationSessionRecord, EndReason, Person, SessionId, SessionRecord};
+
+use super::passage::Passage;
+use crate::assertion::AssertionCache;
+use crate::host::Host;
+use crate::socket::Cutter;
+
+/// What is true of a session now.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// The person of a directory whom it belongs to.
+    pub(crate) person: Option<Arc<Person>>,
+    /// Names of all groups that count now, sorted.
+    pub(crate) groups: Vec<String>,
+    /// The same facts as policies see them.
+    pub(crate) principal: Principal,
+    /// Why it ended, if it did.
+    pub(crate) ended: Option<EndReason>,
+}
+
+impl Standing {
+    fn allows(&self, policies: &PolicySet, application: ApplicationId, client_ip: IpAddr) -> bool {
+        let question = Question { principal: &self.principal, client_ip };
+        self.ended.is_none() && policies.decide(application, &question).is_allowed()
+    }
+}
+
+/// A login that lives, or that ended and is remembered until it would have expired.
+#[derive(Debug)]
+pub(crate) struct LiveSession {
+    /// What the store keeps of it. The person and the end in it are those of the moment it was read: see [`Self::standing`].
+    pub(crate) record: Arc<SessionRecord>,
+    /// Assertions already signed for it.
+    pub(crate) assertions: AssertionCache,
+    standing: ArcSwap<Standing>,
+    passages: Mutex<Vec<Weak<Passage>>>,
+}
+
+/// How many sockets a change has cut.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cuts(pub(crate) usize);
+
+impl LiveSession {
+    pub(super) fn new(record: Arc<SessionRecord>, standing: Standing) -> Self {
+        Self {
+            record,
+            assertions: AssertionCache::default(),
+            standing: ArcSwap::from_pointee(standing),
+            passages: Mutex::default(),
+        }
+    }
+
+    /// What is true now. Read it once for a decision, so that all parts of the decision agree.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        self.standing.load_full()
+    }
+
+    /// Whether it has run out at `now`.
+    pub(crate) fn is_expired(&self, now: i64) -> bool {
+        now >= self.record.expires_at
+    }
+
+    /// Makes a passage known before the decision that it is for: a change that comes between the two then finds it.
+    pub(crate) fn open_passage(
+        &self,
+        application: ApplicationId,
+        client_ip: IpAddr,
+        client: &Arc<Cutter>,
+    ) -> Arc<Passage> {
+        let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
+        passages.retain(|known| known.strong_count() > 0);
+        let passage = Arc::new(Passage::new(application, client_ip, client.clone()));
+        passages.push(Arc::downgrade(&passage));
+        passage
+    }
+
+    /// Replaces what is true, then drops every passage that would now be denied. When this returns, they are silent.
+    pub(super) fn change(&self, standing: Standing, policies: &PolicySet) -> Cuts {
+        let standing = Arc::new(standing);
+        self.standing.store(standing.clone());
+        self.assertions.clear();
+        self.drop_passages(|passage| !standing.allows(policies, passage.application(), passage.client_ip()))
+    }
+
+    /// Makes an object that the feed no longer reaches worthless to whoever still holds it.
+    pub(super) fn abandon(&self, policies: &PolicySet) -> Cuts {
+        let now = self.standing();
+        let ended = now.ended.or(Some(EndReason::Revoked));
+        let last = Standing {
+            person: now.person.clone(),
+            groups: now.groups.clone(),
+            principal: now.principal.clone(),
+            ended,
+        };
+        self.change(last, policies)
+    }
+
+    /// Drops the passages of one application.
+    pub(super) fn drop_application(&self, application: ApplicationId) -> Cuts {
+        self.drop_passages(|passage| passage.application() == application)
+    }
+
+    /// Drops all passages.
+    pub(super) fn drop_all(&self) -> Cuts {
+        self.drop_passages(|_| true)
+    }
+
+    fn drop_passages(&self, concerned: impl Fn(&Passage) -> bool) -> Cuts {
+        let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cuts = Cuts::default();
+        passages.retain(|known| {
+            let Some(passage) = known.upgrade() else { return false };
+            let dropped = concerned(&passage);
+            if dropped {
+                passage.drop_now();
+                cuts.0 += 1;
+            }
+            !dropped
+        });
+        cuts
+    }
+}
+
+/// The part of a login that one application's host knows.
+#[derive(Debug)]
+pub(crate) struct ApplicationSession {
+    /// The hash of the token in the cookie.
+    pub(crate) id: SessionId,
+    /// The login.
+    pub(crate) session: Arc<LiveSession>,
+    /// The host whose cookie names it; worth nothing on another.
+    pub(crate) host: Host,
+    expires_at: i64,
+    ended: AtomicBool,
+}
+
+impl ApplicationSession {
+    pub(super) fn new(session: Arc<LiveSession>, host: Host, record: &ApplicationSessionRecord) -> Self {
+        let ended = AtomicBool::new(record.ended.is_some());
+        Self { id: record.id, session, host, expires_at: record.expires_at, ended }
+    }
+
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it ended by itself, its login apart.
+    pub(crate) fn is_over(&self, now: i64) -> bool {
+        now >= self.expires_at || self.ended.load(Ordering::SeqCst)
+    }
+}

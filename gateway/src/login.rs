@@ -1,0 +1,99 @@
+//! Logging in: from "nobody is logged in" on an application's host, over the identity provider, back to the page that was
+//! asked for. Sessions that came of it are left to `session` and `live`.
+//!
+//! The walk: `challenge` on the application's host -> `start` on the auth host -> the provider -> `callback` on the auth host
+//! -> `hand_over` to the application's host. Nothing is remembered between the steps but what the browser carries, sealed.
+
+use serde::{Deserialize, Serialize};
+
+mod callback;
+mod challenge;
+mod hand_over;
+mod logout;
+mod start;
+
+mod claims;
+mod groups;
+mod provider;
+mod provider_http;
+
+pub(crate) use callback::callback;
+pub(crate) use challenge::{Challenge, challenge};
+pub(crate) use hand_over::redeem;
+pub(crate) use logout::{application_logout, logout};
+pub(crate) use provider::{IdTokenFault, Provider, ProviderError};
+pub(crate) use provider_http::ProviderHttp;
+pub(crate) use start::start;
+
+use portcullis_store::{StoreError, TooLong};
+
+/// How long somebody may take from the first redirect to the end of the login, in seconds.
+pub(crate) const ATTEMPT_LIFE_S: i64 = 600;
+/// How long the last hop to the application's host may take, in seconds.
+pub(crate) const HAND_OVER_LIFE_S: i64 = 60;
+/// The longest path and query that a login comes back to; from a longer one it comes back to the application's front page.
+pub(crate) const MAX_RETURN_BYTES: usize = 1_500;
+
+/// Where a login was asked for. Only made by `challenge`, and carried sealed: an address on a configured host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ReturnTo {
+    /// The application's host.
+    host: String,
+    /// Path and query there, in normal form.
+    path: String,
+    /// Names the cookie on the application's host that the browser was given when it asked.
+    binding_id: String,
+    /// The hash of that cookie's value.
+    binding: String,
+}
+
+/// Why a login did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoginError {
+    #[error("the callback lacks `state` or `code`, or has one of them twice")]
+    Malformed,
+    #[error("the attempt is unknown to this browser, has expired, or was used")]
+    Stale,
+    #[error("the provider refused: {error}: {description}")]
+    ProviderRefused {
+        /// The code of RFC 6749 section 4.1.2.1.
+        error: String,
+        /// The provider's own words.
+        description: String,
+    },
+    #[error("the `iss` of the callback is another than the provider's")]
+    IssuerParameter,
+    #[error("{0}")]
+    Provider(#[from] ProviderError),
+    #[error("the person is deactivated")]
+    Deactivated,
+    #[error("the person is not provisioned")]
+    NotProvisioned,
+    #[error("{0}")]
+    TooLarge(#[from] TooLong),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("the system gave no random bytes")]
+    NoRandomness,
+    #[error("the login was interrupted by the gateway's stop")]
+    Interrupted,
+}
+
+impl LoginError {
+    /// The word in log and page.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed => "callback_malformed",
+            Self::Stale => "login_stale",
+            Self::ProviderRefused { .. } => "provider_refused",
+            Self::IssuerParameter => "issuer_mismatch",
+            Self::Provider(error) => error.code(),
+            Self::Deactivated => "deactivated",
+            Self::NotProvisioned => "not_provisioned",
+            Self::TooLarge(_) => "profile_too_large",
+            Self::Store(_) => "store_unavailable",
+            Self::NoRandomness => "no_randomness",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}

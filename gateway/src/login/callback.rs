@@ -1,0 +1,163 @@
+//! The provider sends the browser back: the attempt is opened once, the code exchanged, the ID token verified, the groups
+//! fetched, and a session begun. An error at any step ends the login.
+
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::request::Parts;
+use http::{HeaderValue, Response};
+use portcullis_store::{BeginSessionError, NewSession, Provisioning, SessionRecord};
+
+use super::LoginError;
+use super::claims::VerifiedClaims;
+use super::groups::groups_of;
+use super::hand_over::hand_over;
+use super::provider::{Provider, ProviderError, ProviderTokens};
+use super::start::Attempt;
+use crate::body::Body;
+use crate::cookies;
+use crate::gateway::Gateway;
+use crate::query::Query;
+use crate::seal::Purpose;
+use crate::session::SessionToken;
+
+/// `callback` on the auth host. `Err` carries the cookies to clear beside the cause.
+pub(crate) async fn callback(
+    gateway: &Arc<Gateway>,
+    head: &Parts,
+    query: &Query,
+    now: i64,
+) -> Result<Response<Body>, (LoginError, Option<HeaderValue>)> {
+    let (attempt, spent) = open_attempt(gateway, head, query, now).map_err(|error| (error, None))?;
+    match finish(gateway, &attempt, query, now).await {
+        Ok(mut response) => {
+            cookies::append(response.headers_mut(), spent);
+            Ok(response)
+        }
+        Err(error) => Err((error, spent)),
+    }
+}
+
+/// Finds the attempt that this browser was given for this state, and spends it.
+fn open_attempt(
+    gateway: &Gateway,
+    head: &Parts,
+    query: &Query,
+    now: i64,
+) -> Result<(Attempt, Option<HeaderValue>), LoginError> {
+    if ["state", "code", "error", "iss"].into_iter().any(|name| query.repeats(name)) {
+        return Err(LoginError::Malformed);
+    }
+    let state = query.only("state").filter(|state| !state.is_empty()).ok_or(LoginError::Malformed)?;
+    let name = Attempt::cookie_name(state);
+    let sealed = cookies::only(&head.headers, &name).ok_or(LoginError::Stale)?;
+    let auth_host = gateway.config.server.auth_host.as_str();
+    let opened = gateway.sealer.open::<Attempt>(Purpose::LoginAttempt, auth_host, now, sealed);
+    let attempt = opened.map_err(|_| LoginError::Stale)?;
+    verify_slices_are_equal(attempt.state.as_bytes(), state.as_bytes()).map_err(|_| LoginError::Stale)?;
+    if !gateway.used.claim(&attempt.state) {
+        return Err(LoginError::Stale);
+    }
+    Ok((attempt, cookies::clear(&name)))
+}
+
+async fn finish(
+    gateway: &Arc<Gateway>,
+    attempt: &Attempt,
+    query: &Query,
+    now: i64,
+) -> Result<Response<Body>, LoginError> {
+    let provider = gateway.provider(&attempt.provider).ok_or(LoginError::Stale)?;
+    check_issuer(gateway, provider, query, now).await?;
+    if let Some(error) = query.only("error") {
+        return Err(refusal(provider, error, query.only("error_description")));
+    }
+    let code = query.only("code").filter(|code| !code.is_empty()).ok_or(LoginError::Malformed)?;
+    let (claims, tokens, groups) = ask_provider(gateway, provider, attempt, code, now).await?;
+    let (token, record) = begin_session(gateway, provider, claims, &tokens, groups, now).await?;
+    let mut response = hand_over(gateway, record.id, &attempt.return_to, now)?;
+    let life = record.expires_at - now;
+    let cookie = cookies::set(cookies::SESSION.to_owned(), token.cookie_value(), life);
+    cookies::append(response.headers_mut(), cookie);
+    Ok(response)
+}
+
+/// RFC 9207 section 2.4: the answer must come from whom the browser was sent to.
+async fn check_issuer(
+    gateway: &Gateway,
+    provider: &Arc<Provider>,
+    query: &Query,
+    now: i64,
+) -> Result<(), LoginError> {
+    let (provider, iss) = (provider.clone(), query.only("iss").map(str::to_owned));
+    let asked = gateway.control.spawn(async move { provider.issuer_parameter_ok(iss.as_deref(), now).await });
+    let matches = asked.await.map_err(|_| LoginError::Interrupted)??;
+    if matches { Ok(()) } else { Err(LoginError::IssuerParameter) }
+}
+
+/// Some refusals have a cause that we know; the others are told in the provider's own words.
+fn refusal(provider: &Provider, error: &str, description: Option<&str>) -> LoginError {
+    match provider.refusal(error, description) {
+        ProviderError::Refused { error, description } => LoginError::ProviderRefused { error, description },
+        known => LoginError::Provider(known),
+    }
+}
+
+/// Exchanges the code and fetches the groups, away from the threads that carry requests.
+async fn ask_provider(
+    gateway: &Arc<Gateway>,
+    provider: &Arc<Provider>,
+    attempt: &Attempt,
+    code: &str,
+    now: i64,
+) -> Result<(VerifiedClaims, ProviderTokens, Vec<String>), LoginError> {
+    let (provider, redirect_uri) = (provider.clone(), gateway.redirect_uri());
+    let (code, nonce) = (code.to_owned(), attempt.nonce.clone());
+    let verifier = provider.settings().pkce.then(|| attempt.code_verifier.clone());
+    let asked = gateway.control.spawn(async move {
+        let (claims, tokens) =
+            provider.redeem(&redirect_uri, &code, &nonce, verifier.as_deref(), now).await?;
+        let groups = groups_of(&provider, &claims, now).await?;
+        Ok((claims, tokens, groups))
+    });
+    asked.await.map_err(|_| LoginError::Interrupted)?
+}
+
+async fn begin_session(
+    gateway: &Gateway,
+    provider: &Provider,
+    claims: VerifiedClaims,
+    tokens: &ProviderTokens,
+    groups: Vec<String>,
+    now: i64,
+) -> Result<(SessionToken, Arc<SessionRecord>), LoginError> {
+    let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
+    let id = token.id();
+    let sealed = gateway.sealer.seal_bytes(
+        Purpose::AtRest,
+        &id.to_string(),
+        tokens.id_token.expose().clone().into_bytes(),
+    );
+    let life = i64::try_from(gateway.config.session_duration.as_secs()).unwrap_or(i64::MAX);
+    let session = NewSession {
+        id,
+        provider: provider.settings().name.clone(),
+        subject: claims.subject.sub,
+        email: claims.email,
+        display_name: claims.name,
+        groups,
+        claims_json: claims.others_json,
+        authenticated_at: claims.auth_time.unwrap_or(now).min(now),
+        now,
+        expires_at: now.saturating_add(life),
+        sealed,
+    };
+    let begun = gateway.store.begin_session(session, Provisioning::Optional).await;
+    let record = begun.map_err(|error| match error {
+        BeginSessionError::Deactivated => LoginError::Deactivated,
+        BeginSessionError::NotProvisioned => LoginError::NotProvisioned,
+        BeginSessionError::TooLong(error) => LoginError::TooLarge(error),
+        BeginSessionError::Store(error) => LoginError::Store(error),
+    })?;
+    Ok((token, record))
+}

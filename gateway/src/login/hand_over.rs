@@ -1,0 +1,86 @@
+//! The last hop: a login on the auth host becomes a session on the application's host, by a sealed code that works once, soon,
+//! and only in the browser that asked.
+
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::Response;
+use http::request::Parts;
+use portcullis_store::{BeginApplicationSessionError, NewApplicationSession, SessionId};
+use serde::{Deserialize, Serialize};
+
+use super::{HAND_OVER_LIFE_S, LoginError, ReturnTo};
+use crate::body::Body;
+use crate::cookies;
+use crate::gateway::Gateway;
+use crate::host::Host;
+use crate::query::Query;
+use crate::respond;
+use crate::route::{RESERVED_PREFIX, Target};
+use crate::seal::{Purpose, digest_text, random_text};
+use crate::session::SessionToken;
+
+/// What the code carries, sealed for the application's host.
+#[derive(Debug, Serialize, Deserialize)]
+struct HandOver {
+    /// Used once.
+    id: String,
+    session: [u8; 32],
+    return_to: ReturnTo,
+}
+
+/// Sends the browser from the auth host to the application's host.
+pub(super) fn hand_over(
+    gateway: &Gateway,
+    session: SessionId,
+    return_to: &ReturnTo,
+    now: i64,
+) -> Result<Response<Body>, LoginError> {
+    let host: Host = return_to.host.parse().map_err(|_| LoginError::Stale)?;
+    let id = random_text::<16>().ok_or(LoginError::NoRandomness)?;
+    let carried = HandOver { id, session: *session.as_bytes(), return_to: return_to.clone() };
+    let code = gateway.sealer.seal(Purpose::HandOver, host.as_str(), now + HAND_OVER_LIFE_S, carried);
+    let code = code.ok_or(LoginError::NoRandomness)?;
+    let location = format!("{}{RESERVED_PREFIX}authorized?code={code}", gateway.config.origin(&host));
+    Ok(respond::redirect(&location, None))
+}
+
+/// `authorized` on an application's host: redeems the code, sets the cookie of this host, and goes to the page that was asked
+/// for.
+pub(crate) async fn redeem(
+    gateway: &Arc<Gateway>,
+    head: &Parts,
+    host: &Host,
+    target: &Target,
+    query: &Query,
+    now: i64,
+) -> Result<Response<Body>, LoginError> {
+    let code = query.only("code").ok_or(LoginError::Malformed)?;
+    let opened = gateway.sealer.open::<HandOver>(Purpose::HandOver, host.as_str(), now, code);
+    let carried = opened.map_err(|_| LoginError::Stale)?;
+    let binding_cookie = format!("{}{}", cookies::RETURN_PREFIX, carried.return_to.binding_id);
+    let held = cookies::only(&head.headers, &binding_cookie).ok_or(LoginError::Stale)?;
+    verify_slices_are_equal(digest_text(held).as_bytes(), carried.return_to.binding.as_bytes())
+        .map_err(|_| LoginError::Stale)?;
+    if carried.return_to.host != host.as_str() || !gateway.used.claim(&carried.id) {
+        return Err(LoginError::Stale);
+    }
+    let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
+    let longest = target.application.session_duration.unwrap_or(gateway.config.session_duration);
+    let life = i64::try_from(longest.as_secs()).unwrap_or(i64::MAX);
+    let begun = gateway.store.begin_application_session(NewApplicationSession {
+        id: token.id(),
+        parent: SessionId::new(carried.session),
+        host: host.to_string(),
+        now,
+        expires_at: now.saturating_add(life),
+    });
+    let record = begun.await.map_err(|error| match error {
+        BeginApplicationSessionError::ParentEnded => LoginError::Stale,
+        BeginApplicationSessionError::TooLong(error) => LoginError::TooLarge(error),
+        BeginApplicationSessionError::Store(error) => LoginError::Store(error),
+    })?;
+    let cookie = cookies::set(cookies::SESSION.to_owned(), token.cookie_value(), record.expires_at - now);
+    let location = format!("{}{}", gateway.config.origin(host), carried.return_to.path);
+    Ok(respond::redirect(&location, cookie.into_iter().chain(cookies::clear(&binding_cookie))))
+}

@@ -1,0 +1,66 @@
+//! Signing out: of one application, or of everything that came of a login. The browser's own cookie says whom it concerns, so
+//! nobody can sign out somebody else.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Response, StatusCode};
+use portcullis_store::{EndReason, EndWhat};
+
+use super::LoginError;
+use crate::body::Body;
+use crate::cookies;
+use crate::gateway::Gateway;
+use crate::host::Host;
+use crate::respond::{self, Page};
+use crate::route::RESERVED_PREFIX;
+use crate::session::{Visitor, application_visitor, login_visitor};
+
+/// `logout` on any host: the login ends, and with it every application session. From an application's host the browser goes on
+/// to the auth host, whose cookie it cannot reach from there.
+pub(crate) async fn logout(
+    gateway: &Arc<Gateway>,
+    head: &Parts,
+    host: &Host,
+    now: i64,
+) -> Result<Response<Body>, LoginError> {
+    let auth_host = &gateway.config.server.auth_host;
+    let clear = cookies::clear(cookies::SESSION);
+    if host != auth_host {
+        if let Visitor::Known(known) = application_visitor(&gateway.live, &head.headers, host, now) {
+            end(gateway, EndWhat::Session(known.session.record.id), now).await?;
+        }
+        let location = format!("{}{RESERVED_PREFIX}logout", gateway.config.origin(auth_host));
+        return Ok(respond::redirect(&location, clear));
+    }
+    if let Visitor::Known(session) = login_visitor(&gateway.live, &head.headers, now) {
+        end(gateway, EndWhat::Session(session.record.id), now).await?;
+    }
+    let page = Page::new(StatusCode::OK, "You are signed out").text(
+        "You are signed out of every application behind this gateway. You may still be signed in at your identity \
+         provider.",
+    );
+    Ok(respond::page(page, clear))
+}
+
+/// `logout/app` on an application's host: only this application forgets the browser.
+pub(crate) async fn application_logout(
+    gateway: &Arc<Gateway>,
+    head: &Parts,
+    host: &Host,
+    now: i64,
+) -> Result<Response<Body>, LoginError> {
+    if let Visitor::Known(known) = application_visitor(&gateway.live, &head.headers, host, now) {
+        end(gateway, EndWhat::ApplicationSession(known.id), now).await?;
+    }
+    let page = Page::new(StatusCode::OK, "You are signed out of this application")
+        .text("Other applications still know you.")
+        .link("/", "Open it again");
+    Ok(respond::page(page, cookies::clear(cookies::SESSION)))
+}
+
+async fn end(gateway: &Gateway, what: EndWhat, now: i64) -> Result<(), LoginError> {
+    let ended = gateway.store.end_sessions(what, EndReason::SignedOut, now).await?;
+    tracing::info!(target: "portcullis::session", ended, "signed out");
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! A login begins on the auth host: state, nonce and verifier are made and sealed into a cookie of this attempt, and the
+//! browser is sent to the provider. Whoever is logged in already goes straight on.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::challenge::surplus;
+use super::hand_over::hand_over;
+use super::provider::{AuthorizationRequest, Provider};
+use super::{ATTEMPT_LIFE_S, LoginError, ReturnTo};
+use crate::body::Body;
+use crate::cookies;
+use crate::gateway::Gateway;
+use crate::host::Host;
+use crate::query::Query;
+use crate::respond::{self, Page, Rejection};
+use crate::route::RESERVED_PREFIX;
+use crate::seal::{Purpose, random_text};
+use crate::session::{Visitor, login_visitor};
+
+/// One attempt to log in, sealed in a cookie of its own so that many tabs can log in at once.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) state: String,
+    pub(super) nonce: String,
+    pub(super) code_verifier: String,
+    pub(super) provider: String,
+    pub(super) return_to: ReturnTo,
+}
+
+impl Attempt {
+    /// The name of its cookie.
+    pub(super) fn cookie_name(state: &str) -> String {
+        let id: String = state.chars().take(8).collect();
+        format!("{}{id}", cookies::ATTEMPT_PREFIX)
+    }
+}
+
+/// `login/<host>` on the auth host.
+pub(crate) async fn start(
+    gateway: &Arc<Gateway>,
+    head: &Parts,
+    host: &str,
+    query: &Query,
+    now: i64,
+) -> Result<Response<Body>, Rejection> {
+    let host: Host = host.parse().map_err(|_| Rejection::NotFound)?;
+    if gateway.routes.target(&host).is_none() {
+        return Err(Rejection::NotFound);
+    }
+    let front = format!("{}/", gateway.config.origin(&host));
+    let Some(sealed) = query.only("request") else {
+        // Without a request from the application's host there is nothing to bind to; it makes one.
+        return Ok(respond::redirect(&front, None));
+    };
+    let auth_host = gateway.config.server.auth_host.as_str();
+    let opened = gateway.sealer.open::<ReturnTo>(Purpose::LoginRequest, auth_host, now, sealed);
+    let return_to = opened.map_err(|_| LoginError::Stale)?;
+    if return_to.host != host.as_str() {
+        return Err(LoginError::Stale.into());
+    }
+    if let Visitor::Known(session) = login_visitor(&gateway.live, &head.headers, now) {
+        return Ok(hand_over(gateway, session.record.id, &return_to, now)?);
+    }
+    match chosen_provider(gateway, query)? {
+        Some(provider) => to_provider(gateway, head, provider, return_to, now).await,
+        None => Ok(picker(gateway, &host, sealed)),
+    }
+}
+
+/// The provider that was picked, or the only one there is.
+fn chosen_provider<'g>(gateway: &'g Gateway, query: &Query) -> Result<Option<&'g Arc<Provider>>, Rejection> {
+    if let Some(name) = query.only("provider") {
+        return gateway.provider(name).map(Some).ok_or(Rejection::NotFound);
+    }
+    match gateway.providers.as_slice() {
+        [only] => Ok(Some(only)),
+        _ => Ok(None),
+    }
+}
+
+fn picker(gateway: &Gateway, host: &Host, sealed: &str) -> Response<Body> {
+    let mut page = Page::new(StatusCode::OK, "Choose how to sign in");
+    for provider in &gateway.providers {
+        let name = &provider.settings().name;
+        let address = format!("{RESERVED_PREFIX}login/{host}?provider={name}&request={sealed}");
+        page = page.link(&address, &format!("Continue with {name}"));
+    }
+    respond::page(page, None)
+}
+
+async fn to_provider(
+    gateway: &Arc<Gateway>,
+    head: &Parts,
+    provider: &Arc<Provider>,
+    return_to: ReturnTo,
+    now: i64,
+) -> Result<Response<Body>, Rejection> {
+    let fresh = || random_text::<32>().ok_or(LoginError::NoRandomness);
+    let attempt = Attempt {
+        state: fresh()?,
+        nonce: fresh()?,
+        code_verifier: fresh()?,
+        provider: provider.settings().name.clone(),
+        return_to,
+    };
+    let location = authorization_url(gateway, provider, &attempt, now).await?;
+    let auth_host = gateway.config.server.auth_host.as_str();
+    let name = Attempt::cookie_name(&attempt.state);
+    let sealed = gateway.sealer.seal(Purpose::LoginAttempt, auth_host, now + ATTEMPT_LIFE_S, attempt);
+    let cookie = cookies::set(name, sealed.ok_or(LoginError::NoRandomness)?, ATTEMPT_LIFE_S);
+    let cookies = cookie.into_iter().chain(surplus(&head.headers, cookies::ATTEMPT_PREFIX));
+    Ok(respond::redirect(&location, cookies))
+}
+
+/// Talks to the provider away from the threads that carry requests.
+async fn authorization_url(
+    gateway: &Arc<Gateway>,
+    provider: &Arc<Provider>,
+    attempt: &Attempt,
+    now: i64,
+) -> Result<String, LoginError> {
+    let (provider, redirect_uri) = (provider.clone(), gateway.redirect_uri());
+    let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
+    let verifier = provider.settings().pkce.then(|| attempt.code_verifier.clone());
+    let asked = gateway.control.spawn(async move {
+        let request = AuthorizationRequest {
+            redirect_uri: &redirect_uri,
+            state: &state,
+            nonce: &nonce,
+            code_verifier: verifier.as_deref(),
+            login_hint: None,
+        };
+        provider.authorization_url(&request, now).await
+    });
+    let url = asked.await.map_err(|_| LoginError::Interrupted)??;
+    Ok(url.into())
+}

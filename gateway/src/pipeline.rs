@@ -1,0 +1,149 @@
+//! The order of the stages. The only file that knows it: a request gets an id, is routed, is given a visitor, is authorised, is
+//! forwarded; or ends early and is told why. One decision event for each request.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::access::{self, Asked};
+use crate::authorize::{Client, Permit, authorize};
+use crate::body::Body;
+use crate::decision_log::{self, Outcome};
+use crate::forward::{self, Context, ForwardError, Upstreams};
+use crate::gateway::{Gateway, now};
+use crate::login;
+use crate::request_id::request_id;
+use crate::respond::{self, Audience, Rejection};
+use crate::route::{Canonical, Destination, RouteError, Target};
+use crate::scim;
+use crate::session::{Visitor, application_visitor};
+
+/// Takes one request through the stages. Always answers.
+pub(crate) async fn handle(
+    gateway: &Arc<Gateway>,
+    client: &Client,
+    upstreams: &Upstreams,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let started = Instant::now();
+    let id = request_id();
+    let audience = Audience::of_request(&request);
+    let (head, body) = request.into_parts();
+    let routed = gateway.routes.resolve(&head, client.tls_name.as_deref());
+    let (canonical, destination) = match routed {
+        Ok(routed) => routed,
+        Err(error) => return unrouted(client, &head, error, audience, &id, started),
+    };
+    let mut outcome = Outcome::new(&id, client.ip, &canonical, started);
+    let request = Request::from_parts(head, body);
+    let result = match destination {
+        Destination::AuthHost => on_auth_host(gateway, client, &canonical, request, &id).await,
+        Destination::Application(target) => {
+            outcome.application = Some(target.clone());
+            let stages =
+                Stages { gateway, client, upstreams, canonical: &canonical, target: &target, id: &id };
+            stages.run(request, &mut outcome).await
+        }
+    };
+    let response = result.unwrap_or_else(|rejection| {
+        let response = respond::rejected(&rejection, audience, &id);
+        outcome.rejection = Some(rejection);
+        response
+    });
+    decision_log::write(&outcome, response.status());
+    response
+}
+
+/// A request that names no application, or none in a single way.
+fn unrouted(
+    client: &Client,
+    head: &Parts,
+    error: RouteError,
+    audience: Audience,
+    id: &str,
+    started: Instant,
+) -> Response<Body> {
+    let response = respond::rejected(&Rejection::Route(error), audience, id);
+    decision_log::write_unrouted(id, client.ip, head, error, response.status(), started);
+    response
+}
+
+/// The auth host carries login, keys and provisioning.
+async fn on_auth_host(
+    gateway: &Arc<Gateway>,
+    client: &Client,
+    canonical: &Canonical,
+    request: Request<Incoming>,
+    id: &str,
+) -> Result<Response<Body>, Rejection> {
+    if scim::is_scim(canonical) {
+        return Ok(scim::respond(gateway, client, canonical, request, now()).await);
+    }
+    let Some(endpoint) = access::endpoint(canonical) else { return Err(Rejection::NotFound) };
+    let (head, _) = request.into_parts();
+    let asked = Asked { head: &head, canonical, client, reference: id, now: now() };
+    access::on_auth_host(gateway, &asked, endpoint).await
+}
+
+/// The stages of a request to an application.
+struct Stages<'a> {
+    gateway: &'a Arc<Gateway>,
+    client: &'a Client,
+    upstreams: &'a Upstreams,
+    canonical: &'a Canonical,
+    target: &'a Arc<Target>,
+    id: &'a str,
+}
+
+impl Stages<'_> {
+    async fn run(
+        &self,
+        request: Request<Incoming>,
+        outcome: &mut Outcome<'_>,
+    ) -> Result<Response<Body>, Rejection> {
+        let now = now();
+        if let Some(endpoint) = access::endpoint(self.canonical) {
+            let (head, _) = request.into_parts();
+            let (canonical, client, reference) = (self.canonical, self.client, self.id);
+            let asked = Asked { head: &head, canonical, client, reference, now };
+            return access::on_application_host(self.gateway, &asked, self.target, endpoint).await;
+        }
+        let live = &self.gateway.live;
+        let permit = match application_visitor(live, request.headers(), &self.canonical.host, now) {
+            Visitor::Nobody => return Err(Rejection::LoginRequired(self.challenge(&request, now))),
+            Visitor::Ended(reason) => {
+                return Err(Rejection::SessionEnded(reason, self.challenge(&request, now)));
+            }
+            Visitor::Known(visitor) => {
+                outcome.session = Some(visitor.session.clone());
+                authorize(&self.gateway.config.policies, self.client, &visitor, self.target)?
+            }
+        };
+        outcome.allowed(&permit, &self.gateway.config.policies);
+        Ok(self.forward(permit, request, now).await?)
+    }
+
+    fn challenge(&self, request: &Request<Incoming>, now: i64) -> Box<login::Challenge> {
+        Box::new(login::challenge(self.gateway, self.canonical, request.headers(), now))
+    }
+
+    async fn forward(
+        &self,
+        permit: Permit,
+        request: Request<Incoming>,
+        now: i64,
+    ) -> Result<Response<Body>, ForwardError> {
+        let signed = self.gateway.signer.assertion(&permit.session, self.target, now);
+        let context = Context {
+            request_id: self.id,
+            client_ip: self.client.ip,
+            authority: self.gateway.authority(&self.canonical.host),
+            assertion: signed.ok_or(ForwardError::Assertion)?,
+        };
+        let limits = &self.gateway.config.limits;
+        forward::forward(permit, self.canonical, request, &context, self.upstreams, limits).await
+    }
+}

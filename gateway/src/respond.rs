@@ -1,0 +1,238 @@
+//! What a client is told. The only file that chooses status codes and words towards the browser; how a page looks is left to
+//! `page`, why a request ended to the stage that ended it.
+
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, UPGRADE, VARY, WWW_AUTHENTICATE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use portcullis_policy::Decision;
+use portcullis_store::EndReason;
+
+mod page;
+mod words;
+
+use crate::body::Body;
+use crate::cookies;
+use crate::forward::ForwardError;
+use crate::login::{Challenge, LoginError};
+use crate::route::RouteError;
+
+pub(crate) use page::Page;
+
+/// Why a request ended before it was forwarded, or while it was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Rejection {
+    #[error("{0}")]
+    Route(#[from] RouteError),
+    #[error("nothing lives at this path")]
+    NotFound,
+    #[error("the method is not allowed here")]
+    MethodNotAllowed(&'static str),
+    #[error("the client asked too often")]
+    TooManyRequests,
+    #[error("nobody is logged in")]
+    LoginRequired(Box<Challenge>),
+    #[error("the session has ended: {}", .0.as_str())]
+    SessionEnded(EndReason, Box<Challenge>),
+    #[error("denied by policy: {}", .0.reason)]
+    Denied(Decision),
+    #[error("{0}")]
+    Forward(#[from] ForwardError),
+    #[error("{0}")]
+    Login(#[from] LoginError),
+    #[error("nobody is logged in on this host")]
+    NoIdentity,
+}
+
+/// How a client wants to be told: a person in front of a page, or a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// A page navigation.
+    Person,
+    /// Anything else: fetch, WebSocket, gRPC, a command line.
+    Program,
+}
+
+impl Audience {
+    /// A request is a navigation when the browser says so (Fetch Metadata), or else when it asks for HTML and for no upgrade.
+    pub(crate) fn of(head: &Parts) -> Self {
+        Self::judge(&head.method, &head.headers)
+    }
+
+    /// The same for a request in one piece.
+    pub(crate) fn of_request<B>(request: &Request<B>) -> Self {
+        Self::judge(request.method(), request.headers())
+    }
+
+    fn judge(method: &Method, headers: &HeaderMap) -> Self {
+        let mode = headers.get("sec-fetch-mode").map(HeaderValue::as_bytes);
+        let html = headers.get_all(ACCEPT).iter().any(|accept| {
+            accept.to_str().is_ok_and(|accept| accept.to_ascii_lowercase().contains("text/html"))
+        });
+        let page = match mode {
+            Some(mode) => mode == b"navigate" && html,
+            None => html && !headers.contains_key(UPGRADE),
+        };
+        if page && *method != Method::OPTIONS { Self::Person } else { Self::Program }
+    }
+}
+
+/// The words for a rejection.
+struct Words {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    text: String,
+    next: Next,
+}
+
+/// What a person can do now.
+enum Next {
+    Nothing,
+    Again,
+    SignIn(String),
+}
+
+/// Tells a client that its request ended.
+pub(crate) fn rejected(rejection: &Rejection, audience: Audience, reference: &str) -> Response<Body> {
+    if let (Rejection::LoginRequired(challenge), Audience::Person) = (rejection, audience) {
+        return challenged(challenge);
+    }
+    let words = words::of(rejection);
+    let mut response = match audience {
+        Audience::Person => Page::new(words.status, words.title)
+            .text(&words.text)
+            .code(words.code, reference)
+            .next(&words.next)
+            .into_response(),
+        Audience::Program => program(&words, reference),
+    };
+    let headers = response.headers_mut();
+    add_context(headers, rejection, audience);
+    no_store(headers);
+    response
+}
+
+/// Sends a person's browser to the login, with the cookie that will bind the answer to it.
+fn challenged(challenge: &Challenge) -> Response<Body> {
+    redirect(&challenge.location, challenge.cookies.iter().cloned())
+}
+
+fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audience) {
+    match rejection {
+        Rejection::LoginRequired(challenge) | Rejection::SessionEnded(_, challenge) => {
+            // The location leads back to one page; a program is told where a person can log in, without a binding cookie.
+            let value = format!("Portcullis login_url=\"{}\"", challenge.entrance);
+            headers.extend(HeaderValue::try_from(value).ok().map(|value| (WWW_AUTHENTICATE, value)));
+            if audience == Audience::Person {
+                cookies::append(headers, challenge.cookies.iter().cloned());
+            }
+        }
+        Rejection::MethodNotAllowed(allowed) => {
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        Rejection::TooManyRequests => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+        }
+        _ => {}
+    }
+}
+
+fn program(words: &Words, reference: &str) -> Response<Body> {
+    let mut told = serde_json::json!({
+        "error": words.code,
+        "message": words.text,
+        "reference": reference,
+    });
+    if let (Next::SignIn(url), Some(told)) = (&words.next, told.as_object_mut()) {
+        told.insert("login_url".to_owned(), url.as_str().into());
+    }
+    json(words.status, &told)
+}
+
+/// A redirect that is a new request: whatever the method was, the next one is a GET (RFC 9110 section 15.4.4).
+pub(crate) fn redirect(location: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    // Every location is built by us from parsed parts; one that is no header value could only lead astray.
+    let Ok(location) = HeaderValue::try_from(location) else {
+        return Page::new(StatusCode::INTERNAL_SERVER_ERROR, "That address cannot be reached")
+            .into_response();
+    };
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(LOCATION, location);
+    cookies::append(response.headers_mut(), cookies);
+    no_store(response.headers_mut());
+    response
+}
+
+/// A page of our own that is no rejection.
+pub(crate) fn page(page: Page, cookies: impl IntoIterator<Item = HeaderValue>) -> Response<Body> {
+    let mut response = page.into_response();
+    cookies::append(response.headers_mut(), cookies);
+    no_store(response.headers_mut());
+    response
+}
+
+/// A JSON answer that nobody may keep.
+pub(crate) fn identity(value: &serde_json::Value) -> Response<Body> {
+    let mut response = json(StatusCode::OK, value);
+    no_store(response.headers_mut());
+    response
+}
+
+/// The public keys: may be kept for a short while.
+pub(crate) fn keys(value: &serde_json::Value) -> Response<Body> {
+    let mut response = json(StatusCode::OK, value);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn no_store(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("cookie, accept, sec-fetch-mode"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audience(fields: &[(&str, &str)]) -> Audience {
+        let request =
+            fields.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
+        Audience::of(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn only_a_page_navigation_is_a_person() {
+        let html = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        assert_eq!(audience(&[html, ("sec-fetch-mode", "navigate")]), Audience::Person);
+        assert_eq!(audience(&[html]), Audience::Person);
+        assert_eq!(audience(&[html, ("sec-fetch-mode", "cors")]), Audience::Program);
+        assert_eq!(audience(&[html, ("upgrade", "websocket")]), Audience::Program);
+        assert_eq!(audience(&[("accept", "application/json")]), Audience::Program);
+        assert_eq!(audience(&[("accept", "*/*")]), Audience::Program);
+        assert_eq!(audience(&[]), Audience::Program);
+    }
+
+    #[test]
+    fn t69_what_a_peer_said_is_text_on_a_page() {
+        let rejection = Rejection::Login(LoginError::ProviderRefused {
+            error: "<script>alert(1)</script>".to_owned(),
+            description: "\"><img src=x onerror=alert(1)>".to_owned(),
+        });
+        let response = rejected(&rejection, Audience::Person, "<b>");
+        let policy = response.headers().get("content-security-policy").unwrap().to_str().unwrap();
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+        let Body::Own(Some(html)) = response.into_body() else { panic!("a page has a body") };
+        let html = String::from_utf8(html.to_vec()).unwrap();
+        assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("<b>"), "{html}");
+    }
+}

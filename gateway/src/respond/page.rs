@@ -1,0 +1,113 @@
+//! How our pages look: plain HTML and CSS, no script, light and dark. What they say is left to `words` and to `login`.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderValue, Response, StatusCode};
+
+use super::Next;
+use crate::body::Body;
+
+const STYLE: &str = include_str!("page.css");
+
+/// Nothing may be loaded or run but the one style sheet, which is named by its hash.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = BASE64_STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+});
+
+/// A page under construction.
+pub(crate) struct Page {
+    status: StatusCode,
+    title: &'static str,
+    content: String,
+}
+
+impl Page {
+    pub(crate) fn new(status: StatusCode, title: &'static str) -> Self {
+        Self { status, title, content: String::new() }
+    }
+
+    pub(crate) fn text(mut self, text: &str) -> Self {
+        for paragraph in text.split('\n') {
+            let _ = write!(self.content, "<p>{}</p>", escape(paragraph));
+        }
+        self
+    }
+
+    /// A link that looks like a button.
+    pub(crate) fn link(mut self, address: &str, label: &str) -> Self {
+        let _ = write!(
+            self.content,
+            "<p><a class=\"action\" href=\"{}\">{}</a></p>",
+            escape(address),
+            escape(label)
+        );
+        self
+    }
+
+    /// What to name when asking for help, and what the log can be searched for.
+    pub(crate) fn code(mut self, code: &str, reference: &str) -> Self {
+        let _ = write!(
+            self.content,
+            "<dl><dt>Code</dt><dd>{}</dd><dt>Reference</dt><dd>{}</dd></dl>",
+            escape(code),
+            escape(reference)
+        );
+        self
+    }
+
+    pub(super) fn next(self, next: &Next) -> Self {
+        match next {
+            Next::Nothing => self,
+            Next::Again => self.link("", "Try again"),
+            Next::SignIn(address) => self.link(address, "Sign in"),
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let title = escape(self.title);
+        let html = format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta name=\"color-scheme\" content=\"light dark\">\
+             <title>{title}</title><style>{STYLE}</style></head>\
+             <body><main><h1>{title}</h1>{}</main></body></html>\n",
+            self.content
+        );
+        let mut response = Response::new(Body::from(html));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.extend(
+            HeaderValue::try_from(POLICY.as_str()).ok().map(|value| (CONTENT_SECURITY_POLICY, value)),
+        );
+        response
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,199 @@
+//! The words and the status for each rejection, in one table. Written for the person who must act next.
+
+use http::StatusCode;
+use portcullis_store::EndReason;
+
+mod provider;
+
+use super::{Next, Rejection, Words};
+use crate::forward::ForwardError;
+use crate::login::LoginError;
+use crate::route::RouteError;
+
+pub(super) fn of(rejection: &Rejection) -> Words {
+    match rejection {
+        Rejection::Route(error) => route(*error),
+        Rejection::NotFound => Words {
+            status: StatusCode::NOT_FOUND,
+            code: "not_found",
+            title: "Nothing here",
+            text: "Nothing lives at this address of the gateway.".to_owned(),
+            next: Next::Nothing,
+        },
+        Rejection::MethodNotAllowed(allowed) => Words {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            code: "method_not_allowed",
+            title: "That does not work here",
+            text: format!("This address answers {allowed} only."),
+            next: Next::Nothing,
+        },
+        Rejection::TooManyRequests => Words {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: "too_many_requests",
+            title: "Too many attempts",
+            text: "There were too many attempts from your address. Wait a minute, then try again.".to_owned(),
+            next: Next::Again,
+        },
+        Rejection::LoginRequired(challenge) => Words {
+            status: StatusCode::UNAUTHORIZED,
+            code: "login_required",
+            title: "Sign in",
+            text: "You need to sign in to use this application.".to_owned(),
+            next: Next::SignIn(challenge.entrance.clone()),
+        },
+        Rejection::SessionEnded(reason, challenge) => session_ended(*reason, &challenge.location),
+        Rejection::Denied(decision) => Words {
+            status: StatusCode::FORBIDDEN,
+            code: decision.reason.as_str(),
+            title: "You have no access to this application",
+            text: "You are signed in, but no rule of your organisation lets you use this application.\n\
+                   If you need it, ask your administrator and give the reference below."
+                .to_owned(),
+            next: Next::Nothing,
+        },
+        Rejection::Forward(error) => forward(error),
+        Rejection::Login(error) => login(error),
+        Rejection::NoIdentity => Words {
+            status: StatusCode::UNAUTHORIZED,
+            code: "no_identity",
+            title: "Nobody is signed in",
+            text: "Nobody is signed in here. Open the application, sign in, and come back.".to_owned(),
+            next: Next::Nothing,
+        },
+    }
+}
+
+fn route(error: RouteError) -> Words {
+    let (status, code) = match error {
+        RouteError::UnknownHost => (StatusCode::NOT_FOUND, "unknown_host"),
+        RouteError::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "misdirected_request"),
+        RouteError::Method => (StatusCode::NOT_IMPLEMENTED, "method_not_served"),
+        RouteError::Path(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
+        RouteError::TransferEncoding => (StatusCode::BAD_REQUEST, "ambiguous_framing"),
+        RouteError::HostCount | RouteError::HostForm | RouteError::HostsDiffer | RouteError::TargetForm => {
+            (StatusCode::BAD_REQUEST, "ambiguous_host")
+        }
+    };
+    let title = match status {
+        StatusCode::NOT_FOUND | StatusCode::MISDIRECTED_REQUEST => "No application lives here",
+        _ => "That request has no single meaning",
+    };
+    Words { status, code, title, text: sentence(&error.to_string()), next: Next::Nothing }
+}
+
+/// An error's own words as a sentence.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str())
+}
+
+fn session_ended(reason: EndReason, login: &str) -> Words {
+    let text = match reason {
+        EndReason::Deactivated | EndReason::Deleted => {
+            "Your account was deactivated by your organisation, so your access ended at once.\n\
+             If that is a mistake, ask your administrator. Once your account is active again, sign in anew."
+        }
+        EndReason::Revoked | EndReason::SignedOut | EndReason::Expired => {
+            "Your session was ended by your organisation. You may sign in again."
+        }
+    };
+    Words {
+        status: StatusCode::FORBIDDEN,
+        code: reason.as_str(),
+        title: "Your access has ended",
+        text: text.to_owned(),
+        next: Next::SignIn(login.to_owned()),
+    }
+}
+
+fn forward(error: &ForwardError) -> Words {
+    let (status, code, title, text) = match error {
+        ForwardError::Dropped(_) => (
+            StatusCode::FORBIDDEN,
+            "dropped",
+            "Your access has ended",
+            "Your access ended while the request was under way.",
+        ),
+        ForwardError::ConnectTimeout(..) | ForwardError::ResponseTimeout(..) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            "The application does not answer",
+            "The application took too long to answer. Try again in a moment; if it stays so, tell its owners.",
+        ),
+        ForwardError::Unreachable(..) | ForwardError::Broken(..) => (
+            StatusCode::BAD_GATEWAY,
+            "upstream_unreachable",
+            "The application cannot be reached",
+            "The gateway let you in, but the application behind it cannot be reached. Try again in a moment; \
+             if it stays so, tell its owners.",
+        ),
+        ForwardError::Request(_) | ForwardError::Socket(_) | ForwardError::Assertion => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "gateway_error",
+            "The gateway could not do that",
+            "The gateway could not forward the request. Tell your administrator, with the reference below.",
+        ),
+    };
+    Words { status, code, title, text: text.to_owned(), next: Next::Again }
+}
+
+fn login(error: &LoginError) -> Words {
+    let (status, title, text) = match error {
+        LoginError::Malformed => (
+            StatusCode::BAD_REQUEST,
+            "That is not how a sign-in comes back",
+            "The address lacks what a sign-in brings back, or has it twice. Open the application again.".to_owned(),
+        ),
+        LoginError::Stale => (
+            StatusCode::BAD_REQUEST,
+            "This sign-in has expired",
+            "This sign-in was begun in another browser, too long ago, or was used already. Open the application \
+             again to start a new one. If it happens each time, check that your browser accepts cookies."
+                .to_owned(),
+        ),
+        LoginError::ProviderRefused { error, description } => (
+            StatusCode::FORBIDDEN,
+            "The identity provider refused the sign-in",
+            format!(
+                "The identity provider answered: {description} ({error})\n\
+                 For an administrator: is the person assigned to this application at the provider?"
+            ),
+        ),
+        LoginError::IssuerParameter => (
+            StatusCode::BAD_REQUEST,
+            "That answer came from another provider",
+            "The answer names another issuer than the one that you were sent to. Open the application again.".to_owned(),
+        ),
+        LoginError::Provider(error) => return provider::of(error),
+        LoginError::Deactivated => (
+            StatusCode::FORBIDDEN,
+            "Your account is deactivated",
+            "Your organisation has deactivated your account, so you cannot sign in. If that is a mistake, ask your \
+             administrator."
+                .to_owned(),
+        ),
+        LoginError::NotProvisioned => (
+            StatusCode::FORBIDDEN,
+            "You are not provisioned here",
+            "You are signed in at the identity provider, but your organisation has not provisioned you here. Ask your \
+             administrator to assign you to the provisioning application."
+                .to_owned(),
+        ),
+        LoginError::TooLarge(_) => (
+            StatusCode::FORBIDDEN,
+            "Your profile is larger than can be kept",
+            "Something in your profile at the identity provider is longer than the gateway keeps. Tell your \
+             administrator, with the reference below."
+                .to_owned(),
+        ),
+        LoginError::Store(_) | LoginError::NoRandomness | LoginError::Interrupted => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Sign-in is not possible right now",
+            "The gateway cannot record a sign-in right now. Try again in a moment; if it stays so, tell your \
+             administrator, with the reference below."
+                .to_owned(),
+        ),
+    };
+    Words { status, code: error.code(), title, text, next: Next::Nothing }
+}

@@ -1,0 +1,89 @@
+//! The words for a login that failed at the identity provider: what a person can do, and what an administrator must mend.
+
+use http::StatusCode;
+
+use super::super::{Next, Words};
+use crate::login::{IdTokenFault, ProviderError};
+
+const TELL: &str = "Tell your administrator, with the code and reference below.";
+
+pub(super) fn of(error: &ProviderError) -> Words {
+    let (status, title, text) = match error {
+        ProviderError::Unreachable { .. } | ProviderError::Slow { .. } => (
+            StatusCode::BAD_GATEWAY,
+            "The identity provider does not answer",
+            "The gateway cannot reach your identity provider right now. Try again in a moment.\n\
+             For an administrator: can the gateway reach the issuer's address, and does its certificate verify?"
+                .to_owned(),
+        ),
+        ProviderError::AnswerTooLarge { .. }
+        | ProviderError::BadAnswer { .. }
+        | ProviderError::WrongIssuer { .. }
+        | ProviderError::ClientRefused { .. } => (
+            StatusCode::BAD_GATEWAY,
+            "Sign-in is not set up correctly",
+            format!("{TELL}\nFor an administrator: {error}."),
+        ),
+        ProviderError::Refused { .. } | ProviderError::CodeRefused { .. } => (
+            StatusCode::FORBIDDEN,
+            "The identity provider refused the sign-in",
+            format!("Open the application again. If it happens each time: {TELL}\nFor an administrator: {error}."),
+        ),
+        ProviderError::TooManyGroups { token_configured } => return too_many_groups(error, *token_configured),
+        ProviderError::IdToken(fault) => return id_token(error, *fault),
+        ProviderError::GroupsClaimUnreadable { .. }
+        | ProviderError::GroupsToken
+        | ProviderError::GroupsForbidden
+        | ProviderError::GroupsUserUnknown
+        | ProviderError::GroupsApiBroken { .. } => (
+            StatusCode::BAD_GATEWAY,
+            "Your groups cannot be read",
+            format!("You are signed in at the identity provider, but the gateway cannot read your groups there, so it \
+                     lets nobody in on a guess. {TELL}\nFor an administrator: {error}."),
+        ),
+        ProviderError::GroupsRateLimited => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many sign-ins at once",
+            "Your identity provider asks the gateway to wait. Try again in a minute.".to_owned(),
+        ),
+    };
+    Words { status, code: error.code(), title, text, next: Next::Nothing }
+}
+
+fn too_many_groups(error: &ProviderError, token_configured: bool) -> Words {
+    let mend = if token_configured {
+        "the identity provider refuses to list this person's groups in the token. Narrow the filter of the groups claim \
+         at the provider, or leave the claim out: the gateway then asks the groups API with its token."
+    } else {
+        "the groups claim stops at 100 groups, and there may be more. Create a read-only API token in Okta and configure \
+         it as `api_token` of this identity provider, or narrow the filter of the groups claim."
+    };
+    Words {
+        status: StatusCode::FORBIDDEN,
+        code: error.code(),
+        title: "You are in too many groups",
+        text: format!(
+            "You are in more groups than your identity provider tells the gateway, so it cannot know all of them. \
+             {TELL}\nFor an administrator: {mend}"
+        ),
+        next: Next::Nothing,
+    }
+}
+
+fn id_token(error: &ProviderError, fault: IdTokenFault) -> Words {
+    let mend = match fault {
+        IdTokenFault::Expired | IdTokenFault::IssuedInFuture => {
+            "compare the clocks of the gateway and of the identity provider."
+        }
+        IdTokenFault::Audience => "compare `client_id` with the application at the provider.",
+        IdTokenFault::Issuer => "compare `issuer` with the issuer that the provider's application names.",
+        _ => "if it happens again, the provider's answers may be tampered with; look into its log.",
+    };
+    Words {
+        status: StatusCode::FORBIDDEN,
+        code: error.code(),
+        title: "The identity provider's answer cannot be trusted",
+        text: format!("The gateway refused the sign-in. {TELL}\nFor an administrator: {error}; {mend}"),
+        next: Next::Nothing,
+    }
+}

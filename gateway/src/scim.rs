@@ -1,0 +1,84 @@
+//! The door of the provisioning client on the auth host: bounds what is read, then leaves everything to the SCIM sink.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use portcullis_scim_sink::{MAX_BODY_BYTES, ScimSink};
+
+use crate::authorize::Client;
+use crate::body::Body;
+use crate::gateway::Gateway;
+use crate::route::Canonical;
+
+/// Where the sink's paths begin.
+const PREFIX: &str = "/scim/v2/";
+
+/// Whether a request on the auth host is for the sink.
+pub(crate) fn is_scim(canonical: &Canonical) -> bool {
+    canonical.path.as_str().starts_with(PREFIX)
+}
+
+/// Answers a provisioning request. Runs to its end even when the client goes away: a change that was begun is finished.
+pub(crate) async fn respond(
+    gateway: &Arc<Gateway>,
+    client: &Client,
+    canonical: &Canonical,
+    request: Request<Incoming>,
+    now: i64,
+) -> Response<Body> {
+    let (mut head, body) = request.into_parts();
+    // The sink reads the path that was routed, not the one that was sent.
+    if let Ok(target) = canonical_target(canonical).parse() {
+        head.uri = target;
+    }
+    let reading = Limited::new(body, MAX_BODY_BYTES).collect();
+    let body = match tokio::time::timeout(gateway.config.limits.idle_timeout, reading).await {
+        Ok(Ok(read)) => read.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return ScimSink::too_large().map(Body::from),
+        // The client broke off, or dripped: most likely there is nobody left to tell.
+        Ok(Err(_)) | Err(_) => {
+            return refused(StatusCode::REQUEST_TIMEOUT, "the request body did not arrive whole");
+        }
+    };
+    let sink = gateway.scim.clone();
+    let working =
+        gateway.control.spawn(async move { sink.respond(Request::from_parts(head, body), now).await });
+    let Ok(response) = working.await else {
+        // Whether the change was made is unknown, so it is never called done; repeating it is safe.
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping; repeat the request");
+    };
+    if response.status() == StatusCode::UNAUTHORIZED && !gateway.rate_limit.allows(client.ip) {
+        return refused(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many requests without a valid key; wait a minute",
+        );
+    }
+    response.map(Body::from)
+}
+
+fn canonical_target(canonical: &Canonical) -> String {
+    match &canonical.query {
+        Some(query) => format!("{}?{query}", canonical.path),
+        None => canonical.path.to_string(),
+    }
+}
+
+/// What the gateway itself refuses, in the words of RFC 7644 section 3.12.
+fn refused(status: StatusCode, detail: &str) -> Response<Body> {
+    let told = serde_json::json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+        "status": status.as_str(),
+        "detail": detail,
+    });
+    let mut response = Response::new(Body::from(told.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
+    if status != StatusCode::REQUEST_TIMEOUT {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    response
+}

@@ -1,0 +1,305 @@
+//! From a configuration to a running gateway, and from the signal to stop to its end. Every step that fails says what to do;
+//! nothing is served before all of them have succeeded.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use portcullis_scim_sink::{DirectorySettings, ScimSink};
+use portcullis_store::{Directory, DirectoryError, OpenError, Store, StoreError};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::assertion::{AssertionError, Signer};
+use crate::config::{Config, IdentityProvider};
+use crate::forward::Upstreams;
+use crate::gateway::{Gateway, Parts, now};
+use crate::inner::{self, Readiness};
+use crate::listen::{self, Admission, Worker};
+use crate::live::Live;
+use crate::login::{Provider, ProviderHttp};
+use crate::route::Routes;
+use crate::seal::{KeyFileError, Sealer};
+use crate::tls::{self, TlsError};
+
+/// Threads for logins, provisioning and everything else that is no request to an application.
+const CONTROL_THREADS: usize = 2;
+/// How often what runs on expired sessions is looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often expired sessions are taken out of the store.
+const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why the gateway does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address could not be bound.
+    #[error("cannot listen on `{key} = {address}`: {source}{}", hint(.source))]
+    Bind {
+        /// The key in the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store could not be opened.
+    #[error("cannot open the store: {0}")]
+    Open(#[from] OpenError),
+    /// The store failed.
+    #[error("the store failed at start: {0}")]
+    Store(#[from] StoreError),
+    /// The configuration has a directory that the store refuses.
+    #[error("the store refuses the configured directories: {0}")]
+    Directories(#[from] DirectoryError),
+    /// The key file could not be used.
+    #[error("{0}")]
+    KeyFile(#[from] KeyFileError),
+    /// No signing key.
+    #[error("{0}")]
+    Assertion(#[from] AssertionError),
+    /// TLS could not be set up.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    /// The client for identity providers could not be made.
+    #[error("cannot talk to identity providers: {0}")]
+    Provider(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A thread or a runtime could not be made.
+    #[error("the system refused a thread or a signal handler: {0}")]
+    System(#[from] io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another process listens there: stop it, or choose another port",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
+}
+
+/// Runs the gateway until it is told to stop.
+pub fn run(config: Config) -> Result<(), ServeError> {
+    let control = Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("portcullis-control")
+        .enable_all()
+        .build()?;
+    raise_descriptor_limit();
+    let store = Store::open(&config.store_file)?;
+    let lock = store.lock_for_serving()?;
+    let listeners = bind_public(&config)?;
+    let inner = bind_inner(&control, &config)?;
+    let tls = tls::server_config(&config)?;
+    let gateway = Arc::new(control.block_on(assemble(config, store, control.handle().clone()))?);
+    let running = Running::start(&control, gateway, &tls, listeners, inner)?;
+    control.block_on(until_told_to_stop())?;
+    running.stop();
+    drop(lock);
+    Ok(())
+}
+
+/// Checks everything of `run` that can be checked without serving.
+pub fn check(config: &Config) -> Result<(), ServeError> {
+    if matches!(config.certificate, crate::config::Certificate::Files { .. }) {
+        tls::server_config(config)?;
+    }
+    Ok(())
+}
+
+/// A tunnel holds four descriptors, so the common soft limit of 1,024 would be few; the hard limit is the operator's word.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if setrlimit(Resource::Nofile, raised).is_err() {
+        tracing::warn!(target: "portcullis::serve", current = limit.current, "the descriptor limit stays low");
+    }
+}
+
+fn bind_public(config: &Config) -> Result<Vec<Vec<StdListener>>, ServeError> {
+    let bind = |address: &SocketAddr| {
+        listen::bind(*address, config.server.workers).map_err(|source| ServeError::Bind {
+            key: "server.listen",
+            address: *address,
+            source,
+        })
+    };
+    config.server.listen.iter().map(bind).collect()
+}
+
+fn bind_inner(control: &Runtime, config: &Config) -> Result<TcpListener, ServeError> {
+    let address = config.server.inner_listen;
+    control.block_on(TcpListener::bind(address)).map_err(|source| ServeError::Bind {
+        key: "server.inner_listen",
+        address,
+        source,
+    })
+}
+
+async fn assemble(
+    config: Config,
+    store: Store,
+    control: tokio::runtime::Handle,
+) -> Result<Gateway, ServeError> {
+    let sealer = Sealer::from_file(&config.store_key_file)?;
+    declare_directories(&store, &config).await?;
+    let policies = config.policies.clone();
+    let routes = Routes::new(config.server.auth_host.clone(), &config.applications, &policies);
+    let live = Arc::new(Live::new(policies, routes.applications_by_host()));
+    store.follow(live.clone()).await?;
+    let signer = Signer::open(&store, &sealer, config.origin(&config.server.auth_host), now()).await?;
+    let http = ProviderHttp::new(config.limits.provider_timeout)
+        .map_err(|error| ServeError::Provider(Box::new(error)))?;
+    let http = Arc::new(http);
+    let provider = |settings: &Arc<IdentityProvider>| Arc::new(Provider::new(settings.clone(), http.clone()));
+    let providers = config.identity_providers.iter().map(provider).collect();
+    let scim = ScimSink::new(store.clone(), sink_directories(&config));
+    Ok(Gateway::new(Parts { config, routes, live, store, sealer, signer, providers, scim, control }))
+}
+
+fn sink_directories(config: &Config) -> Vec<DirectorySettings> {
+    let settings = |directory: &crate::config::Directory| DirectorySettings {
+        name: directory.name.as_str().into(),
+        base_url: config.scim_base_url(&directory.name),
+    };
+    config.directories.iter().map(settings).collect()
+}
+
+/// Tells the store which directories are served, and whose logins belong to them.
+pub(crate) async fn declare_directories(store: &Store, config: &Config) -> Result<(), ServeError> {
+    let declared = |directory: &crate::config::Directory| Directory {
+        name: directory.name.as_str().into(),
+        identity_provider: directory.identity_provider.clone(),
+    };
+    let served: Vec<Directory> = config.directories.iter().map(declared).collect();
+    Ok(store.declare_directories(&served, now()).await?)
+}
+
+/// The running threads.
+struct Running {
+    readiness: Arc<Readiness>,
+    stopping: CancellationToken,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(
+        control: &Runtime,
+        gateway: Arc<Gateway>,
+        tls: &Arc<rustls::ServerConfig>,
+        listeners: Vec<Vec<StdListener>>,
+        inner: TcpListener,
+    ) -> Result<Self, ServeError> {
+        let readiness = Arc::new(Readiness::default());
+        let stopping = CancellationToken::new();
+        let admission = Arc::new(Admission::new(&gateway.config.limits));
+        let addresses: Vec<String> = listeners
+            .iter()
+            .flatten()
+            .take(1)
+            .filter_map(|it| it.local_addr().ok())
+            .map(|it| it.to_string())
+            .collect();
+        let mut workers = Vec::new();
+        let mut shares: Vec<Vec<StdListener>> =
+            (0..gateway.config.server.workers).map(|_| Vec::new()).collect();
+        for address in listeners {
+            for (share, listener) in shares.iter_mut().zip(address) {
+                share.push(listener);
+            }
+        }
+        for share in shares {
+            let worker = Arc::new(Worker {
+                upstreams: Upstreams::new(&gateway.config.applications),
+                gateway: gateway.clone(),
+                tls: tls.clone(),
+                admission: admission.clone(),
+                stopping: stopping.clone(),
+                tasks: TaskTracker::new(),
+            });
+            workers.push(spawn_worker(worker, share)?);
+        }
+        control.spawn(inner::serve(inner, readiness.clone()));
+        control.spawn(expire(gateway.clone()));
+        readiness.set(true);
+        tracing::info!(
+            target: "portcullis::serve",
+            version = env!("CARGO_PKG_VERSION"),
+            listen = addresses.join(" "),
+            auth_host = %gateway.config.server.auth_host,
+            redirect_uri = gateway.redirect_uri(),
+            workers = workers.len(),
+            "serving"
+        );
+        Ok(Self { readiness, stopping, workers })
+    }
+
+    /// Lets open requests finish for a while, then ends the rest.
+    fn stop(self) {
+        self.readiness.set(false);
+        tracing::info!(target: "portcullis::serve", "stopping");
+        self.stopping.cancel();
+        for worker in self.workers {
+            // A worker that panicked has nothing left to finish.
+            let _ = worker.join();
+        }
+        tracing::info!(target: "portcullis::serve", "stopped");
+    }
+}
+
+/// One thread with one runtime: what it accepts never moves to another core.
+fn spawn_worker(worker: Arc<Worker>, listeners: Vec<StdListener>) -> io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("portcullis-worker".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            for listener in listeners {
+                let accepting = worker.clone().accept(listener);
+                tokio::spawn(async move {
+                    if let Err(cause) = accepting.await {
+                        tracing::error!(target: "portcullis::listen", %cause, "a listener ended");
+                    }
+                });
+            }
+            worker.stopping.cancelled().await;
+            worker.tasks.close();
+            let patience = worker.gateway.config.limits.drain_timeout;
+            if tokio::time::timeout(patience, worker.tasks.wait()).await.is_err() {
+                tracing::warn!(target: "portcullis::serve", open = worker.tasks.len(), "connections were closed unfinished");
+            }
+        });
+    })
+}
+
+/// Sessions run out by the clock, not by a change in the store.
+async fn expire(gateway: Arc<Gateway>) {
+    let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
+    let mut purged = tokio::time::Instant::now();
+    loop {
+        ticks.tick().await;
+        let now = now();
+        let cuts = gateway.live.drop_expired(now);
+        if cuts.0 > 0 {
+            tracing::info!(target: "portcullis::drop", change = "expired", connections = cuts.0, "connections were cut");
+        }
+        if purged.elapsed() >= PURGE_INTERVAL {
+            purged = tokio::time::Instant::now();
+            if let Err(cause) = gateway.store.purge_expired(now).await {
+                tracing::warn!(target: "portcullis::serve", %cause, "expired sessions could not be purged");
+            }
+        }
+    }
+}
+
+async fn until_told_to_stop() -> io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

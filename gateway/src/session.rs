@@ -1,0 +1,125 @@
+//! Who a request comes from, by its cookie; or nobody. What they may do is left to `authorize`.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::HeaderMap;
+use portcullis_store::{EndReason, Secret, SessionId};
+
+use crate::cookies;
+use crate::host::Host;
+use crate::live::{ApplicationSession, Live, LiveSession};
+use crate::seal::random;
+
+const TOKEN_BYTES: usize = 32;
+
+/// 256 random bits that are a session in a browser's hands. Only their hash is kept.
+pub(crate) struct SessionToken(Secret<[u8; TOKEN_BYTES]>);
+
+impl SessionToken {
+    /// A new one; none when the system has no random bytes.
+    pub(crate) fn generate() -> Option<Self> {
+        random().map(|bytes| Self(Secret::new(bytes)))
+    }
+
+    /// The token in a cookie's value, if it has the form of one.
+    fn parse(text: &str) -> Option<Self> {
+        // The length is checked first: what is decoded is as long as a token, whatever was sent.
+        if text.len() != TOKEN_BYTES.div_ceil(3) * 4 - 1 {
+            return None;
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(|bytes| Self(Secret::new(bytes)))
+    }
+
+    /// What the store and the memory know it by.
+    pub(crate) fn id(&self) -> SessionId {
+        let hash = digest::digest(&digest::SHA256, self.0.expose());
+        let mut id = [0; 32];
+        id.copy_from_slice(hash.as_ref());
+        SessionId::new(id)
+    }
+
+    /// The value of the cookie.
+    pub(crate) fn cookie_value(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0.expose())
+    }
+}
+
+/// Whom the cookie names.
+#[derive(Debug)]
+pub(crate) enum Visitor<S> {
+    /// No cookie, or one that means nothing (any more).
+    Nobody,
+    /// Somebody whose session was ended by another than themselves.
+    Ended(EndReason),
+    /// A live session.
+    Known(Arc<S>),
+}
+
+/// The visitor of an application's host.
+pub(crate) fn application_visitor(
+    live: &Live,
+    headers: &HeaderMap,
+    host: &Host,
+    now: i64,
+) -> Visitor<ApplicationSession> {
+    let token = cookies::only(headers, cookies::SESSION).and_then(SessionToken::parse);
+    let Some(found) = token.and_then(|token| live.application_session(&token.id())) else {
+        return Visitor::Nobody;
+    };
+    // A cookie of one host is worth nothing on another, though a browser would never send it there.
+    if found.host != *host || found.session.is_expired(now) {
+        return Visitor::Nobody;
+    }
+    match found.session.standing().ended {
+        Some(reason) => ended(reason),
+        None if found.is_over(now) => Visitor::Nobody,
+        None => Visitor::Known(found),
+    }
+}
+
+/// The visitor of the auth host.
+pub(crate) fn login_visitor(live: &Live, headers: &HeaderMap, now: i64) -> Visitor<LiveSession> {
+    let token = cookies::only(headers, cookies::SESSION).and_then(SessionToken::parse);
+    let Some(found) = token.and_then(|token| live.session(&token.id())) else { return Visitor::Nobody };
+    if found.is_expired(now) {
+        return Visitor::Nobody;
+    }
+    match found.standing().ended {
+        Some(reason) => ended(reason),
+        None => Visitor::Known(found),
+    }
+}
+
+/// Whoever signed out, or stayed too long, just signs in again; whoever was put out is told so.
+fn ended<S>(reason: EndReason) -> Visitor<S> {
+    match reason {
+        EndReason::SignedOut | EndReason::Expired => Visitor::Nobody,
+        EndReason::Deactivated | EndReason::Deleted | EndReason::Revoked => Visitor::Ended(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t58_only_a_whole_token_is_a_token() {
+        let token = SessionToken::generate().unwrap();
+        let text = token.cookie_value();
+        assert_eq!(SessionToken::parse(&text).map(|parsed| parsed.id()), Some(token.id()));
+        for wrong in [
+            text.strip_prefix(|_: char| true).unwrap(),
+            &format!("{text}A"),
+            &format!("{text}="),
+            "",
+            &"=".repeat(43),
+            &"A".repeat(1_000_000),
+        ] {
+            assert!(SessionToken::parse(wrong).is_none());
+        }
+    }
+}

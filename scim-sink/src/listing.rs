@@ -75,11 +75,11 @@ fn page<S: Source>(source: &S, query: &ListQuery) -> Result<Value, Rejection> {
             break;
         }
     }
-    Ok(response(total, query.start_index, resources))
+    Ok(response(total, query.start_index, &resources))
 }
 
 /// RFC 7644 figure 3.
-pub(crate) fn response(total: usize, start_index: usize, resources: Vec<Value>) -> Value {
+pub(crate) fn response(total: usize, start_index: usize, resources: &[Value]) -> Value {
     json!({
         "schemas": [LIST_URN],
         "totalResults": total,

@@ -25,7 +25,7 @@ pub(crate) async fn everything(visit: &Visit<'_>, query: ListQuery) -> Result<An
     };
     let (groups, more) = parts(groups::list(visit, rest).await?);
     resources.extend(more);
-    Ok(Answer::Found(response(people.saturating_add(groups), query.start_index, resources)))
+    Ok(Answer::Found(response(people.saturating_add(groups), query.start_index, &resources)))
 }
 
 fn users_are_done(query: &ListQuery, people: usize, shown: usize) -> bool {

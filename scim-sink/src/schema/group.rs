@@ -25,7 +25,8 @@ static MEMBER: [Attribute; 4] = [
     Attribute::text("value", "The id of the person").case_exact().with(Mutability::Immutable),
     Attribute::new("$ref", Kind::Reference, "The address of the person")
         .case_exact()
-        .with(Mutability::ReadOnly),
+        .to(&["User"])
+        .with(Mutability::Immutable),
     Attribute::text("display", "The name of the person").with(Mutability::ReadOnly),
-    Attribute::text("type", "Always `User`").with(Mutability::Immutable),
+    Attribute::text("type", "Always `User`").with(Mutability::ReadOnly),
 ];

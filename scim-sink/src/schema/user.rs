@@ -91,6 +91,7 @@ static MEMBER_OF: [Attribute; 4] = [
     Attribute::text("value", "The id of the group").case_exact().with(Mutability::ReadOnly),
     Attribute::new("$ref", Kind::Reference, "The address of the group")
         .case_exact()
+        .to(&["Group"])
         .with(Mutability::ReadOnly),
     Attribute::text("display", "The name of the group").with(Mutability::ReadOnly),
     Attribute::text("type", "Always `direct`").with(Mutability::ReadOnly),

@@ -18,6 +18,8 @@ use super::{Folder, Log, binary};
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a process may take to leave after it was asked to.
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
+/// How many lines of its log a failed test shows.
+const LAST_WORDS: usize = 40;
 const POLL: Duration = Duration::from_millis(10);
 /// The file with the development authority, beside the store.
 const CA_FILE: &str = "portcullis-dev-ca.pem";
@@ -238,7 +240,10 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.kill_hard();
         if std::thread::panicking() {
-            eprintln!("--- the gateway wrote:\n{}\n---", self.output());
+            let output = self.output();
+            let lines: Vec<&str> = output.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(LAST_WORDS)..).unwrap_or_default().join("\n");
+            eprintln!("--- the last of {} lines that the gateway wrote:\n{last}\n---", lines.len());
         }
     }
 }

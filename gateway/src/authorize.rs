@@ -22,7 +22,7 @@ pub(crate) struct Client {
     /// What the client asked for in the handshake.
     pub(crate) tls_name: Option<String>,
     cutter: Arc<Cutter>,
-    passages: Mutex<Vec<(Arc<LiveSession>, Arc<Passage>)>>,
+    passages: Mutex<Vec<Arc<Passage>>>,
 }
 
 /// Proof that the policy allowed one request. Forwarding takes it by value.
@@ -41,20 +41,18 @@ impl Client {
 
     /// The passage of a session to an application over this connection. It stays known until the connection closes, so that
     /// also what is still in the connection's buffers after a request ends can be dropped.
-    fn passage(&self, session: &Arc<LiveSession>, target: &Target) -> Arc<Passage> {
+    fn passage(&self, visitor: &ApplicationSession, target: &Target) -> Arc<Passage> {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = passages
-            .iter()
-            .find(|(owner, passage)| Arc::ptr_eq(owner, session) && passage.application() == target.id);
-        if let Some((_, passage)) = known {
+        let known = passages.iter().find(|it| it.owner() == visitor.id && it.application() == target.id);
+        if let Some(passage) = known {
             return passage.clone();
         }
         if passages.len() >= MAX_PASSAGES_PER_CONNECTION {
-            let idle = passages.iter().position(|(_, passage)| Arc::strong_count(passage) == 1);
+            let idle = passages.iter().position(|passage| Arc::strong_count(passage) == 1);
             idle.map(|index| passages.remove(index));
         }
-        let passage = session.open_passage(target.id, self.ip, &self.cutter);
-        passages.push((session.clone(), passage.clone()));
+        let passage = visitor.session.open_passage(visitor.id, target.id, self.ip, &self.cutter);
+        passages.push(passage.clone());
         passage
     }
 }
@@ -68,7 +66,7 @@ pub(crate) fn authorize(
     target: &Arc<Target>,
 ) -> Result<Permit, Rejection> {
     let session = &visitor.session;
-    let passage = client.passage(session, target);
+    let passage = client.passage(visitor, target);
     let standing = session.standing();
     let question = Question { principal: &standing.principal, client_ip: client.ip };
     let decision = policies.decide(target.id, &question);

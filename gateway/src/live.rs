@@ -14,6 +14,7 @@ mod passage;
 mod people;
 mod session;
 
+use passage::Reach;
 pub(crate) use passage::{Attached, Dropped, Passage};
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
@@ -23,8 +24,6 @@ use people::People;
 #[derive(Debug)]
 pub(crate) struct Live {
     policies: Arc<PolicySet>,
-    /// Application names by host, to find the passages of an application session.
-    application_of_host: HashMap<String, String>,
     sessions: RwLock<HashMap<SessionId, Arc<LiveSession>>>,
     application_sessions: RwLock<HashMap<SessionId, Arc<ApplicationSession>>>,
     followed: Mutex<Followed>,
@@ -38,10 +37,9 @@ struct Followed {
 }
 
 impl Live {
-    pub(crate) fn new(policies: Arc<PolicySet>, application_of_host: HashMap<String, String>) -> Self {
+    pub(crate) fn new(policies: Arc<PolicySet>) -> Self {
         Self {
             policies,
-            application_of_host,
             sessions: RwLock::default(),
             application_sessions: RwLock::default(),
             followed: Mutex::default(),
@@ -69,14 +67,9 @@ impl Live {
             let sessions = self.application_sessions.read().unwrap_or_else(PoisonError::into_inner);
             sessions.values().filter(|session| session.is_over(now)).cloned().collect()
         };
-        cuts += over.iter().map(|session| self.drop_application_session(session).0).sum::<usize>();
+        let reach = Reach::BothSides;
+        cuts += over.iter().map(|over| over.session.drop_owned(over.id, reach).0).sum::<usize>();
         Cuts(cuts)
-    }
-
-    fn drop_application_session(&self, ended: &ApplicationSession) -> Cuts {
-        let name = self.application_of_host.get(ended.host.as_str());
-        let application = name.and_then(|name| self.policies.application(name));
-        application.map_or(Cuts(0), |application| ended.session.drop_application(application))
     }
 
     fn standing(&self, people: &People, record: &SessionRecord, person: Option<PersonId>) -> Standing {
@@ -161,7 +154,7 @@ impl Live {
             }
             if let Some(application) = self.application_session(id) {
                 application.end();
-                cuts += self.drop_application_session(&application).0;
+                cuts += application.session.drop_owned(*id, session::reach(Some(reason))).0;
             }
         }
         if reason == EndReason::Expired {

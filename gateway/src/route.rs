@@ -112,13 +112,6 @@ impl Routes {
     pub(crate) fn target(&self, host: &Host) -> Option<&Arc<Target>> {
         self.targets.get(host)
     }
-
-    /// Application names by host.
-    pub(crate) fn applications_by_host(&self) -> HashMap<String, String> {
-        let pair =
-            |(host, target): (&Host, &Arc<Target>)| (host.to_string(), target.application.name.clone());
-        self.targets.iter().map(pair).collect()
-    }
 }
 
 fn canonicalise(head: &Parts) -> Result<Canonical, RouteError> {

@@ -150,7 +150,7 @@ async fn assemble(
     declare_directories(&store, &config).await?;
     let policies = config.policies.clone();
     let routes = Routes::new(config.server.auth_host.clone(), &config.applications, &policies);
-    let live = Arc::new(Live::new(policies, routes.applications_by_host()));
+    let live = Arc::new(Live::new(policies));
     store.follow(live.clone()).await?;
     let signer = Signer::open(&store, &sealer, config.origin(&config.server.auth_host), now()).await?;
     let http = ProviderHttp::new(config.limits.provider_timeout)

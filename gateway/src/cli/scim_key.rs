@@ -74,7 +74,10 @@ async fn run_create(create: &Create) -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    declare_directories(&store, &config).await?;
+    // A gateway that serves has declared them; only then may nobody else, since declaring can end sessions.
+    if let Ok(_lock) = store.lock_for_serving() {
+        declare_directories(&store, &config).await?;
+    }
     let (record, token) = store.create_scim_key(&create.directory, &create.name, now()).await?;
     say(&format!(
         "key id: {}\ndirectory: {}\nbase URL: {}\nThe token below is shown once. Paste it into Okta as the API token.\ntoken: {}",

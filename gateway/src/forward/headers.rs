@@ -162,6 +162,8 @@ fn speaks_of_identity(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn headers(fields: &[(&str, &str)]) -> HeaderMap {
@@ -171,9 +173,13 @@ mod tests {
         fields.iter().map(pair).collect()
     }
 
-    fn left(mut headers: HeaderMap, strip: impl Fn(&mut HeaderMap)) -> Vec<String> {
+    fn left(mut headers: HeaderMap, strip: impl Fn(&mut HeaderMap)) -> BTreeSet<String> {
         strip(&mut headers);
         headers.keys().map(ToString::to_string).collect()
+    }
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -194,7 +200,7 @@ mod tests {
             ("X.Auth.User", "x"),
             ("Remote-User", "x"),
         ]);
-        assert_eq!(left(forged, strip_identity), Vec::<String>::new());
+        assert_eq!(left(forged, strip_identity), names(&[]));
         let honest =
             headers(&[("accept", "x"), ("authorization", "x"), ("forwarded-to", "x"), ("x-usersnap", "x")]);
         assert_eq!(left(honest, strip_identity).len(), 4);
@@ -211,7 +217,7 @@ mod tests {
             ("te", "gzip"),
             ("upgrade", "h2c"),
         ]);
-        assert_eq!(left(request, strip_hop_by_hop), ["authorization", "host"]);
+        assert_eq!(left(request, strip_hop_by_hop), names(&["authorization", "host"]));
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_policy::ApplicationId;
+use portcullis_store::SessionId;
 
 use crate::socket::Cutter;
 
 /// One passage. Everything that can carry a byte of it hangs on a [`Cutter`], so that ending it needs nobody's cooperation.
 #[derive(Debug)]
 pub(crate) struct Passage {
+    owner: SessionId,
     application: ApplicationId,
     client_ip: IpAddr,
     client: Arc<Cutter>,
@@ -23,14 +25,33 @@ struct Upstreams {
     sockets: Vec<Arc<Cutter>>,
 }
 
+/// How much of a passage is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The client's connection too, with all that it still holds for the person.
+    BothSides,
+    /// The upstream's side alone: for people who end their own session, and must be told so over the same connection.
+    UpstreamSide,
+}
+
 /// The passage was dropped; nothing may be sent through it any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("access ended while the request was under way")]
 pub(crate) struct Dropped;
 
 impl Passage {
-    pub(super) fn new(application: ApplicationId, client_ip: IpAddr, client: Arc<Cutter>) -> Self {
-        Self { application, client_ip, client, upstreams: Mutex::default() }
+    pub(super) fn new(
+        owner: SessionId,
+        application: ApplicationId,
+        client_ip: IpAddr,
+        client: Arc<Cutter>,
+    ) -> Self {
+        Self { owner, application, client_ip, client, upstreams: Mutex::default() }
+    }
+
+    /// The application session that it belongs to.
+    pub(crate) fn owner(&self) -> SessionId {
+        self.owner
     }
 
     pub(crate) fn application(&self) -> ApplicationId {
@@ -51,14 +72,16 @@ impl Passage {
         Ok(Attached { passage: self.clone(), socket: socket.clone() })
     }
 
-    /// Ends it: when this returns, no byte passes on any socket of it, and none can be added.
-    pub(super) fn drop_now(&self) {
+    /// Ends it: when this returns, no byte passes on any socket within reach, and none can be added.
+    pub(super) fn drop_now(&self, reach: Reach) {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         upstreams.dropped = true;
         for socket in upstreams.sockets.drain(..) {
             socket.cut();
         }
-        self.client.cut();
+        if reach == Reach::BothSides {
+            self.client.cut();
+        }
     }
 
     fn detach(&self, socket: &Arc<Cutter>) {

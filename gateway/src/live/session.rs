@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use portcullis_policy::{ApplicationId, PolicySet, Principal, Question};
 use portcullis_store::{ApplicationSessionRecord, EndReason, Person, SessionId, SessionRecord};
 
-use super::passage::Passage;
+use super::passage::{Passage, Reach};
 use crate::assertion::AssertionCache;
 use crate::host::Host;
 use crate::socket::Cutter;
@@ -72,13 +72,14 @@ impl LiveSession {
     /// Makes a passage known before the decision that it is for: a change that comes between the two then finds it.
     pub(crate) fn open_passage(
         &self,
+        owner: SessionId,
         application: ApplicationId,
         client_ip: IpAddr,
         client: &Arc<Cutter>,
     ) -> Arc<Passage> {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
         passages.retain(|known| known.strong_count() > 0);
-        let passage = Arc::new(Passage::new(application, client_ip, client.clone()));
+        let passage = Arc::new(Passage::new(owner, application, client_ip, client.clone()));
         passages.push(Arc::downgrade(&passage));
         passage
     }
@@ -88,7 +89,9 @@ impl LiveSession {
         let standing = Arc::new(standing);
         self.standing.store(standing.clone());
         self.assertions.clear();
-        self.drop_passages(|passage| !standing.allows(policies, passage.application(), passage.client_ip()))
+        self.drop_passages(reach(standing.ended), |passage| {
+            !standing.allows(policies, passage.application(), passage.client_ip())
+        })
     }
 
     /// Makes an object that the feed no longer reaches worthless to whoever still holds it.
@@ -104,29 +107,37 @@ impl LiveSession {
         self.change(last, policies)
     }
 
-    /// Drops the passages of one application.
-    pub(super) fn drop_application(&self, application: ApplicationId) -> Cuts {
-        self.drop_passages(|passage| passage.application() == application)
+    /// Drops the passages of one application session.
+    pub(super) fn drop_owned(&self, owner: SessionId, reach: Reach) -> Cuts {
+        self.drop_passages(reach, |passage| passage.owner() == owner)
     }
 
     /// Drops all passages.
     pub(super) fn drop_all(&self) -> Cuts {
-        self.drop_passages(|_| true)
+        self.drop_passages(Reach::BothSides, |_| true)
     }
 
-    fn drop_passages(&self, concerned: impl Fn(&Passage) -> bool) -> Cuts {
+    fn drop_passages(&self, reach: Reach, concerned: impl Fn(&Passage) -> bool) -> Cuts {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cuts = Cuts::default();
         passages.retain(|known| {
             let Some(passage) = known.upgrade() else { return false };
             let dropped = concerned(&passage);
             if dropped {
-                passage.drop_now();
+                passage.drop_now(reach);
                 cuts.0 += 1;
             }
             !dropped
         });
         cuts
+    }
+}
+
+/// Who signs out themselves gets the answer to that over the connection that they asked on.
+pub(super) fn reach(ended: Option<EndReason>) -> Reach {
+    match ended {
+        Some(EndReason::SignedOut) => Reach::UpstreamSide,
+        _ => Reach::BothSides,
     }
 }
 

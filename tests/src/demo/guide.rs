@@ -33,7 +33,7 @@ pub(super) fn text(stage: &Stage) -> String {
          Try this:\n\
          1. Open {wiki}/ in a browser. It warns, since the certificate authority was made just now: go on, or trust the file above.\n\
          2. Log in as an engineer. The wiki says who you are. Open the clock and leave it ticking.\n\
-         3. On Okta's admin page deactivate that engineer: the clock stops, and the next click asks for a login that is refused.\n\
+         3. On Okta's admin page deactivate that engineer: the clock stops, and the next click shows a page that says why.\n\
          4. Reactivate, and log in again. Take the engineer out of Engineering: the next click is denied, without a new login.\n\
          5. In a private window log in as the contractor: in Engineering, yet excluded by the policy.\n",
         wiki = plan.application_url(),

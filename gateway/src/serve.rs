@@ -96,7 +96,7 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     let inner = bind_inner(&control, &config)?;
     let tls = tls::server_config(&config)?;
     let gateway = Arc::new(control.block_on(assemble(config, store, control.handle().clone()))?);
-    let running = Running::start(&control, gateway, &tls, listeners, inner)?;
+    let running = Running::start(&control, &gateway, &tls, listeners, inner)?;
     control.block_on(until_told_to_stop())?;
     running.stop();
     drop(lock);
@@ -190,7 +190,7 @@ struct Running {
 impl Running {
     fn start(
         control: &Runtime,
-        gateway: Arc<Gateway>,
+        gateway: &Arc<Gateway>,
         tls: &Arc<rustls::ServerConfig>,
         listeners: Vec<Vec<StdListener>>,
         inner: TcpListener,

@@ -20,6 +20,8 @@ pub struct IdentityProvider {
     pub client_secret: Option<Secret<String>>,
     /// Whether PKCE (RFC 7636, S256) goes with each login.
     pub pkce: bool,
+    /// Whether a sign-out here ends the session at the provider too. It must know our logout address for that.
+    pub end_provider_session: bool,
     /// Scopes that are asked for.
     pub scopes: Vec<String>,
     /// Claim of the ID token that carries group names.
@@ -76,6 +78,7 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
     let client_secret = section.optional("client_secret").map(|value| read_secret(&value, folder));
     let api_token = section.optional("api_token");
     let pkce = section.optional("pkce");
+    let end_session = section.optional("end_provider_session").and_then(|value| value.boolean());
     let scopes = section.optional("scopes").map_or_else(
         || ["openid", "profile", "email", "groups"].map(str::to_owned).to_vec(),
         |value| read_scopes(&value),
@@ -102,6 +105,7 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
         client_id: client_id?,
         client_secret: client_secret.flatten(),
         pkce,
+        end_provider_session: end_session.unwrap_or(false),
         scopes,
         groups_claim: groups_claim.unwrap_or_else(|| "groups".to_owned()),
         groups_api: groups_api.flatten(),

@@ -132,6 +132,7 @@ async fn begin_session(
     now: i64,
 ) -> Result<(SessionToken, Arc<SessionRecord>), LoginError> {
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
+    let unverified = claims.unverified_email_present;
     let id = token.id();
     let sealed = gateway.sealer.seal_bytes(
         Purpose::AtRest,
@@ -159,5 +160,15 @@ async fn begin_session(
         BeginSessionError::TooLong(error) => LoginError::TooLarge(error),
         BeginSessionError::Store(error) => LoginError::Store(error),
     })?;
+    tracing::info!(
+        target: "portcullis::login",
+        provider = record.provider,
+        subject = record.subject,
+        email = record.email.as_deref(),
+        unverified_email_ignored = unverified,
+        provisioned = record.person.is_some(),
+        groups = record.groups.len(),
+        "logged in"
+    );
     Ok((token, record))
 }

@@ -12,8 +12,10 @@ use crate::body::Body;
 use crate::cookies;
 use crate::gateway::Gateway;
 use crate::host::Host;
+use crate::live::LiveSession;
 use crate::respond::{self, Page};
 use crate::route::RESERVED_PREFIX;
+use crate::seal::Purpose;
 use crate::session::{Visitor, application_visitor, login_visitor};
 
 /// `logout` on any host: the login ends, and with it every application session. From an application's host the browser goes on
@@ -33,14 +35,40 @@ pub(crate) async fn logout(
         let location = format!("{}{RESERVED_PREFIX}logout", gateway.config.origin(auth_host));
         return Ok(respond::redirect(&location, clear));
     }
+    let mut onwards = None;
     if let Visitor::Known(session) = login_visitor(&gateway.live, &head.headers, now) {
+        // Before the end: an ended session has lost its tokens.
+        onwards = provider_logout(gateway, &session, now).await;
         end(gateway, EndWhat::Session(session.record.id), now).await?;
+    }
+    if let Some(location) = onwards {
+        return Ok(respond::redirect(&location, clear));
     }
     let page = Page::new(StatusCode::OK, "You are signed out").text(
         "You are signed out of every application behind this gateway. You may still be signed in at your identity \
          provider.",
     );
     Ok(respond::page(page, clear))
+}
+
+/// Where the provider ends its own session (OpenID Connect RP-Initiated Logout 1.0), when it is configured and offers that.
+async fn provider_logout(gateway: &Gateway, session: &LiveSession, now: i64) -> Option<String> {
+    let provider = gateway.provider(&session.record.provider)?.clone();
+    if !provider.settings().end_provider_session {
+        return None;
+    }
+    let id = session.record.id;
+    let sealed = gateway.store.sealed(id).ok()??;
+    let id_token = gateway.sealer.open_bytes(Purpose::AtRest, &id.to_string(), &sealed)?;
+    let id_token = String::from_utf8(id_token).ok()?;
+    let asked = gateway.control.spawn(async move { provider.end_session_endpoint(now).await });
+    let mut endpoint = asked.await.ok()??;
+    let back = format!("{}{RESERVED_PREFIX}logout", gateway.config.origin(&gateway.config.server.auth_host));
+    endpoint
+        .query_pairs_mut()
+        .append_pair("id_token_hint", &id_token)
+        .append_pair("post_logout_redirect_uri", &back);
+    Some(endpoint.into())
 }
 
 /// `logout/app` on an application's host: only this application forgets the browser.

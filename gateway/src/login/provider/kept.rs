@@ -101,11 +101,6 @@ impl<T> Kept<T> {
         self.fetch(&mut attempts, now, fetch).await.ok()
     }
 
-    /// The last good document, however old.
-    pub(super) fn last_good(&self) -> Option<Arc<Document<T>>> {
-        self.last_good.load_full()
-    }
-
     fn fresh(&self, now: i64) -> Result<Arc<Document<T>>, Option<Arc<Document<T>>>> {
         match self.last_good.load_full() {
             Some(document) if within(now, document.fetched_at, MAX_AGE_S) => Ok(document),

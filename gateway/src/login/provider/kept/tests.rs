@@ -73,21 +73,21 @@ async fn t62_a_storm_of_unknown_keys_makes_one_fetch_per_floor() {
         source.set_down(down);
         let before = source.fetches();
         let start = if down { 100 } else { 0 };
-        let newest = kept.last_good().unwrap();
+        let newest = kept.last_good.load_full().unwrap();
         let storm = (0..10_000).map(|_| kept.newer(&newest, start, source.fetch()));
         let got = futures_util::future::join_all(storm).await;
         assert_eq!(got.iter().filter(|document| document.is_some()).count(), if down { 0 } else { 10_000 });
         assert_eq!(source.fetches(), before + 1);
-        let newest = kept.last_good().unwrap();
+        let newest = kept.last_good.load_full().unwrap();
         assert!(kept.newer(&newest, start + REFETCH_FLOOR_S - 1, source.fetch()).await.is_none());
         assert_eq!(source.fetches(), before + 1);
     }
     source.set_down(false);
     assert!(
-        !Arc::ptr_eq(&first, &kept.last_good().unwrap()),
+        !Arc::ptr_eq(&first, &kept.last_good.load_full().unwrap()),
         "a failing fetch replaced nothing, a good one did"
     );
-    let newest = kept.last_good().unwrap();
+    let newest = kept.last_good.load_full().unwrap();
     assert!(kept.newer(&newest, 100 + REFETCH_FLOOR_S, source.fetch()).await.is_some());
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Document<T> {
 /// See the head of the file.
 #[derive(Debug)]
 pub(super) struct Kept<T> {
-    last_good: ArcSwapOption<Document<T>>,
+    pub(super) last_good: ArcSwapOption<Document<T>>,
     flight: Mutex<Attempts>,
 }
 

@@ -189,7 +189,7 @@ async fn t62_a_rotated_key_is_fetched_and_an_unknown_one_once_per_floor() {
     rig.set(|behaviour| (behaviour.keys, behaviour.signing_key) = (vec![1], 0));
     // The key that was withdrawn is still at hand; one that was never there is asked for once per floor.
     rig.redeem(NOW + 2).await.unwrap();
-    let keys = rig.provider.keys.last_good().unwrap();
+    let keys = rig.provider.keys.last_good.load_full().unwrap();
     assert_eq!(keys.content.keys().len(), 2);
     for _ in 0..20 {
         let verdict = rig.redeem(NOW + kept::MAX_AGE_S + 2).await;

@@ -15,4 +15,5 @@ pub mod browser;
 pub mod demo;
 pub mod harness;
 pub mod okta;
+pub mod outside;
 pub mod upstream;

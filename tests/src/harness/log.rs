@@ -14,7 +14,7 @@ pub struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     /// Reads `from` to its end, on a thread of its own.
-    pub(super) fn follow(&self, from: impl Read + Send + 'static) {
+    pub(crate) fn follow(&self, from: impl Read + Send + 'static) {
         let log = self.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(from).split(b'\n') {

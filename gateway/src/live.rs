@@ -239,8 +239,15 @@ impl Follower for Live {
     }
 
     fn apply(&self, seq: Seq, change: &Change) {
-        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        let cuts = self.apply_change(&mut followed, change);
+        let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+            self.apply_change(&mut followed, change)
+        }));
+        let Ok(cuts) = applied else {
+            // A memory that may be wrong must not go on deciding. A new process reads the truth from the store.
+            tracing::error!(target: "portcullis::drop", seq = seq.0, "a change could not be applied; the gateway ends");
+            std::process::abort();
+        };
         if cuts.0 > 0 {
             tracing::info!(
                 target: "portcullis::drop",

@@ -38,7 +38,16 @@ pub(super) struct Pool(Arc<PoolState>);
 #[derive(Debug)]
 struct PoolState {
     upstream: Upstream,
-    idle: Mutex<Vec<(Instant, Connection)>>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection between two uses. It stays under the passage that used it last until it is used again: the tail of a request
+/// that was answered early may still be on its way to the socket.
+#[derive(Debug)]
+struct Idle {
+    since: Instant,
+    connection: Connection,
+    _last: Attached,
 }
 
 /// An open connection.
@@ -90,19 +99,19 @@ impl Pool {
 
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((since, connection)) = idle.pop() {
-            if since.elapsed() < KEEP_IDLE && connection.sender.is_ready() {
-                return Some(connection);
+        while let Some(kept) = idle.pop() {
+            if kept.since.elapsed() < KEEP_IDLE && kept.connection.sender.is_ready() {
+                return Some(kept.connection);
             }
         }
         None
     }
 
-    fn keep(&self, connection: Connection) {
+    fn keep(&self, connection: Connection, last: Attached) {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(since, kept)| since.elapsed() < KEEP_IDLE && !kept.sender.is_closed());
+        idle.retain(|kept| kept.since.elapsed() < KEEP_IDLE && !kept.connection.sender.is_closed());
         if idle.len() < MAX_IDLE {
-            idle.push((Instant::now(), connection));
+            idle.push(Idle { since: Instant::now(), connection, _last: last });
         }
     }
 
@@ -154,16 +163,12 @@ impl Lease {
         let Some((mut connection, attached)) = self.held.take() else { return };
         let pool = self.pool.clone();
         if connection.sender.is_ready() {
-            drop(attached);
-            pool.keep(connection);
+            pool.keep(connection, attached);
             return;
         }
         tokio::spawn(async move {
             match tokio::time::timeout(patience, connection.sender.ready()).await {
-                Ok(Ok(())) => {
-                    drop(attached);
-                    pool.keep(connection);
-                }
+                Ok(Ok(())) => pool.keep(connection, attached),
                 _ => connection.cutter.cut(),
             }
         });

@@ -10,14 +10,18 @@ use portcullis_store::{DirectoryName, Group, GroupId, Person, PersonId};
 pub(super) struct People {
     persons: HashMap<PersonId, Arc<Person>>,
     groups: HashMap<GroupId, Arc<Group>>,
+    /// How many groups of a directory bear a name, for every name that some group bears.
+    names: HashMap<DirectoryName, HashMap<String, usize>>,
 }
 
 impl People {
     pub(super) fn new(persons: Vec<Arc<Person>>, groups: Vec<Arc<Group>>) -> Self {
-        Self {
-            persons: persons.into_iter().map(|person| (person.id, person)).collect(),
-            groups: groups.into_iter().map(|group| (group.id, group)).collect(),
+        let persons = persons.into_iter().map(|person| (person.id, person)).collect();
+        let mut people = Self { persons, ..Self::default() };
+        for group in groups {
+            people.set_group(group);
         }
+        people
     }
 
     pub(super) fn person(&self, id: PersonId) -> Option<&Arc<Person>> {
@@ -33,11 +37,23 @@ impl People {
     }
 
     pub(super) fn set_group(&mut self, group: Arc<Group>) {
+        self.remove_group(group.id);
+        let names = self.names.entry(group.directory.clone()).or_default();
+        *names.entry(group.display_name.clone()).or_default() += 1;
         self.groups.insert(group.id, group);
     }
 
     pub(super) fn remove_group(&mut self, id: GroupId) -> Option<Arc<Group>> {
-        self.groups.remove(&id)
+        let group = self.groups.remove(&id)?;
+        if let Some(names) = self.names.get_mut(&group.directory) {
+            let left = names.get(&group.display_name).map_or(0, |count| count.saturating_sub(1));
+            if left == 0 {
+                names.remove(&group.display_name);
+            } else {
+                names.insert(group.display_name.clone(), left);
+            }
+        }
+        Some(group)
     }
 
     /// Replaces each concerned person's state, so that whoever holds one sees people and groups that belong together.
@@ -68,17 +84,13 @@ impl People {
             let names: BTreeSet<&String> = claimed.iter().collect();
             return names.into_iter().cloned().collect();
         };
-        let held = self.names_of(&person.directory);
+        let held = self.names.get(&person.directory);
+        let is_held = |name: &str| held.is_some_and(|names| names.contains_key(name));
         let mut names: BTreeSet<&str> =
-            claimed.iter().map(String::as_str).filter(|name| !held.contains(name)).collect();
+            claimed.iter().map(String::as_str).filter(|name| !is_held(name)).collect();
         let member_of = person.groups.iter().filter_map(|id| self.groups.get(id));
         names.extend(member_of.map(|group| group.display_name.as_str()));
         names.into_iter().map(str::to_owned).collect()
-    }
-
-    fn names_of(&self, directory: &DirectoryName) -> BTreeSet<&str> {
-        let of_directory = self.groups.values().filter(|group| group.directory == *directory);
-        of_directory.map(|group| group.display_name.as_str()).collect()
     }
 }
 
@@ -121,6 +133,17 @@ mod tests {
         let people = People::new(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
         assert_eq!(names(&people, Some(1), &["Engineering", "Book club"]), ["Book club", "Finance"]);
         assert_eq!(names(&people, None, &["Engineering", "Book club"]), ["Book club", "Engineering"]);
+    }
+
+    #[test]
+    fn a_renamed_or_removed_group_gives_its_name_back_to_the_claim() {
+        let mut people =
+            People::new(vec![person(1, &[])], vec![group(1, "Engineering"), group(2, "Engineering")]);
+        assert!(names(&people, Some(1), &["Engineering"]).is_empty());
+        people.set_group(group(1, "Builders"));
+        assert!(names(&people, Some(1), &["Engineering"]).is_empty(), "another group still bears the name");
+        people.remove_group(GroupId(2));
+        assert_eq!(names(&people, Some(1), &["Engineering", "Builders"]), ["Engineering"]);
     }
 
     #[test]

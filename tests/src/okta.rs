@@ -226,12 +226,17 @@ impl Okta {
 
     /// Makes an endpoint misbehave until it is told to behave.
     pub fn misbehave(&self, endpoint: Endpoint, fault: Fault) {
-        lock(&self.faults).set(endpoint, fault, None);
+        lock(&self.faults).set(endpoint, fault, 0, None);
     }
 
     /// Makes an endpoint misbehave for its next so many requests.
     pub fn misbehave_times(&self, endpoint: Endpoint, fault: Fault, times: u32) {
-        lock(&self.faults).set(endpoint, fault, Some(times));
+        lock(&self.faults).set(endpoint, fault, 0, Some(times));
+    }
+
+    /// Makes an endpoint misbehave after so many more good answers, until it is told to behave.
+    pub fn misbehave_after(&self, endpoint: Endpoint, fault: Fault, good: u32) {
+        lock(&self.faults).set(endpoint, fault, good, None);
     }
 
     /// Ends the faults of an endpoint, or of all.

@@ -44,6 +44,7 @@ pub struct Outgoing {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) initiator: Initiator,
+    pub(crate) authority: Option<String>,
 }
 
 impl Outgoing {
@@ -65,13 +66,20 @@ impl Outgoing {
     }
 
     pub(crate) fn new(method: Method, url: Url, initiator: Initiator) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), initiator }
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), initiator, authority: None }
     }
 
     /// Another initiator than the usual one.
     #[must_use]
     pub fn by(mut self, initiator: Initiator) -> Self {
         self.initiator = initiator;
+        self
+    }
+
+    /// Names another host to the server than the one that was connected to, as no browser does.
+    #[must_use]
+    pub fn for_authority(mut self, authority: &str) -> Self {
+        self.authority = Some(authority.to_owned());
         self
     }
 
@@ -206,7 +214,7 @@ impl Browser {
         over: &Connection,
     ) -> Result<Request<Body>, BrowserError> {
         let url = &outgoing.url;
-        let authority = authority(url);
+        let authority = outgoing.authority.clone().unwrap_or_else(|| authority(url));
         let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let mut request = Request::builder().method(outgoing.method.clone());
         request = match over {

@@ -208,10 +208,7 @@ impl Gateway {
     /// When the program cannot be started.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(&self.launch.program);
-        command.args(arguments).arg("--config").arg(config_file(&self.launch.folder));
-        command.envs(self.launch.environment.iter().cloned()).stdin(Stdio::null());
-        command.output().expect("the program can be started")
+        self.launch.command(arguments)
     }
 
     /// Makes a SCIM key by the command line, as an operator does.
@@ -259,6 +256,18 @@ impl Launch {
             environment: settings.environment(),
             inner_port: settings.inner_port,
         }
+    }
+
+    /// Runs the program on the configuration that lies in the folder, serving or not.
+    ///
+    /// # Panics
+    /// When the program cannot be started.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).arg("--config").arg(config_file(&self.folder));
+        command.envs(self.environment.iter().cloned()).stdin(Stdio::null());
+        command.output().expect("the program can be started")
     }
 }
 

@@ -82,11 +82,19 @@ pub enum Fault {
 
 /// The faults that are set.
 #[derive(Default)]
-pub(super) struct Faults(HashMap<Endpoint, (Fault, Option<u32>)>);
+pub(super) struct Faults(HashMap<Endpoint, SetFault>);
+
+struct SetFault {
+    fault: Fault,
+    /// Requests that are still answered well before the first fault.
+    spared: u32,
+    /// Requests that are still to suffer; without end when none.
+    times: Option<u32>,
+}
 
 impl Faults {
-    pub(super) fn set(&mut self, endpoint: Endpoint, fault: Fault, times: Option<u32>) {
-        self.0.insert(endpoint, (fault, times));
+    pub(super) fn set(&mut self, endpoint: Endpoint, fault: Fault, spared: u32, times: Option<u32>) {
+        self.0.insert(endpoint, SetFault { fault, spared, times });
     }
 
     pub(super) fn clear(&mut self, endpoint: Option<Endpoint>) {
@@ -100,7 +108,11 @@ impl Faults {
 
     /// The fault for one request, which uses it up once.
     pub(super) fn next(&mut self, endpoint: Endpoint) -> Option<Fault> {
-        let (fault, times) = self.0.get_mut(&endpoint)?;
+        let SetFault { fault, spared, times } = self.0.get_mut(&endpoint)?;
+        if let Some(left) = spared.checked_sub(1) {
+            *spared = left;
+            return None;
+        }
         match times {
             None => Some(*fault),
             Some(0) => None,

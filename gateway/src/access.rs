@@ -101,11 +101,13 @@ fn limited(gateway: &Gateway, asked: &Asked<'_>) -> Result<(), Rejection> {
 
 /// A refused callback is told at once, with the cookie of its attempt cleared.
 fn refused(asked: &Asked<'_>, error: login::LoginError, spent: Option<http::HeaderValue>) -> Response<Body> {
+    let code = error.code();
     let rejection = Rejection::Login(error);
     tracing::warn!(
         target: "portcullis::login",
         request = asked.reference,
         client = %asked.client.ip,
+        code,
         cause = %rejection,
         "a login was refused"
     );

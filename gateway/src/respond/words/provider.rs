@@ -56,7 +56,8 @@ fn too_many_groups(error: &ProviderError, token_configured: bool) -> Words {
          at the provider, or leave the claim out: the gateway then asks the groups API with its token."
     } else {
         "the groups claim stops at 100 groups, and there may be more. Create a read-only API token in Okta and configure \
-         it as `api_token` of this identity provider, or narrow the filter of the groups claim."
+         it as `api_token` of this identity provider, or narrow the filter of the groups claim. If Okta then still \
+         refuses the token, leave the claim out as well: the gateway asks the groups API instead."
     };
     Words {
         status: StatusCode::FORBIDDEN,

@@ -192,6 +192,32 @@ fn documents_name_files_and_tests_that_exist() {
 }
 
 #[test]
+fn every_code_that_a_page_shows_is_explained() {
+    const SPEAKERS: [&str; 5] = [
+        "gateway/src/login.rs",
+        "gateway/src/login/provider/error.rs",
+        "gateway/src/respond/words.rs",
+        "policy/src/decision.rs",
+        "store/src/model.rs",
+    ];
+    let guide = read("deploy/okta.md");
+    let mut codes = BTreeSet::new();
+    for file in SPEAKERS {
+        let text = read(file);
+        let before = codes.len();
+        // Every second piece between quotation marks is a literal; a code is one word in small letters.
+        let literals = text.split('"').skip(1).step_by(2).map(str::to_owned);
+        codes.extend(literals.filter(|literal| {
+            literal.contains('_') && literal.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        }));
+        assert!(codes.len() > before, "no code in {file}");
+    }
+    let silent: Vec<String> =
+        codes.into_iter().filter(|code| !guide.contains(&format!("`{code}`"))).collect();
+    assert_none(&silent, "deploy/okta.md does not explain");
+}
+
+#[test]
 fn no_file_knows_the_machine_it_was_written_on() {
     let places = [concat!("/wo", "rk/"), concat!("/ro", "ot/")];
     let mut offences = Vec::new();

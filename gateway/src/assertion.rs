@@ -1,12 +1,9 @@
 //! The assertion: what we tell an upstream about the person, signed so that it can be believed. Keys live sealed in the store.
 //! Putting the assertion into a request is left to `forward`.
 
-use std::sync::{Mutex, PoisonError};
-
 use http::HeaderValue;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use portcullis_policy::ApplicationId;
 use portcullis_store::{Secret, SigningKey, SigningKeyError, SigningKeyState, Store, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,8 +16,6 @@ use crate::seal::{Purpose, Sealer, random_text};
 const LIFE_S: i64 = 120;
 /// How long it is sent again before a new one is signed, in seconds: signing costs more than a whole forward.
 const REUSE_S: i64 = 60;
-/// How many applications of one session keep an assertion; the oldest goes first.
-const MAX_CACHED: usize = 64;
 
 /// Why no assertion can be signed.
 #[derive(Debug, thiserror::Error)]
@@ -167,32 +162,6 @@ fn published(keys: &[SigningKey]) -> Value {
     let active = keys.iter().position(|key| key.state == SigningKeyState::Active);
     let public_cert = active.and_then(|index| certificates.get(index)).cloned();
     json!({ "keys": jwks, "public_cert": public_cert, "public_certs": certificates })
-}
-
-/// The assertions of one session, by application.
-#[derive(Debug, Default)]
-pub(crate) struct AssertionCache(Mutex<Vec<(ApplicationId, i64, HeaderValue)>>);
-
-impl AssertionCache {
-    fn find(&self, application: ApplicationId, now: i64) -> Option<HeaderValue> {
-        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let good = cached.iter().find(|(known, until, _)| *known == application && now < *until);
-        good.map(|(_, _, value)| value.clone())
-    }
-
-    fn keep(&self, application: ApplicationId, until: i64, value: HeaderValue) {
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cached.retain(|(known, _, _)| *known != application);
-        if cached.len() >= MAX_CACHED {
-            cached.remove(0);
-        }
-        cached.push((application, until, value));
-    }
-
-    /// Forgets all: what they say may no longer be true.
-    pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 /// What `get-identity` and the upstream's headers say of a person.

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_policy::{Decision, PolicySet, Question};
+use portcullis_store::EndReason;
 
 use crate::live::{ApplicationSession, LiveSession, Passage};
-use crate::respond::Rejection;
 use crate::route::Target;
 use crate::socket::Cutter;
 
@@ -32,6 +32,17 @@ pub(crate) struct Permit {
     pub(crate) target: Arc<Target>,
     pub(crate) decision: Decision,
     pub(crate) passage: Arc<Passage>,
+}
+
+/// Why there is no permit.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub(crate) enum Denial {
+    /// The policy's no.
+    #[error("denied by policy: {}", .0.reason)]
+    Policy(Decision),
+    /// The session ended after the stage before had looked.
+    #[error("the session has ended: {}", .0.as_str())]
+    Ended(EndReason),
 }
 
 impl Client {
@@ -64,15 +75,17 @@ pub(crate) fn authorize(
     client: &Client,
     visitor: &ApplicationSession,
     target: &Arc<Target>,
-) -> Result<Permit, Rejection> {
+) -> Result<Permit, Denial> {
     let session = &visitor.session;
     let passage = client.passage(visitor, target);
     let standing = session.standing();
     let question = Question { principal: &standing.principal, client_ip: client.ip };
     let decision = policies.decide(target.id, &question);
-    // The stage before looked too; between the two the session may have ended.
-    if standing.ended.is_some() || !decision.is_allowed() {
-        return Err(Rejection::Denied(decision));
+    if let Some(reason) = standing.ended {
+        return Err(Denial::Ended(reason));
+    }
+    if !decision.is_allowed() {
+        return Err(Denial::Policy(decision));
     }
     Ok(Permit { session: session.clone(), target: target.clone(), decision, passage })
 }

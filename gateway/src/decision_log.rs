@@ -10,7 +10,7 @@ use http::request::Parts;
 use portcullis_policy::{Decision, PolicySet};
 
 use crate::assertion::short_id;
-use crate::authorize::Permit;
+use crate::authorize::{Denial, Permit};
 use crate::live::LiveSession;
 use crate::respond::Rejection;
 use crate::route::{Canonical, RouteError, Target};
@@ -63,7 +63,7 @@ impl<'a> Outcome<'a> {
 /// Writes the event of a request that was routed.
 pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
     let decision = outcome.decision.or(match &outcome.rejection {
-        Some(Rejection::Denied(decision)) => Some(*decision),
+        Some(Rejection::Denied(Denial::Policy(decision))) => Some(*decision),
         _ => None,
     });
     let record = outcome.session.as_ref().map(|session| &session.record);

@@ -38,47 +38,25 @@ pub(crate) struct Gateway {
     /// Where provider calls and provisioning run, away from the threads that carry requests.
     pub(crate) control: Handle,
     /// The authority of each host as browsers name it, so that it need not be written for each request.
-    authorities: HashMap<Host, String>,
+    pub(crate) authorities: HashMap<Host, String>,
 }
 
-/// What is made before the gateway as a whole.
-pub(crate) struct Parts {
-    pub(crate) config: Config,
-    pub(crate) routes: Routes,
-    pub(crate) live: Arc<Live>,
-    pub(crate) store: Store,
-    pub(crate) sealer: Sealer,
-    pub(crate) signer: Signer,
-    pub(crate) providers: Vec<Arc<Provider>>,
-    pub(crate) scim: ScimSink,
-    pub(crate) control: Handle,
+/// Remembers which attempts and hand-overs were used.
+pub(crate) fn spent_logins() -> SingleUse {
+    SingleUse::new(MAX_SPENT, SPENT_LIFE)
+}
+
+/// `host[:port]` of each application's host.
+pub(crate) fn authorities(config: &Config) -> HashMap<Host, String> {
+    let hosts = config.applications.iter().flat_map(|application| &application.hosts);
+    let authority = |host: &Host| match config.server.public_port {
+        443 => host.to_string(),
+        port => format!("{host}:{port}"),
+    };
+    hosts.map(|host| (host.clone(), authority(host))).collect()
 }
 
 impl Gateway {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let hosts = parts.config.applications.iter().flat_map(|application| &application.hosts);
-        let authority = |host: &Host| match parts.config.server.public_port {
-            443 => host.to_string(),
-            port => format!("{host}:{port}"),
-        };
-        let authorities = hosts.map(|host| (host.clone(), authority(host))).collect();
-        let rate_limit = RateLimit::per_minute(parts.config.limits.login_per_minute);
-        Self {
-            config: parts.config,
-            routes: parts.routes,
-            live: parts.live,
-            store: parts.store,
-            sealer: parts.sealer,
-            signer: parts.signer,
-            providers: parts.providers,
-            used: SingleUse::new(MAX_SPENT, SPENT_LIFE),
-            scim: parts.scim,
-            rate_limit,
-            control: parts.control,
-            authorities,
-        }
-    }
-
     /// The provider of that name.
     pub(crate) fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.settings().name == name)

@@ -38,12 +38,16 @@ pub(crate) const MAX_RETURN_BYTES: usize = 1_500;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ReturnTo {
     /// The application's host.
+    #[serde(rename = "h")]
     host: String,
     /// Path and query there, in normal form.
+    #[serde(rename = "p")]
     path: String,
     /// Names the cookie on the application's host that the browser was given when it asked.
+    #[serde(rename = "i")]
     binding_id: String,
     /// The hash of that cookie's value.
+    #[serde(rename = "b")]
     binding: String,
 }
 

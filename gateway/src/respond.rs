@@ -6,12 +6,12 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use portcullis_policy::Decision;
 use portcullis_store::EndReason;
 
 mod page;
 mod words;
 
+use crate::authorize::Denial;
 use crate::body::Body;
 use crate::cookies;
 use crate::forward::ForwardError;
@@ -35,8 +35,8 @@ pub(crate) enum Rejection {
     LoginRequired(Box<Challenge>),
     #[error("the session has ended: {}", .0.as_str())]
     SessionEnded(EndReason, Box<Challenge>),
-    #[error("denied by policy: {}", .0.reason)]
-    Denied(Decision),
+    #[error("{0}")]
+    Denied(#[from] Denial),
     #[error("{0}")]
     Forward(#[from] ForwardError),
     #[error("{0}")]

@@ -87,7 +87,9 @@ pub(crate) struct Sealer {
 
 #[derive(Serialize, Deserialize)]
 struct Envelope<T> {
+    #[serde(rename = "e")]
     expires_at: i64,
+    #[serde(rename = "v")]
     value: T,
 }
 

@@ -18,8 +18,9 @@ use tokio_util::task::TaskTracker;
 use crate::assertion::{AssertionError, Signer};
 use crate::config::{Config, IdentityProvider};
 use crate::forward::Upstreams;
-use crate::gateway::{Gateway, Parts, now};
+use crate::gateway::{self, Gateway, now};
 use crate::inner::{self, Readiness};
+use crate::limit::RateLimit;
 use crate::listen::{self, Admission, Worker};
 use crate::live::Live;
 use crate::login::{Provider, ProviderHttp};
@@ -159,7 +160,20 @@ async fn assemble(
     let provider = |settings: &Arc<IdentityProvider>| Arc::new(Provider::new(settings.clone(), http.clone()));
     let providers = config.identity_providers.iter().map(provider).collect();
     let scim = ScimSink::new(store.clone(), sink_directories(&config));
-    Ok(Gateway::new(Parts { config, routes, live, store, sealer, signer, providers, scim, control }))
+    Ok(Gateway {
+        rate_limit: RateLimit::per_minute(config.limits.login_per_minute),
+        authorities: gateway::authorities(&config),
+        used: gateway::spent_logins(),
+        config,
+        routes,
+        live,
+        store,
+        sealer,
+        signer,
+        providers,
+        scim,
+        control,
+    })
 }
 
 fn sink_directories(config: &Config) -> Vec<DirectorySettings> {

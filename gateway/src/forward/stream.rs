@@ -38,6 +38,21 @@ impl IdleTimer {
         let limit = self.limit;
         self.running.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx)
     }
+
+    /// The next frame, or an error when none comes in time. What breaks off is told as `broken` says.
+    fn poll_frame(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+        broken: fn(hyper::Error) -> BodyError,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
+            self.progress();
+            return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
+        }
+        ready!(self.poll_expired(cx));
+        Poll::Ready(Some(Err(BodyError::Idle)))
+    }
 }
 
 /// The client's body on its way to the upstream. When the client breaks off, so does it: a part is never sent as a whole.
@@ -63,17 +78,11 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
-            Poll::Ready(frame) => {
-                this.idle.progress();
-                this.activity.note();
-                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Client)))
-            }
-            Poll::Pending => {
-                ready!(this.idle.poll_expired(cx));
-                Poll::Ready(Some(Err(BodyError::Idle)))
-            }
+        let polled = this.idle.poll_frame(&mut this.incoming, cx, BodyError::Client);
+        if polled.is_ready() {
+            this.activity.note();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -121,20 +130,16 @@ impl http_body::Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Upstream(error)))),
-            Poll::Ready(frame) => {
-                this.idle.progress();
-                if frame.is_none() || this.incoming.is_end_stream() {
-                    this.finish();
-                }
-                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Upstream)))
-            }
-            Poll::Pending => {
-                ready!(this.idle.poll_expired(cx));
-                Poll::Ready(Some(Err(BodyError::Idle)))
-            }
+        let polled = this.idle.poll_frame(&mut this.incoming, cx, BodyError::Upstream);
+        let ended = match &polled {
+            Poll::Ready(Some(Ok(_))) => this.incoming.is_end_stream(),
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        if ended {
+            this.finish();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

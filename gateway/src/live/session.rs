@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use portcullis_policy::{ApplicationId, PolicySet, Principal, Question};
 use portcullis_store::{ApplicationSessionRecord, EndReason, Person, SessionId, SessionRecord};
 
+use super::assertion_cache::AssertionCache;
 use super::passage::{Passage, Reach};
-use crate::assertion::AssertionCache;
 use crate::host::Host;
 use crate::socket::Cutter;
 

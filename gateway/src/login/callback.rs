@@ -54,8 +54,8 @@ fn open_attempt(
     let auth_host = gateway.config.server.auth_host.as_str();
     let opened = gateway.sealer.open::<Attempt>(Purpose::LoginAttempt, auth_host, now, sealed);
     let attempt = opened.map_err(|_| LoginError::Stale)?;
-    verify_slices_are_equal(attempt.state.as_bytes(), state.as_bytes()).map_err(|_| LoginError::Stale)?;
-    if !gateway.used.claim(&attempt.state) {
+    verify_slices_are_equal(attempt.state().as_bytes(), state.as_bytes()).map_err(|_| LoginError::Stale)?;
+    if !gateway.used.claim(&attempt.state()) {
         return Err(LoginError::Stale);
     }
     Ok((attempt, cookies::clear(&name)))
@@ -112,8 +112,8 @@ async fn ask_provider(
     now: i64,
 ) -> Result<(VerifiedClaims, ProviderTokens, Vec<String>), LoginError> {
     let (provider, redirect_uri) = (provider.clone(), gateway.redirect_uri());
-    let (code, nonce) = (code.to_owned(), attempt.nonce.clone());
-    let verifier = provider.settings().pkce.then(|| attempt.code_verifier.clone());
+    let (code, nonce) = (code.to_owned(), attempt.nonce());
+    let verifier = provider.settings().pkce.then(|| attempt.code_verifier());
     let asked = gateway.control.spawn(async move {
         let (claims, tokens) =
             provider.redeem(&redirect_uri, &code, &nonce, verifier.as_deref(), now).await?;

@@ -18,20 +18,36 @@ use crate::host::Host;
 use crate::query::Query;
 use crate::respond::{self, Page, Rejection};
 use crate::route::RESERVED_PREFIX;
-use crate::seal::{Purpose, random_text};
+use crate::seal::{Purpose, digest_text, random_text};
 use crate::session::{Visitor, login_visitor};
 
-/// One attempt to log in, sealed in a cookie of its own so that many tabs can log in at once.
+/// One attempt to log in, sealed in a cookie of its own so that many tabs can log in at once. The names are short and there is
+/// one secret for all, since a browser sends the cookies of all tabs with each request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Attempt {
-    pub(super) state: String,
-    pub(super) nonce: String,
-    pub(super) code_verifier: String,
+    /// What state, nonce and code verifier are made of. None of them tells anything of it, or of another.
+    #[serde(rename = "s")]
+    secret: String,
+    #[serde(rename = "p")]
     pub(super) provider: String,
+    #[serde(rename = "r")]
     pub(super) return_to: ReturnTo,
 }
 
 impl Attempt {
+    pub(super) fn state(&self) -> String {
+        digest_text(&format!("state {}", self.secret))
+    }
+
+    pub(super) fn nonce(&self) -> String {
+        digest_text(&format!("nonce {}", self.secret))
+    }
+
+    /// 43 characters, as many as RFC 7636 section 4.1 asks for at least.
+    pub(super) fn code_verifier(&self) -> String {
+        digest_text(&format!("code_verifier {}", self.secret))
+    }
+
     /// The name of its cookie.
     pub(super) fn cookie_name(state: &str) -> String {
         let id: String = state.chars().take(8).collect();
@@ -99,17 +115,14 @@ async fn to_provider(
     return_to: ReturnTo,
     now: i64,
 ) -> Result<Response<Body>, Rejection> {
-    let fresh = || random_text::<32>().ok_or(LoginError::NoRandomness);
     let attempt = Attempt {
-        state: fresh()?,
-        nonce: fresh()?,
-        code_verifier: fresh()?,
+        secret: random_text::<32>().ok_or(LoginError::NoRandomness)?,
         provider: provider.settings().name.clone(),
         return_to,
     };
     let location = authorization_url(gateway, provider, &attempt, now).await?;
     let auth_host = gateway.config.server.auth_host.as_str();
-    let name = Attempt::cookie_name(&attempt.state);
+    let name = Attempt::cookie_name(&attempt.state());
     let sealed = gateway.sealer.seal(Purpose::LoginAttempt, auth_host, now + ATTEMPT_LIFE_S, attempt);
     let cookie = cookies::set(name, sealed.ok_or(LoginError::NoRandomness)?, ATTEMPT_LIFE_S);
     let cookies = cookie.into_iter().chain(surplus(&head.headers, cookies::ATTEMPT_PREFIX));
@@ -124,8 +137,8 @@ async fn authorization_url(
     now: i64,
 ) -> Result<String, LoginError> {
     let (provider, redirect_uri) = (provider.clone(), gateway.redirect_uri());
-    let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
-    let verifier = provider.settings().pkce.then(|| attempt.code_verifier.clone());
+    let (state, nonce) = (attempt.state(), attempt.nonce());
+    let verifier = provider.settings().pkce.then(|| attempt.code_verifier());
     let asked = gateway.control.spawn(async move {
         let request = AuthorizationRequest {
             redirect_uri: &redirect_uri,

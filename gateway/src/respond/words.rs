@@ -6,6 +6,7 @@ use portcullis_store::EndReason;
 mod provider;
 
 use super::{Next, Rejection, Words};
+use crate::authorize::Denial;
 use crate::forward::ForwardError;
 use crate::login::LoginError;
 use crate::route::RouteError;
@@ -41,8 +42,10 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: "You need to sign in to use this application.".to_owned(),
             next: Next::SignIn(challenge.entrance.clone()),
         },
-        Rejection::SessionEnded(reason, challenge) => session_ended(*reason, &challenge.location),
-        Rejection::Denied(decision) => Words {
+        Rejection::SessionEnded(reason, challenge) => {
+            session_ended(*reason, Next::SignIn(challenge.location.clone()))
+        }
+        Rejection::Denied(Denial::Policy(decision)) => Words {
             status: StatusCode::FORBIDDEN,
             code: decision.reason.as_str(),
             title: "You have no access to this application",
@@ -51,6 +54,7 @@ pub(super) fn of(rejection: &Rejection) -> Words {
                 .to_owned(),
             next: Next::Nothing,
         },
+        Rejection::Denied(Denial::Ended(reason)) => session_ended(*reason, Next::Again),
         Rejection::Forward(error) => forward(error),
         Rejection::Login(error) => login(error),
         Rejection::NoIdentity => Words {
@@ -88,7 +92,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", characters.as_str())
 }
 
-fn session_ended(reason: EndReason, login: &str) -> Words {
+fn session_ended(reason: EndReason, next: Next) -> Words {
     let text = match reason {
         EndReason::Deactivated | EndReason::Deleted => {
             "Your account was deactivated by your organisation, so your access ended at once.\n\
@@ -103,7 +107,7 @@ fn session_ended(reason: EndReason, login: &str) -> Words {
         code: reason.as_str(),
         title: "Your access has ended",
         text: text.to_owned(),
-        next: Next::SignIn(login.to_owned()),
+        next,
     }
 }
 

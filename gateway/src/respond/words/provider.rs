@@ -9,12 +9,17 @@ const TELL: &str = "Tell your administrator, with the code and reference below."
 
 pub(super) fn of(error: &ProviderError) -> Words {
     let (status, title, text) = match error {
-        ProviderError::Unreachable { .. } | ProviderError::Slow { .. } => (
+        // What the provider says with 429 or 5xx passes by itself; nothing is wrong with the set-up.
+        ProviderError::Unreachable { .. }
+        | ProviderError::Slow { .. }
+        | ProviderError::BadAnswer { status: 429 | 500.., .. } => (
             StatusCode::BAD_GATEWAY,
             "The identity provider does not answer",
-            "The gateway cannot reach your identity provider right now. Try again in a moment.\n\
-             For an administrator: can the gateway reach the issuer's address, and does its certificate verify?"
-                .to_owned(),
+            format!(
+                "The gateway gets no answer from your identity provider right now. Try again in a moment.\n\
+                 For an administrator: {error}. Can the gateway reach the issuer's address, and does its certificate \
+                 verify?"
+            ),
         ),
         ProviderError::AnswerTooLarge { .. }
         | ProviderError::BadAnswer { .. }

@@ -1,0 +1,89 @@
+//! A real browser, Debian's Chromium, walks through login, drop and refusals; the scripts are in `tests/node`. It trusts the
+//! development authority because that was imported, not because checking was turned off. Pictures are kept in
+//! `target/screenshots`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+
+mod outside {
+    use std::time::Duration;
+
+    use portcullis_tests::harness::binary::repository;
+    use portcullis_tests::harness::{ApplicationSettings, Settings, World, WorldConfig, ports};
+    use portcullis_tests::okta::company::{COLLECTOR, DEMO_PASSWORD};
+    use portcullis_tests::okta::{ClaimMode, GroupFilter};
+    use portcullis_tests::outside::Script;
+    use serde_json::json;
+
+    /// A browser on a busy machine of two cores.
+    const PATIENCE: Duration = Duration::from_secs(240);
+
+    async fn play(world: &World, walk: &str) {
+        let (settings, url) = (&world.settings, |name| world.settings.application_url(name));
+        let broken = settings.applications.iter().any(|application| application.name == "broken");
+        let scene = json!({
+            "play": walk,
+            "folder": world.gateway.folder(),
+            "ca": world.gateway.ca_file(),
+            "screenshots": repository().join("target/screenshots"),
+            "wiki": url("wiki"), "auth": settings.auth_url(), "okta": world.okta.issuer(),
+            "broken": if broken { url("broken") } else { String::new() },
+            "engineer": "engineer@corp.example", "designer": "designer@corp.example", "collector": COLLECTOR,
+            "password": DEMO_PASSWORD,
+        });
+        match Script::start("browser.mjs", &scene).over(PATIENCE).await {
+            Ok(steps) => println!("{steps}"),
+            Err(steps) => panic!("the walk `{walk}` went wrong:\n{steps}"),
+        }
+    }
+
+    async fn changed(change: fn(&mut Settings)) -> World {
+        World::with(WorldConfig { change, ..WorldConfig::default() }).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_person_logs_in_is_dropped_and_comes_back() {
+        play(&World::start().await, "walk").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_refusal_is_a_page_that_can_be_read() {
+        let world = changed(|settings| {
+            let nobody = format!("http://127.0.0.1:{}", ports::free());
+            settings.applications.push(ApplicationSettings::new("broken", &nobody, "anybody"));
+        });
+        play(&world.await, "refusals").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn too_many_groups_are_told_to_person_and_administrator() {
+        let world = World::with(WorldConfig { api_token: None, ..WorldConfig::default() }).await;
+        world.okta.set_groups_claim(ClaimMode::CutAtLimit, GroupFilter::default());
+        play(&world, "tooManyGroups").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_provider_that_is_down_is_told() {
+        let world = changed(|settings| settings.issuer = format!("http://127.0.0.1:{}", ports::free()));
+        play(&world.await, "providerDown").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn with_two_providers_the_person_chooses() {
+        let world = changed(|settings| {
+            settings.extra = format!(
+                "[[identity_provider]]\nname = \"partners\"\ntype = \"oidc\"\nissuer = \"{}\"\nclient_id = \"portcullis\"\n",
+                settings.issuer
+            );
+        });
+        play(&world.await, "picker").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn thirty_tabs_at_once_all_arrive() {
+        play(&World::start().await, "tabs").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_browser_that_does_not_trust_the_authority_goes_nowhere() {
+        play(&World::start().await, "distrust").await;
+    }
+}

@@ -105,8 +105,12 @@ fn attribute(attribute: &Attribute) -> Value {
     set("required", Value::Bool(attribute.required));
     set("caseExact", Value::Bool(attribute.case_exact));
     set("mutability", Value::from(mutability_name(attribute.mutability)));
-    let never = attribute.mutability == Mutability::WriteOnly;
-    set("returned", Value::from(if never { "never" } else { "default" }));
+    let returned = match attribute.mutability {
+        Mutability::WriteOnly => "never",
+        _ if attribute.on_request => "request",
+        _ => "default",
+    };
+    set("returned", Value::from(returned));
     set("uniqueness", Value::from(if attribute.unique { "server" } else { "none" }));
     if attribute.kind == Kind::Reference {
         set("referenceTypes", json!(attribute.leads_to));

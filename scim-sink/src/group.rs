@@ -6,6 +6,7 @@ use portcullis_store::{GroupContent, StoredGroup};
 use serde_json::{Map, Value, json};
 
 use crate::clean::clean_resource;
+use crate::projection::Projection;
 use crate::rejection::Rejection;
 use crate::schema::GROUP;
 use crate::user::{insert_text, meta, schemas, take_text};
@@ -28,22 +29,44 @@ pub(crate) fn editable(content: &GroupContent) -> Map<String, Value> {
     document
 }
 
-/// The whole resource as clients see it (RFC 7643 section 4.2). `members` is left out when nobody asked for it.
-pub(crate) fn resource(
-    group: &StoredGroup,
-    members: Option<&[(String, String)]>,
-    base_url: &str,
-) -> Map<String, Value> {
+/// How much a group tells of its members: what they are called is returned on request alone (RFC 7643 section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Members<'m> {
+    LeftOut,
+    Ids(&'m [(String, String)]),
+    Names(&'m [(String, String)]),
+}
+
+impl<'m> Members<'m> {
+    pub(crate) fn for_answer(members: Option<&'m [(String, String)]>, projection: &Projection) -> Self {
+        match members {
+            None => Members::LeftOut,
+            Some(members) if projection.asks_for("members") => Members::Names(members),
+            Some(members) => Members::Ids(members),
+        }
+    }
+}
+
+/// The whole resource as clients see it (RFC 7643 section 4.2).
+pub(crate) fn resource(group: &StoredGroup, members: Members<'_>, base_url: &str) -> Map<String, Value> {
     let mut resource = Map::new();
     resource.insert("schemas".to_owned(), schemas(&GROUP, &group.content.document));
     resource.insert("id".to_owned(), Value::from(group.scim_id.as_str()));
     resource.extend(editable(&group.content));
-    if let Some(members) = members {
-        let listed = members.iter().map(|(id, display)| {
-            json!({"value": id, "$ref": format!("{base_url}/Users/{id}"), "display": display, "type": "User"})
-        });
-        resource.insert("members".to_owned(), listed.collect());
-    }
+    let address = |id: &str| format!("{base_url}/Users/{id}");
+    let listed: Option<Value> = match members {
+        Members::LeftOut => None,
+        Members::Ids(members) => {
+            Some(members.iter().map(|(id, _)| json!({"value": id, "$ref": address(id)})).collect())
+        }
+        Members::Names(members) => {
+            let named = members.iter().map(
+                |(id, display)| json!({"value": id, "$ref": address(id), "display": display, "type": "User"}),
+            );
+            Some(named.collect())
+        }
+    };
+    resource.extend(listed.map(|listed| ("members".to_owned(), listed)));
     let location = format!("{base_url}{}/{}", GROUP.endpoint, group.scim_id);
     let meta = meta(&GROUP, &location, (group.created_at, group.updated_at), group.version);
     resource.insert("meta".to_owned(), meta);

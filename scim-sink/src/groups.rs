@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::filter::{AttributePath, Filter};
-use crate::group;
+use crate::group::{self, Members};
 use crate::listing::{self, Equality, Source};
 use crate::members::MemberPlan;
 use crate::patch;
@@ -129,7 +129,8 @@ fn shown(visit: &Visit<'_>, group: &StoredGroup, projection: &Projection) -> Res
         true => Some(visit.store.group_members(group.id)?),
         false => None,
     };
-    let resource = group::resource(group, members.as_deref(), &visit.directory.base_url);
+    let members = Members::for_answer(members.as_deref(), projection);
+    let resource = group::resource(group, members, &visit.directory.base_url);
     Ok(Value::Object(projection.apply(resource)))
 }
 
@@ -186,7 +187,11 @@ impl Source for Groups {
         let wanted = projection.shows("members") || filter.is_some_and(|filter| filter.mentions("members"));
         let members = if wanted { Some(self.store.group_members(group.id)?) } else { None };
         let weight = members.as_ref().map_or(0, Vec::len);
-        Ok((group::resource(group, members.as_deref(), &self.directory.base_url), weight))
+        let members = match (&members, filter) {
+            (Some(members), Some(_)) => Members::Names(members),
+            (members, _) => Members::for_answer(members.as_deref(), projection),
+        };
+        Ok((group::resource(group, members, &self.directory.base_url), weight))
     }
 
     fn case_exact(path: &AttributePath) -> bool {

@@ -41,6 +41,11 @@ impl Projection {
         }
     }
 
+    /// Whether the top-level attribute `name` was asked for by name.
+    pub(crate) fn asks_for(&self, name: &str) -> bool {
+        matches!(self, Projection::Only(_)) && self.shows(name)
+    }
+
     pub(crate) fn apply(&self, resource: Map<String, Value>) -> Map<String, Value> {
         match self {
             Projection::Whole => resource,

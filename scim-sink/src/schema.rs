@@ -58,6 +58,8 @@ pub(crate) struct Attribute {
     pub(crate) unique: bool,
     pub(crate) case_exact: bool,
     pub(crate) mutability: Mutability,
+    /// RFC 7643 section 7, `returned`: `request`, where it is not `default`.
+    pub(crate) on_request: bool,
     pub(crate) subs: &'static [Attribute],
     /// What a reference leads to (RFC 7643 section 7, `referenceTypes`).
     pub(crate) leads_to: &'static [&'static str],
@@ -74,6 +76,7 @@ impl Attribute {
             unique: false,
             case_exact: false,
             mutability: Mutability::ReadWrite,
+            on_request: false,
             subs: &[],
             leads_to: &["external"],
         }
@@ -105,6 +108,10 @@ impl Attribute {
 
     const fn to(self, leads_to: &'static [&'static str]) -> Attribute {
         Attribute { leads_to, ..self }
+    }
+
+    const fn on_request(self) -> Attribute {
+        Attribute { on_request: true, ..self }
     }
 
     const fn with(self, mutability: Mutability) -> Attribute {

@@ -27,6 +27,6 @@ static MEMBER: [Attribute; 4] = [
         .case_exact()
         .to(&["User"])
         .with(Mutability::Immutable),
-    Attribute::text("display", "The name of the person").with(Mutability::ReadOnly),
-    Attribute::text("type", "Always `User`").with(Mutability::ReadOnly),
+    Attribute::text("display", "The name of the person").with(Mutability::ReadOnly).on_request(),
+    Attribute::text("type", "Always `User`").with(Mutability::ReadOnly).on_request(),
 ];

@@ -152,8 +152,14 @@ async fn members_can_be_left_out_of_a_listing() {
     assert!(listed["Resources"][0].get("members").is_none());
     let listed = rig.get(by_name).await;
     let member = &listed["Resources"][0]["members"][0];
-    assert_eq!((&member["value"], &member["type"]), (&json!(a), &json!("User")));
+    assert_eq!(member["value"], json!(a));
     assert_eq!(member["$ref"], json!(format!("{}/Users/{a}", crate::rig::BASE)));
+    // RFC 7643 section 7: what is `returned` on `request` comes with `attributes` alone.
+    assert!(member.get("display").is_none() && member.get("type").is_none(), "{member}");
+    let asked = rig.get(&format!("{by_name}&attributes=members")).await;
+    let member = &asked["Resources"][0]["members"][0];
+    assert_eq!((&member["value"], &member["type"]), (&json!(a), &json!("User")));
+    assert!(member["display"].is_string(), "{member}");
     let found = rig.get(&format!("/Groups?filter=members.value eq \"{a}\"&excludedAttributes=members")).await;
     assert_eq!(found["totalResults"], 1);
     let none = rig.get("/Groups?filter=members[value eq \"nobody\"]").await;

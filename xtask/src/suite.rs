@@ -99,7 +99,6 @@ fn test(extent: Extent, count: &mut Count) -> Done {
     }
     command.env("PORTCULLIS_BIN", target().join("debug/portcullis"));
     command.env("PORTCULLIS_TOOLS", tools::folder());
-    command.env("NODE_PATH", tools::folder().join("node_modules"));
     command.stdout(Stdio::piped());
     println!("    {}", step::shown(&command));
     let failed = |error| Trouble(format!("`cargo test` cannot be run: {error}"));

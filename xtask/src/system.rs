@@ -11,17 +11,27 @@ struct Need {
     purpose: &'static str,
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 5] = [
     Need { program: "chromium", package: "chromium", purpose: "a real browser walks through the login" },
-    Need { program: "chromedriver", package: "chromium-driver", purpose: "steers that browser" },
+    Need { program: "certutil", package: "libnss3-tools", purpose: "lets that browser trust a certificate" },
     Need { program: "node", package: "nodejs", purpose: "runs an Okta that was not written here" },
     Need { program: "npm", package: "npm", purpose: "fetches it" },
+    Need { program: "python3", package: "python3-venv", purpose: "runs a judge of SCIM endpoints" },
 ];
+
+impl Need {
+    /// Debian parts Python from what `python3 -m venv` needs.
+    fn is_there(&self) -> bool {
+        let with_venv = || Command::new("python3").args(["-c", "import ensurepip, venv"]).output();
+        find(self.program).is_some()
+            && (self.program != "python3" || with_venv().is_ok_and(|output| output.status.success()))
+    }
+}
 
 /// Says what is needed and what of it will be installed.
 pub(crate) fn announce() {
     for need in &NEEDS {
-        let state = match find(need.program) {
+        let state = match find(need.program).filter(|_| need.is_there()) {
             Some(path) => format!("is there: {}", path.display()),
             None => format!("is absent: the Debian package `{}` will be installed", need.package),
         };
@@ -31,7 +41,7 @@ pub(crate) fn announce() {
 
 /// Installs what is absent.
 pub(crate) fn install() -> Done {
-    let absent: Vec<&Need> = NEEDS.iter().filter(|need| find(need.program).is_none()).collect();
+    let absent: Vec<&Need> = NEEDS.iter().filter(|need| !need.is_there()).collect();
     if absent.is_empty() {
         return Ok(());
     }
@@ -64,7 +74,7 @@ pub(crate) fn install() -> Done {
         install.env("DEBIAN_FRONTEND", "noninteractive");
         run(install.args(["install", "--yes", "--no-install-recommends"]).args(&packages))
     })?;
-    match absent.iter().find(|need| find(need.program).is_none()) {
+    match absent.iter().find(|need| !need.is_there()) {
         Some(need) => {
             Err(Trouble(format!("`{}` is installed, yet `{}` is not found", need.package, need.program)))
         }

@@ -103,8 +103,8 @@ pub(crate) fn rejected(rejection: &Rejection, audience: Audience, reference: &st
     let mut response = match audience {
         Audience::Person => Page::new(words.status, words.title)
             .text(&words.text)
-            .code(words.code, reference)
             .next(&words.next)
+            .code(words.code, reference)
             .into_response(),
         Audience::Program => program(&words, reference),
     };

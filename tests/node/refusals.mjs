@@ -13,7 +13,7 @@ export async function refusals(scene, context) {
     ["upstream-down", 502, `${scene.broken}/`, /cannot be reached/, /Try again/],
     ["nothing-here", 404, `${scene.auth}/cdn-cgi/access/no-such-thing`, /Nothing here/],
     ["stale-sign-in", 400, `${scene.auth}/cdn-cgi/access/callback?state=forged&code=forged`, /sign-in has expired/],
-    ["malformed-sign-in", 400, `${scene.auth}/cdn-cgi/access/callback`, /not how a sign-in comes back/],
+    ["malformed-sign-in", 400, `${scene.auth}/cdn-cgi/access/callback`, /cannot be completed/],
   ];
   for (const [name, status, address, ...words] of visits) {
     await scene.ours(page, await page.goto(address), name, status, ...words);

@@ -18,7 +18,7 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             status: StatusCode::NOT_FOUND,
             code: "not_found",
             title: "Nothing here",
-            text: "Nothing lives at this address of the gateway.".to_owned(),
+            text: "Nothing lives at this address of the gateway. Check the address, or open the application that you came for.".to_owned(),
             next: Next::Nothing,
         },
         Rejection::MethodNotAllowed(allowed) => Words {
@@ -146,8 +146,8 @@ fn login(error: &LoginError) -> Words {
     let (status, title, text) = match error {
         LoginError::Malformed => (
             StatusCode::BAD_REQUEST,
-            "That is not how a sign-in comes back",
-            "The address lacks what a sign-in brings back, or has it twice. Open the application again.".to_owned(),
+            "This sign-in cannot be completed",
+            "The address lacks what a sign-in brings back, or has it twice. Open the application again to start a new one.".to_owned(),
         ),
         LoginError::Stale => (
             StatusCode::BAD_REQUEST,

@@ -2,16 +2,18 @@
 //! one is left to `forward`.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use portcullis_policy::{Decision, PolicySet, Question};
 use portcullis_store::EndReason;
 
+use crate::admission::Admitted;
+use crate::in_use::Requests;
 use crate::live::{ApplicationSession, LiveSession, Passage};
 use crate::route::Target;
-use crate::socket::Cutter;
+use crate::socket::{Cutter, Kept};
 
-/// How many sessions and applications one client connection is remembered for; idle ones beyond are forgotten, oldest first.
+/// How many sessions and applications may use one client connection.
 const MAX_PASSAGES_PER_CONNECTION: usize = 64;
 
 /// One client connection.
@@ -19,9 +21,13 @@ const MAX_PASSAGES_PER_CONNECTION: usize = 64;
 pub(crate) struct Client {
     /// The address that is judged.
     pub(crate) ip: IpAddr,
-    /// What the client asked for in the handshake.
-    pub(crate) tls_name: Option<String>,
+    /// What the client asked for in the handshake, once there was one.
+    pub(crate) tls_name: OnceLock<String>,
+    /// The requests that it carries.
+    pub(crate) requests: Requests,
     cutter: Arc<Cutter>,
+    /// Counted for as long as a byte of the connection is on its way.
+    _admitted: Admitted,
     passages: Mutex<Vec<Arc<Passage>>>,
 }
 
@@ -43,28 +49,37 @@ pub(crate) enum Denial {
     /// The session ended after the stage before had looked.
     #[error("the session has ended: {}", .0.as_str())]
     Ended(EndReason),
+    /// More sessions and applications over one connection than can be watched.
+    #[error("more than {MAX_PASSAGES_PER_CONNECTION} sessions and applications use one connection")]
+    CrowdedConnection,
+}
+
+/// A client's connection stays known, and so can be cut, until its last byte is delivered.
+impl Kept for Arc<Client> {
+    const DELIVERS: bool = true;
 }
 
 impl Client {
-    pub(crate) fn new(ip: IpAddr, tls_name: Option<String>, cutter: Arc<Cutter>) -> Self {
-        Self { ip: ip.to_canonical(), tls_name, cutter, passages: Mutex::default() }
+    pub(crate) fn new(ip: IpAddr, cutter: Arc<Cutter>, admitted: Admitted) -> Self {
+        let (tls_name, passages) = (OnceLock::new(), Mutex::default());
+        let requests = Requests::new();
+        Self { ip: ip.to_canonical(), tls_name, requests, cutter, _admitted: admitted, passages }
     }
 
     /// The passage of a session to an application over this connection. It stays known until the connection closes, so that
     /// also what is still in the connection's buffers after a request ends can be dropped.
-    fn passage(&self, visitor: &ApplicationSession, target: &Target) -> Arc<Passage> {
+    fn passage(&self, visitor: &ApplicationSession, target: &Target) -> Option<Arc<Passage>> {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
         let known = passages.iter().find(|it| it.owner() == visitor.id && it.application() == target.id);
         if let Some(passage) = known {
-            return passage.clone();
+            return Some(passage.clone());
         }
         if passages.len() >= MAX_PASSAGES_PER_CONNECTION {
-            let idle = passages.iter().position(|passage| Arc::strong_count(passage) == 1);
-            idle.map(|index| passages.remove(index));
+            return None;
         }
         let passage = visitor.session.open_passage(visitor.id, target.id, self.ip, &self.cutter);
         passages.push(passage.clone());
-        passage
+        Some(passage)
     }
 }
 
@@ -75,15 +90,19 @@ pub(crate) fn authorize(
     client: &Client,
     visitor: &ApplicationSession,
     target: &Arc<Target>,
+    now: i64,
 ) -> Result<Permit, Denial> {
     let session = &visitor.session;
-    let passage = client.passage(visitor, target);
+    let passage = client.passage(visitor, target).ok_or(Denial::CrowdedConnection)?;
     let standing = session.standing();
-    let question = Question { principal: &standing.principal, client_ip: client.ip };
-    let decision = policies.decide(target.id, &question);
     if let Some(reason) = standing.ended {
         return Err(Denial::Ended(reason));
     }
+    if visitor.is_over(now) {
+        return Err(Denial::Ended(EndReason::SignedOut));
+    }
+    let question = Question { principal: &standing.principal, client_ip: client.ip };
+    let decision = policies.decide(target.id, &question);
     if !decision.is_allowed() {
         return Err(Denial::Policy(decision));
     }

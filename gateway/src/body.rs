@@ -9,10 +9,17 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::forward::UpstreamBody;
+use crate::in_use::InUse;
 
-/// A response body.
+/// A response body, and the mark that its request is under way.
 #[derive(Debug)]
-pub(crate) enum Body {
+pub(crate) struct Body {
+    content: Content,
+    _in_use: Option<InUse>,
+}
+
+#[derive(Debug)]
+enum Content {
     /// Bytes of our own.
     Own(Option<Bytes>),
     /// Bytes of an upstream, under the passage that was allowed.
@@ -21,13 +28,23 @@ pub(crate) enum Body {
 
 impl Body {
     pub(crate) fn empty() -> Self {
-        Self::Own(None)
+        Self { content: Content::Own(None), _in_use: None }
+    }
+
+    pub(crate) fn upstream(body: UpstreamBody) -> Self {
+        Self { content: Content::Upstream(Box::new(body)), _in_use: None }
+    }
+
+    /// The same, holding the mark until the last byte is handed over.
+    pub(crate) fn during(self, in_use: InUse) -> Self {
+        Self { _in_use: Some(in_use), ..self }
     }
 }
 
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(bytes: T) -> Self {
-        Self::Own(Some(bytes.into()).filter(|bytes| !bytes.is_empty()))
+        let own = Some(bytes.into()).filter(|bytes| !bytes.is_empty());
+        Self { content: Content::Own(own), _in_use: None }
     }
 }
 
@@ -56,23 +73,23 @@ impl http_body::Body for Body {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
-            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+        match &mut self.get_mut().content {
+            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Upstream(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Own(bytes) => bytes.is_none(),
-            Self::Upstream(body) => body.is_end_stream(),
+        match &self.content {
+            Content::Own(bytes) => bytes.is_none(),
+            Content::Upstream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Upstream(body) => body.size_hint(),
+        match &self.content {
+            Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Upstream(body) => body.size_hint(),
         }
     }
 }

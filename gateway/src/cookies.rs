@@ -34,8 +34,9 @@ pub(crate) fn names<'h>(headers: &'h HeaderMap, prefix: &str) -> Vec<&'h str> {
 }
 
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-    fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='))
+    // Pair by pair: what another application put into one of them says nothing about ours.
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
 }
 
 /// A cookie for this host alone, gone after `max_age_s`.
@@ -106,6 +107,13 @@ mod tests {
         assert_eq!(only(&headers(&["__Host-portcullis=x; __Host-portcullis=y"]), SESSION), None);
         assert_eq!(only(&headers(&["__Host-portcullis=x", "__Host-portcullis=x"]), SESSION), None);
         assert_eq!(only(&headers(&["__Host-Portcullis=x"]), SESSION), None);
+    }
+
+    #[test]
+    fn a_foreign_cookie_that_is_no_text_hides_nothing() {
+        let mut request = HeaderMap::new();
+        request.append(COOKIE, HeaderValue::from_bytes(b"n=\xff; __Host-portcullis=x").unwrap());
+        assert_eq!(only(&request, SESSION), Some("x"));
     }
 
     #[test]

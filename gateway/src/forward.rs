@@ -131,7 +131,7 @@ fn answer(
     headers::for_client(&mut head.headers);
     let (Some(client_side), Some(upstream_side)) = (upgrade, upstream_side) else {
         let body = UpstreamBody::new(body, lease, permit.passage, limits.idle_timeout);
-        return Ok(Response::from_parts(head, Body::Upstream(Box::new(body))));
+        return Ok(Response::from_parts(head, Body::upstream(body)));
     };
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));

@@ -33,6 +33,8 @@ pub(crate) struct Gateway {
     pub(crate) signer: Signer,
     pub(crate) providers: Vec<Arc<Provider>>,
     pub(crate) used: SingleUse,
+    /// Names this run of the process: what is used once is remembered no longer than it.
+    pub(crate) run: String,
     pub(crate) scim: ScimSink,
     pub(crate) rate_limit: RateLimit,
     /// Where provider calls and provisioning run, away from the threads that carry requests.

@@ -8,6 +8,7 @@ pub mod log;
 pub mod serve;
 
 // A request's way through.
+mod admission;
 mod authorize;
 mod body;
 mod cookies;
@@ -15,6 +16,7 @@ mod decision_log;
 mod forward;
 mod gateway;
 mod host;
+mod in_use;
 mod listen;
 mod pipeline;
 mod request_id;

@@ -21,18 +21,14 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-mod admission;
-
-pub(crate) use admission::Admission;
-
+use crate::admission::{Admission, Admitted};
 use crate::authorize::Client;
 use crate::body::Body;
 use crate::config::Limits;
 use crate::forward::Upstreams;
 use crate::gateway::Gateway;
 use crate::pipeline;
-use crate::socket::CuttableStream;
-use admission::Admitted;
+use crate::socket::{CuttableStream, Cutter};
 
 const BACKLOG: i32 = 1_024;
 /// How long to wait when the system has no socket left to accept with.
@@ -117,22 +113,24 @@ impl Worker {
         admitted: Admitted,
     ) -> Result<(), ConnectionEnd> {
         stream.set_nodelay(true)?;
-        let stream = CuttableStream::new(stream)?;
-        let cutter = stream.cutter().clone();
-        let limit = self.gateway.config.limits.handshake_timeout;
+        let limits = &self.gateway.config.limits;
+        let cutter = Arc::new(Cutter::of(&stream)?);
+        let client = Arc::new(Client::new(peer.ip(), cutter.clone(), admitted));
+        let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout);
         let shaking = TlsAcceptor::from(self.tls.clone()).accept(stream);
-        let stream = tokio::time::timeout(limit, shaking).await.map_err(|_| ConnectionEnd::Handshake)??;
+        let shaken = tokio::time::timeout(limits.handshake_timeout, shaking).await;
+        let stream = shaken.map_err(|_| ConnectionEnd::Handshake)??;
         let (_, session) = stream.get_ref();
         let http2 = session.alpn_protocol() == Some(b"h2");
-        let client = Arc::new(Client::new(peer.ip(), session.server_name().map(str::to_owned), cutter));
-        let served = if http2 { self.http2(stream, client).await } else { self.http1(stream, client).await };
-        drop(admitted);
-        Ok(served?)
+        if let Some(name) = session.server_name() {
+            let _ = client.tls_name.set(name.to_owned());
+        }
+        Ok(if http2 { self.http2(stream, client).await } else { self.http1(stream, client).await }?)
     }
 
     async fn http1(
         self: Arc<Self>,
-        stream: TlsStream<CuttableStream>,
+        stream: TlsStream<CuttableStream<Arc<Client>>>,
         client: Arc<Client>,
     ) -> hyper::Result<()> {
         let stopping = self.stopping.clone();
@@ -148,17 +146,25 @@ impl Worker {
 
     async fn http2(
         self: Arc<Self>,
-        stream: TlsStream<CuttableStream>,
+        stream: TlsStream<CuttableStream<Arc<Client>>>,
         client: Arc<Client>,
     ) -> hyper::Result<()> {
         let stopping = self.stopping.clone();
-        let builder = http2_builder(&self.gateway.config.limits);
+        let limits = &self.gateway.config.limits;
+        let (builder, idle_limit) = (http2_builder(limits), limits.header_timeout);
+        let streams = client.clone();
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), self.service(client)));
         tokio::select! {
             served = connection.as_mut() => return served,
             () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+            // hyper has no deadline for the preface, nor for a connection without streams.
+            () = streams.requests.unused_for(idle_limit) => connection.as_mut().graceful_shutdown(),
         }
-        connection.await
+        // A peer that says nothing does not answer a farewell either.
+        tokio::select! {
+            served = connection.as_mut() => served,
+            () = streams.requests.unused_for(idle_limit) => Ok(()),
+        }
     }
 
     /// Every request of a connection goes to the pipeline.
@@ -168,7 +174,11 @@ impl Worker {
     ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send + 'static> + Send {
         service_fn(move |request: Request<Incoming>| {
             let (worker, client) = (self.clone(), client.clone());
-            async move { Ok(pipeline::handle(&worker.gateway, &client, &worker.upstreams, request).await) }
+            async move {
+                let in_use = client.requests.begin();
+                let response = pipeline::handle(&worker.gateway, &client, &worker.upstreams, request).await;
+                Ok(response.map(|body| body.during(in_use)))
+            }
         })
     }
 }

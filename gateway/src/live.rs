@@ -106,7 +106,8 @@ impl Live {
             .insert(record.id, application);
     }
 
-    /// Takes in what is true of a session now, and drops what it no longer may do.
+    /// Takes in what is true of a session now, and drops what it no longer may do. Signing out first does not help: the end
+    /// that is being told about says how far the cut reaches, not an earlier one.
     fn refresh(
         &self,
         people: &People,
@@ -117,7 +118,7 @@ impl Live {
         let before = session.standing();
         let mut standing = self.standing(people, &session.record, person);
         standing.ended = before.ended.or(ended).or(standing.ended);
-        session.change(standing, &self.policies)
+        session.change(standing, &self.policies, ended.map_or(Reach::BothSides, session::reach))
     }
 
     fn refresh_person(&self, followed: &Followed, person: PersonId) -> Cuts {
@@ -155,7 +156,7 @@ impl Live {
             }
             if let Some(application) = self.application_session(id) {
                 application.end();
-                cuts += application.session.drop_owned(*id, session::reach(Some(reason))).0;
+                cuts += application.session.drop_owned(*id, session::reach(reason)).0;
             }
         }
         if reason == EndReason::Expired {
@@ -185,9 +186,9 @@ impl Live {
                 self.refresh_person(followed, person.id)
             }
             Change::PersonDeleted(id, _) => {
-                let cuts = self.refresh_person(followed, *id);
                 followed.people.remove_person(*id);
-                cuts
+                let ids = followed.sessions_of.remove(id).into_iter().flatten();
+                Cuts(ids.filter_map(|id| self.session(&id)).map(|session| session.drop_all().0).sum())
             }
             Change::Group(group) => {
                 followed.people.set_group(group.clone());

@@ -32,7 +32,7 @@ pub(crate) async fn handle(
     let id = request_id();
     let audience = Audience::of_request(&request);
     let (head, body) = request.into_parts();
-    let routed = gateway.routes.resolve(&head, client.tls_name.as_deref());
+    let routed = gateway.routes.resolve(&head, client.tls_name.get().map(String::as_str));
     let (canonical, destination) = match routed {
         Ok(routed) => routed,
         Err(error) => return unrouted(client, &head, error, audience, &id, started),
@@ -119,7 +119,7 @@ impl Stages<'_> {
             }
             Visitor::Known(visitor) => {
                 outcome.session = Some(visitor.session.clone());
-                authorize(&self.gateway.config.policies, self.client, &visitor, self.target)?
+                authorize(&self.gateway.config.policies, self.client, &visitor, self.target, now)?
             }
         };
         outcome.allowed(&permit, &self.gateway.config.policies);

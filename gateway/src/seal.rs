@@ -11,6 +11,7 @@ use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey
 use aws_lc_rs::{digest, hkdf, rand};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use portcullis_store::Secret;
 use serde::de::DeserializeOwned;
@@ -241,7 +242,14 @@ pub(crate) struct SingleUse(Cache<String, ()>);
 impl SingleUse {
     /// Holds `capacity` entries for `life`.
     pub(crate) fn new(capacity: u64, life: Duration) -> Self {
-        Self(Cache::builder().max_capacity(capacity).time_to_live(life).build())
+        Self(
+            Cache::builder()
+                // Whoever comes last must be remembered; the default policy may decline to.
+                .eviction_policy(EvictionPolicy::lru())
+                .max_capacity(capacity)
+                .time_to_live(life)
+                .build(),
+        )
     }
 
     /// True for the first caller with this id, and for nobody after.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -15,23 +16,26 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::assertion::{AssertionError, Signer};
 use crate::config::{Config, IdentityProvider};
 use crate::forward::Upstreams;
 use crate::gateway::{self, Gateway, now};
 use crate::inner::{self, Readiness};
 use crate::limit::RateLimit;
-use crate::listen::{self, Admission, Worker};
+use crate::listen::{self, Worker};
 use crate::live::Live;
 use crate::login::{Provider, ProviderHttp};
 use crate::route::Routes;
-use crate::seal::{KeyFileError, Sealer};
+use crate::seal::{KeyFileError, Sealer, random_text};
 use crate::tls::{self, TlsError};
 
 /// Threads for logins, provisioning and everything else that is no request to an application.
 const CONTROL_THREADS: usize = 2;
 /// How often what runs on expired sessions is looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a draining worker looks whether all is delivered.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How often expired sessions are taken out of the store.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -49,8 +53,13 @@ pub enum ServeError {
         source: io::Error,
     },
     /// The store could not be opened.
-    #[error("cannot open the store: {0}")]
-    Open(#[from] OpenError),
+    #[error("cannot open the store `{}`: {source}", file.display())]
+    Open {
+        /// The store's file.
+        file: PathBuf,
+        /// What the store said.
+        source: OpenError,
+    },
     /// The store failed.
     #[error("the store failed at start: {0}")]
     Store(#[from] StoreError),
@@ -90,14 +99,15 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         .thread_name("portcullis-control")
         .enable_all()
         .build()?;
-    raise_descriptor_limit();
-    let store = Store::open(&config.store_file)?;
-    let lock = store.lock_for_serving()?;
+    let connections = connections_to_bear();
+    let store_fault = |source| ServeError::Open { file: config.store_file.clone(), source };
+    let store = Store::open(&config.store_file).map_err(store_fault)?;
+    let lock = store.lock_for_serving().map_err(store_fault)?;
     let listeners = bind_public(&config)?;
     let inner = bind_inner(&control, &config)?;
     let tls = tls::server_config(&config)?;
     let gateway = Arc::new(control.block_on(assemble(config, store, control.handle().clone()))?);
-    let running = Running::start(&control, &gateway, &tls, listeners, inner)?;
+    let running = Running::start(&control, &gateway, &tls, listeners, inner, connections)?;
     control.block_on(until_told_to_stop())?;
     running.stop();
     drop(lock);
@@ -112,14 +122,20 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// A tunnel holds four descriptors, so the common soft limit of 1,024 would be few; the hard limit is the operator's word.
-fn raise_descriptor_limit() {
+/// Descriptors that a client connection can take: two of its own, two of an upstream's.
+const DESCRIPTORS_PER_CONNECTION: usize = 4;
+/// Descriptors for everything else: the store, listeners, calls to providers.
+const OTHER_DESCRIPTORS: usize = 256;
+
+/// Raises the descriptor limit to what the operator allows, and says how many connections that bears: without a descriptor for
+/// it, the provisioning client could not reach us either.
+fn connections_to_bear() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if setrlimit(Resource::Nofile, raised).is_err() {
-        tracing::warn!(target: "portcullis::serve", current = limit.current, "the descriptor limit stays low");
-    }
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let descriptors = current.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+    descriptors.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION
 }
 
 fn bind_public(config: &Config) -> Result<Vec<Vec<StdListener>>, ServeError> {
@@ -164,6 +180,7 @@ async fn assemble(
         rate_limit: RateLimit::per_minute(config.limits.login_per_minute),
         authorities: gateway::authorities(&config),
         used: gateway::spent_logins(),
+        run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?,
         config,
         routes,
         live,
@@ -208,10 +225,19 @@ impl Running {
         tls: &Arc<rustls::ServerConfig>,
         listeners: Vec<Vec<StdListener>>,
         inner: TcpListener,
+        connections: usize,
     ) -> Result<Self, ServeError> {
+        if connections < gateway.config.limits.connections {
+            tracing::warn!(
+                target: "portcullis::serve",
+                configured = gateway.config.limits.connections,
+                borne = connections,
+                "fewer connections than configured: raise the descriptor limit (LimitNOFILE, ulimit -n)"
+            );
+        }
         let readiness = Arc::new(Readiness::default());
         let stopping = CancellationToken::new();
-        let admission = Arc::new(Admission::new(&gateway.config.limits));
+        let admission = Arc::new(Admission::new(&gateway.config.limits, connections));
         let addresses: Vec<String> = listeners
             .iter()
             .flatten()
@@ -229,7 +255,7 @@ impl Running {
         }
         for share in shares {
             let worker = Arc::new(Worker {
-                upstreams: Upstreams::new(&gateway.config.applications),
+                upstreams: Upstreams::new(&gateway.config.applications, gateway.config.limits.idle_timeout),
                 gateway: gateway.clone(),
                 tls: tls.clone(),
                 admission: admission.clone(),
@@ -282,7 +308,14 @@ fn spawn_worker(worker: Arc<Worker>, listeners: Vec<StdListener>) -> io::Result<
             worker.stopping.cancelled().await;
             worker.tasks.close();
             let patience = worker.gateway.config.limits.drain_timeout;
-            if tokio::time::timeout(patience, worker.tasks.wait()).await.is_err() {
+            // Also what is closed but not yet delivered counts as a connection.
+            let finished = async {
+                worker.tasks.wait().await;
+                while !worker.admission.is_idle() {
+                    tokio::time::sleep(DRAIN_LOOK).await;
+                }
+            };
+            if tokio::time::timeout(patience, finished).await.is_err() {
                 tracing::warn!(target: "portcullis::serve", open = worker.tasks.len(), "connections were closed unfinished");
             }
         });

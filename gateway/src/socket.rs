@@ -1,65 +1,107 @@
-//! A TCP stream that any thread can cut at once, whatever its owner is doing. When to cut is left to `live`.
+//! A TCP stream that any thread can cut at once, whatever its owner is doing, and that stays within reach until its last byte has
+//! been delivered. When to cut is left to `live`.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep};
 
-/// The end of a socket that is kept to cut it.
-///
-/// A second descriptor of the same socket: what is done to it is done to the stream, from any thread and in the middle of any
-/// system call of the stream's owner.
-#[derive(Debug)]
-pub(crate) struct Cutter(Mutex<Option<OwnedFd>>);
+mod cutter;
 
-impl Cutter {
-    /// Ends the connection in the kernel: what it had queued is thrown away, the peer gets a reset, and every later read or
-    /// write of the owner fails. When this returns, no further byte passes in either direction.
-    pub(crate) fn cut(&self) {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(socket) = held.as_ref() else { return };
-        // Dissolving the association (connect(2) with AF_UNSPEC) drops the send queue, which shutdown(2) would still deliver.
-        if rustix::net::connect_unspec(socket).is_err() {
-            // An error here means that the peer was quicker to close; shutdown then has nothing left to deliver either.
-            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
-        }
-    }
+pub(crate) use cutter::Cutter;
 
-    fn release(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
+/// How often a closed stream's queue is looked at: quickly at first, since most peers acknowledge at once.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// What must live as long as a byte of the stream may still be on its way.
+pub(crate) trait Kept: Clone + Send + Unpin + 'static {
+    /// Whether a stream that is closed with bytes in its queue may still deliver them. Otherwise they are thrown away.
+    const DELIVERS: bool;
+}
+
+impl Kept for () {
+    const DELIVERS: bool = false;
 }
 
 /// A TCP stream whose [`Cutter`] others may hold.
+///
+/// The kernel goes on sending for a descriptor that was closed, and for a process that was killed. Here nothing is sent that
+/// nobody can stop any more: closing, also by the end of the process, resets the connection, unless the queue is empty; and a
+/// queue that is not empty keeps what is `kept`, and so its cutter, until it is.
 #[derive(Debug)]
-pub(crate) struct CuttableStream {
+pub(crate) struct CuttableStream<K: Kept> {
     stream: TcpStream,
     cutter: Arc<Cutter>,
+    kept: K,
+    /// How long the peer may take nothing of what is written to it.
+    patience: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl CuttableStream {
-    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
-        let second = rustix::io::fcntl_dupfd_cloexec(&stream, 0)?;
-        Ok(Self { stream, cutter: Arc::new(Cutter(Mutex::new(Some(second)))) })
+impl<K: Kept> CuttableStream<K> {
+    pub(crate) fn new(stream: TcpStream, cutter: Arc<Cutter>, kept: K, patience: Duration) -> Self {
+        Self { stream, cutter, kept, patience, stalled: None }
     }
 
-    pub(crate) fn cutter(&self) -> &Arc<Cutter> {
-        &self.cutter
+    /// Watches a write: while nothing moves a timer runs, and when it has run out the peer has had its time.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.cutter.note_blocked(polled.is_pending());
+        if polled.is_ready() {
+            self.stalled = None;
+            return polled;
+        }
+        let patience = self.patience;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.cutter.cut();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-/// The second descriptor goes first: the kernel closes a connection only with its last descriptor.
-impl Drop for CuttableStream {
+impl<K: Kept> Drop for CuttableStream<K> {
     fn drop(&mut self) {
-        self.cutter.release();
+        if self.cutter.unsent() == 0 {
+            self.cutter.close();
+        } else if let (true, Ok(runtime)) = (K::DELIVERS, Handle::try_current()) {
+            runtime.spawn(deliver(self.cutter.clone(), self.kept.clone(), self.patience));
+        } else {
+            self.cutter.cut();
+            self.cutter.close();
+        }
     }
 }
 
-impl AsyncRead for CuttableStream {
+/// Waits until the peer has taken what was queued, as long as it takes any of it, within reach of the cutter all the time.
+async fn deliver<K>(cutter: Arc<Cutter>, kept: K, patience: Duration) {
+    let (mut left, mut moved, mut pause) = (usize::MAX, Instant::now(), FIRST_LOOK);
+    loop {
+        let unsent = cutter.unsent();
+        if unsent < left {
+            (left, moved) = (unsent, Instant::now());
+        }
+        if left == 0 || moved.elapsed() >= patience {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_LOOK);
+    }
+    if left > 0 {
+        cutter.cut();
+    }
+    cutter.close();
+    drop(kept);
+}
+
+impl<K: Kept> AsyncRead for CuttableStream<K> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -69,9 +111,10 @@ impl AsyncRead for CuttableStream {
     }
 }
 
-impl AsyncWrite for CuttableStream {
+impl<K: Kept> AsyncWrite for CuttableStream<K> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -87,7 +130,8 @@ impl AsyncWrite for CuttableStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -96,49 +140,4 @@ impl AsyncWrite for CuttableStream {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    async fn pair() -> (CuttableStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), async {
-            listener.accept().await.unwrap().0
-        });
-        (CuttableStream::new(near.unwrap()).unwrap(), far)
-    }
-
-    #[tokio::test]
-    async fn a_cut_throws_away_what_was_queued() {
-        let (mut near, mut far) = pair().await;
-        let queued = async { while near.write(&[7; 65_536]).await.is_ok() {} };
-        let full = tokio::time::timeout(std::time::Duration::from_millis(200), queued).await;
-        assert!(full.is_err(), "the queue is expected to fill up");
-        near.cutter().cut();
-        assert!(near.write(b"later").await.is_err());
-        let mut received = Vec::new();
-        let end = far.read_to_end(&mut received).await;
-        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-    }
-
-    #[tokio::test]
-    async fn a_cut_from_another_thread_wakes_a_waiting_reader() {
-        let (mut near, _far) = pair().await;
-        let cutter = near.cutter().clone();
-        let thread = std::thread::spawn(move || cutter.cut());
-        let read = near.read(&mut [0; 1]).await;
-        thread.join().unwrap();
-        assert!(read.is_err() || read.unwrap() == 0);
-    }
-
-    #[tokio::test]
-    async fn closing_is_not_held_up_by_a_cutter_that_is_still_held() {
-        let (near, mut far) = pair().await;
-        let cutter = near.cutter().clone();
-        drop(near);
-        assert_eq!(far.read(&mut [0; 1]).await.unwrap(), 0);
-        cutter.cut();
-    }
-}
+mod tests;

@@ -75,6 +75,9 @@ fn from_files(certificate: &Path, key: &Path) -> Result<Pair, TlsError> {
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(certificate).map_err(broken(certificate, "certificate"))?.collect();
     let chain = chain.map_err(broken(certificate, "certificate"))?;
+    if chain.is_empty() {
+        return Err(broken(certificate, "certificate")(rustls::pki_types::pem::Error::NoItemsFound));
+    }
     let key = PrivateKeyDer::from_pem_file(key).map_err(broken(key, "private key"))?;
     Ok((chain, key))
 }

@@ -34,27 +34,35 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// Names, or beginnings of names ending in `-`, by which upstreams are told who somebody is or where a request came from.
-const IDENTITY: [&str; 20] = [
+const IDENTITY: [&str; 28] = [
     "cf-access-",
     "cf-connecting-ip",
     "client-ip",
     "forwarded",
     "remote-",
+    "ssl-client-",
+    "tailscale-user-",
     "true-client-ip",
     "x-auth-",
     "x-authenticated-",
     "x-client-",
+    "x-email",
     "x-envoy-",
     "x-forwarded-",
+    "x-goog-authenticated-",
     "x-http-method-",
     "x-method-override",
+    "x-ms-client-principal",
     "x-original-",
     "x-portcullis-",
     "x-real-ip",
     "x-remote-",
     "x-request-id",
     "x-rewrite-",
+    "x-ssl-client-",
+    "x-user",
     "x-user-",
+    "x-webauth-",
 ];
 
 /// Whether the client asks for a WebSocket over HTTP/1.1 (RFC 6455 section 4.1). No other upgrade is carried.
@@ -85,7 +93,11 @@ pub(super) fn for_upstream(headers: &mut HeaderMap, permit: &Permit, context: &C
     }
     headers.insert(ASSERTION, context.assertion.clone());
     let mut set = |name: HeaderName, value: &str| {
-        headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+        // Set, never added to: what the client sent under the name is gone also when ours cannot be written.
+        headers.remove(&name);
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
     };
     if let Some(email) = &permit.session.record.email {
         set(EMAIL, email);
@@ -117,7 +129,10 @@ pub(super) fn for_client(headers: &mut HeaderMap) {
     // An upstream must neither plant our session in a browser nor lead it past us.
     headers.remove(ALT_SVC);
     let planted = |value: &HeaderValue| {
-        let name = value.as_bytes().trim_ascii_start().get(..cookies::OUR_PREFIX.len());
+        // A cookie without a name is told by browsers as its value alone, so `=__Host-...` would come back as ours.
+        let text = value.as_bytes().trim_ascii_start();
+        let text = text.strip_prefix(b"=").unwrap_or(text).trim_ascii_start();
+        let name = text.get(..cookies::OUR_PREFIX.len());
         name.is_some_and(|name| name.eq_ignore_ascii_case(cookies::OUR_PREFIX.as_bytes()))
     };
     if headers.get_all(SET_COOKIE).iter().any(planted) {
@@ -231,6 +246,7 @@ mod tests {
         let mut answer = headers(&[("alt-svc", "h3=\":443\""), ("x-a", "1")]);
         answer.append(SET_COOKIE, HeaderValue::from_static("a=1"));
         answer.append(SET_COOKIE, HeaderValue::from_static(" __host-Portcullis=stolen; Path=/"));
+        answer.append(SET_COOKIE, HeaderValue::from_static("=__Host-portcullis=stolen; Domain=corp.example"));
         for_client(&mut answer);
         let cookies: Vec<_> = answer.get_all(SET_COOKIE).iter().collect();
         assert_eq!(cookies, ["a=1"]);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -29,7 +30,10 @@ const MAX_RESPONSE_HEADERS: usize = 200;
 
 /// The pools of one worker.
 #[derive(Debug)]
-pub(crate) struct Upstreams(HashMap<String, Pool>);
+pub(crate) struct Upstreams {
+    pools: HashMap<String, Pool>,
+    patience: Duration,
+}
 
 /// The connections of one worker to one upstream.
 #[derive(Debug, Clone)]
@@ -38,16 +42,34 @@ pub(super) struct Pool(Arc<PoolState>);
 #[derive(Debug)]
 struct PoolState {
     upstream: Upstream,
+    /// How long the upstream may take nothing of what is written to it.
+    patience: Duration,
     idle: Mutex<Vec<Idle>>,
 }
 
-/// A connection between two uses. It stays under the passage that used it last until it is used again: the tail of a request
-/// that was answered early may still be on its way to the socket.
+/// A connection between two uses. It stays under the passage that used it last until it is used again.
 #[derive(Debug)]
 struct Idle {
     since: Instant,
     connection: Connection,
-    _last: Attached,
+    /// Whether the last request had a body, whose tail may still be on its way when it was answered early.
+    had_body: bool,
+    last: Attached,
+}
+
+impl Idle {
+    /// The connection for somebody else; none when anything of the last request could follow.
+    fn reuse(self) -> Option<Connection> {
+        let Self { since, connection, had_body, last } = self;
+        let fresh = since.elapsed() < KEEP_IDLE && connection.sender.is_ready();
+        // A body that is not wholly delivered belongs to the last passage: it is not left to flow under the next.
+        if had_body && !connection.cutter.is_quiet() {
+            connection.cutter.cut();
+            return None;
+        }
+        drop(last);
+        fresh.then_some(connection)
+    }
 }
 
 /// An open connection.
@@ -64,23 +86,24 @@ impl Connection {
 }
 
 impl Upstreams {
-    pub(crate) fn new(applications: &[Arc<Application>]) -> Self {
+    pub(crate) fn new(applications: &[Arc<Application>], patience: Duration) -> Self {
         let pools = applications.iter().map(|application| {
             let upstream = application.upstream.clone();
-            (upstream.authority.to_string(), Pool::new(upstream))
+            (upstream.authority.to_string(), Pool::new(upstream, patience))
         });
-        Self(pools.collect())
+        Self { pools: pools.collect(), patience }
     }
 
     /// The pool of an upstream; one for an unknown upstream keeps nothing.
     pub(super) fn pool(&self, upstream: &Upstream) -> Pool {
-        self.0.get(upstream.authority.as_str()).cloned().unwrap_or_else(|| Pool::new(upstream.clone()))
+        let known = self.pools.get(upstream.authority.as_str()).cloned();
+        known.unwrap_or_else(|| Pool::new(upstream.clone(), self.patience))
     }
 }
 
 impl Pool {
-    fn new(upstream: Upstream) -> Self {
-        Self(Arc::new(PoolState { upstream, idle: Mutex::default() }))
+    fn new(upstream: Upstream, patience: Duration) -> Self {
+        Self(Arc::new(PoolState { upstream, patience, idle: Mutex::default() }))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -100,18 +123,18 @@ impl Pool {
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(kept) = idle.pop() {
-            if kept.since.elapsed() < KEEP_IDLE && kept.connection.sender.is_ready() {
-                return Some(kept.connection);
+            if let Some(connection) = kept.reuse() {
+                return Some(connection);
             }
         }
         None
     }
 
-    fn keep(&self, connection: Connection, last: Attached) {
+    fn keep(&self, connection: Connection, had_body: bool, last: Attached) {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|kept| kept.since.elapsed() < KEEP_IDLE && !kept.connection.sender.is_closed());
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { since: Instant::now(), connection, _last: last });
+            idle.push(Idle { since: Instant::now(), connection, had_body, last });
         }
     }
 
@@ -120,8 +143,8 @@ impl Pool {
         let unreachable = |error| ForwardError::Unreachable(self.name().to_owned(), error);
         let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
         stream.set_nodelay(true)?;
-        let stream = CuttableStream::new(stream)?;
-        let cutter = stream.cutter().clone();
+        let cutter = Arc::new(Cutter::of(&stream)?);
+        let stream = CuttableStream::new(stream, cutter.clone(), (), self.0.patience);
         let (sender, connection) = Builder::new()
             .max_header_size(MAX_RESPONSE_HEAD_BYTES)
             .max_headers(MAX_RESPONSE_HEADERS)
@@ -139,17 +162,19 @@ impl Pool {
 pub(super) struct Lease {
     pool: Pool,
     held: Option<(Connection, Attached)>,
+    had_body: bool,
 }
 
 impl Lease {
     pub(super) fn new(pool: Pool, connection: Connection, attached: Attached) -> Self {
-        Self { pool, held: Some((connection, attached)) }
+        Self { pool, held: Some((connection, attached)), had_body: false }
     }
 
     pub(super) async fn send(
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        self.had_body = !request.body().is_end_stream();
         match &mut self.held {
             Some((connection, _)) => connection.sender.try_send_request(request).await,
             // Unreachable by construction, and if it were not, waiting for ever forwards nothing.
@@ -161,14 +186,14 @@ impl Lease {
     /// precede; then it may serve others.
     pub(super) fn finish(mut self, patience: Duration) {
         let Some((mut connection, attached)) = self.held.take() else { return };
-        let pool = self.pool.clone();
+        let (pool, had_body) = (self.pool.clone(), self.had_body);
         if connection.sender.is_ready() {
-            pool.keep(connection, attached);
+            pool.keep(connection, had_body, attached);
             return;
         }
         tokio::spawn(async move {
             match tokio::time::timeout(patience, connection.sender.ready()).await {
-                Ok(Ok(())) => pool.keep(connection, attached),
+                Ok(Ok(())) => pool.keep(connection, had_body, attached),
                 _ => connection.cutter.cut(),
             }
         });

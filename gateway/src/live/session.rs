@@ -85,11 +85,11 @@ impl LiveSession {
     }
 
     /// Replaces what is true, then drops every passage that would now be denied. When this returns, they are silent.
-    pub(super) fn change(&self, standing: Standing, policies: &PolicySet) -> Cuts {
+    pub(super) fn change(&self, standing: Standing, policies: &PolicySet, reach: Reach) -> Cuts {
         let standing = Arc::new(standing);
         self.standing.store(standing.clone());
         self.assertions.clear();
-        self.drop_passages(reach(standing.ended), |passage| {
+        self.drop_passages(reach, |passage| {
             !standing.allows(policies, passage.application(), passage.client_ip())
         })
     }
@@ -104,7 +104,7 @@ impl LiveSession {
             principal: now.principal.clone(),
             ended,
         };
-        self.change(last, policies)
+        self.change(last, policies, Reach::BothSides)
     }
 
     /// Drops the passages of one application session.
@@ -122,22 +122,24 @@ impl LiveSession {
         let mut cuts = Cuts::default();
         passages.retain(|known| {
             let Some(passage) = known.upgrade() else { return false };
-            let dropped = concerned(&passage);
-            if dropped {
+            if concerned(&passage) {
                 passage.drop_now(reach);
                 cuts.0 += 1;
             }
-            !dropped
+            // One whose client side is left open can still be needed: its last bytes may have to be stopped later.
+            !(concerned(&passage) && reach == Reach::BothSides)
         });
         cuts
     }
 }
 
 /// Who signs out themselves gets the answer to that over the connection that they asked on.
-pub(super) fn reach(ended: Option<EndReason>) -> Reach {
-    match ended {
-        Some(EndReason::SignedOut) => Reach::UpstreamSide,
-        _ => Reach::BothSides,
+pub(super) fn reach(why: EndReason) -> Reach {
+    match why {
+        EndReason::SignedOut => Reach::UpstreamSide,
+        EndReason::Deactivated | EndReason::Deleted | EndReason::Revoked | EndReason::Expired => {
+            Reach::BothSides
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::request::Parts;
 use http::{HeaderValue, Response};
-use portcullis_store::{BeginSessionError, NewSession, Provisioning, SessionRecord};
+use portcullis_store::{BeginSessionError, NewSession, Provisioning, SessionId, SessionRecord};
 
 use super::LoginError;
 use super::claims::VerifiedClaims;
@@ -20,6 +20,9 @@ use crate::gateway::Gateway;
 use crate::query::Query;
 use crate::seal::Purpose;
 use crate::session::SessionToken;
+
+/// The longest ID token that is kept as a hint for the provider's logout: it travels in a query.
+const MAX_HINT_BYTES: usize = 6 * 1024;
 
 /// `callback` on the auth host. `Err` carries the cookies to clear beside the cause.
 pub(crate) async fn callback(
@@ -134,11 +137,7 @@ async fn begin_session(
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
     let unverified = claims.unverified_email_present;
     let id = token.id();
-    let sealed = gateway.sealer.seal_bytes(
-        Purpose::AtRest,
-        &id.to_string(),
-        tokens.id_token.expose().clone().into_bytes(),
-    );
+    let sealed = logout_hint(gateway, provider, tokens, id);
     let life = i64::try_from(gateway.config.session_duration.as_secs()).unwrap_or(i64::MAX);
     let session = NewSession {
         id,
@@ -171,4 +170,18 @@ async fn begin_session(
         "logged in"
     );
     Ok((token, record))
+}
+
+/// The ID token, sealed for the store, where a later sign-out needs it. What is not needed is not kept.
+fn logout_hint(
+    gateway: &Gateway,
+    provider: &Provider,
+    tokens: &ProviderTokens,
+    id: SessionId,
+) -> Option<Vec<u8>> {
+    let id_token = tokens.id_token.expose();
+    if !provider.settings().end_provider_session || id_token.len() > MAX_HINT_BYTES {
+        return None;
+    }
+    gateway.sealer.seal_bytes(Purpose::AtRest, &id.to_string(), id_token.clone().into_bytes())
 }

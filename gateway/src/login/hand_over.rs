@@ -21,10 +21,12 @@ use crate::seal::{Purpose, digest_text, random_text};
 use crate::session::SessionToken;
 
 /// What the code carries, sealed for the application's host.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct HandOver {
     /// Used once.
     id: String,
+    /// The process that made it, which alone remembers whether it was used.
+    run: String,
     session: [u8; 32],
     return_to: ReturnTo,
 }
@@ -38,7 +40,8 @@ pub(super) fn hand_over(
 ) -> Result<Response<Body>, LoginError> {
     let host: Host = return_to.host.parse().map_err(|_| LoginError::Stale)?;
     let id = random_text::<16>().ok_or(LoginError::NoRandomness)?;
-    let carried = HandOver { id, session: *session.as_bytes(), return_to: return_to.clone() };
+    let run = gateway.run.clone();
+    let carried = HandOver { id, run, session: *session.as_bytes(), return_to: return_to.clone() };
     let code = gateway.sealer.seal(Purpose::HandOver, host.as_str(), now + HAND_OVER_LIFE_S, carried);
     let code = code.ok_or(LoginError::NoRandomness)?;
     let location = format!("{}{RESERVED_PREFIX}authorized?code={code}", gateway.config.origin(&host));
@@ -62,7 +65,8 @@ pub(crate) async fn redeem(
     let held = cookies::only(&head.headers, &binding_cookie).ok_or(LoginError::Stale)?;
     verify_slices_are_equal(digest_text(held).as_bytes(), carried.return_to.binding.as_bytes())
         .map_err(|_| LoginError::Stale)?;
-    if carried.return_to.host != host.as_str() || !gateway.used.claim(&carried.id) {
+    let ours = carried.return_to.host == host.as_str() && carried.run == gateway.run;
+    if !ours || !gateway.used.claim(&carried.id) {
         return Err(LoginError::Stale);
     }
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;

@@ -35,14 +35,17 @@ pub(crate) async fn logout(
         let location = format!("{}{RESERVED_PREFIX}logout", gateway.config.origin(auth_host));
         return Ok(respond::redirect(&location, clear));
     }
-    let mut onwards = None;
     if let Visitor::Known(session) = login_visitor(&gateway.live, &head.headers, now) {
-        // Before the end: an ended session has lost its tokens.
-        onwards = provider_logout(gateway, &session, now).await;
+        // Read before the end, since an ended session has lost its tokens; used after it, since the provider may be slow.
+        let sealed = gateway.store.sealed(session.record.id)?;
         end(gateway, EndWhat::Session(session.record.id), now).await?;
-    }
-    if let Some(location) = onwards {
-        return Ok(respond::redirect(&location, clear));
+        let onwards = match sealed {
+            Some(sealed) => provider_logout(gateway, &session, &sealed, now).await,
+            None => None,
+        };
+        if let Some(location) = onwards {
+            return Ok(respond::redirect(&location, clear));
+        }
     }
     let page = Page::new(StatusCode::OK, "You are signed out").text(
         "You are signed out of every application behind this gateway. You may still be signed in at your identity \
@@ -52,14 +55,18 @@ pub(crate) async fn logout(
 }
 
 /// Where the provider ends its own session (OpenID Connect RP-Initiated Logout 1.0), when it is configured and offers that.
-async fn provider_logout(gateway: &Gateway, session: &LiveSession, now: i64) -> Option<String> {
+async fn provider_logout(
+    gateway: &Gateway,
+    session: &LiveSession,
+    sealed: &[u8],
+    now: i64,
+) -> Option<String> {
     let provider = gateway.provider(&session.record.provider)?.clone();
     if !provider.settings().end_provider_session {
         return None;
     }
-    let id = session.record.id;
-    let sealed = gateway.store.sealed(id).ok()??;
-    let id_token = gateway.sealer.open_bytes(Purpose::AtRest, &id.to_string(), &sealed)?;
+    let context = session.record.id.to_string();
+    let id_token = gateway.sealer.open_bytes(Purpose::AtRest, &context, sealed)?;
     let id_token = String::from_utf8(id_token).ok()?;
     let asked = gateway.control.spawn(async move { provider.end_session_endpoint(now).await });
     let mut endpoint = asked.await.ok()??;

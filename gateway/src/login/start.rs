@@ -23,7 +23,7 @@ use crate::session::{Visitor, login_visitor};
 
 /// One attempt to log in, sealed in a cookie of its own so that many tabs can log in at once. The names are short and there is
 /// one secret for all, since a browser sends the cookies of all tabs with each request.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Attempt {
     /// What state, nonce and code verifier are made of. None of them tells anything of it, or of another.
     #[serde(rename = "s")]

@@ -54,6 +54,14 @@ pub(super) fn of(rejection: &Rejection) -> Words {
                 .to_owned(),
             next: Next::Nothing,
         },
+        // Browsers repeat a misdirected request over a connection of its own (RFC 9110 section 15.5.20).
+        Rejection::Denied(Denial::CrowdedConnection) => Words {
+            status: StatusCode::MISDIRECTED_REQUEST,
+            code: "crowded_connection",
+            title: "Too much over one connection",
+            text: "Too many sessions use this one connection. Open a new one and try again.".to_owned(),
+            next: Next::Again,
+        },
         Rejection::Denied(Denial::Ended(reason)) => session_ended(*reason, Next::Again),
         Rejection::Forward(error) => forward(error),
         Rejection::Login(error) => login(error),

@@ -32,9 +32,13 @@ pub(super) fn of(error: &ProviderError) -> Words {
         ProviderError::Refused { .. } | ProviderError::CodeRefused { .. } => (
             StatusCode::FORBIDDEN,
             "The identity provider refused the sign-in",
-            format!("Open the application again. If it happens each time: {TELL}\nFor an administrator: {error}."),
+            format!(
+                "Open the application again. If it happens each time: {TELL}\nFor an administrator: {error}."
+            ),
         ),
-        ProviderError::TooManyGroups { token_configured } => return too_many_groups(error, *token_configured),
+        ProviderError::TooManyGroups { token_configured } => {
+            return too_many_groups(error, *token_configured);
+        }
         ProviderError::IdToken(fault) => return id_token(error, *fault),
         ProviderError::GroupsClaimUnreadable { .. }
         | ProviderError::GroupsToken
@@ -43,8 +47,10 @@ pub(super) fn of(error: &ProviderError) -> Words {
         | ProviderError::GroupsApiBroken { .. } => (
             StatusCode::BAD_GATEWAY,
             "Your groups cannot be read",
-            format!("You are signed in at the identity provider, but the gateway cannot read your groups there, so it \
-                     lets nobody in on a guess. {TELL}\nFor an administrator: {error}."),
+            format!(
+                "You are signed in at the identity provider, but the gateway cannot read your groups there, so it \
+                     lets nobody in on a guess. {TELL}\nFor an administrator: {error}."
+            ),
         ),
         ProviderError::GroupsRateLimited => (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,10 +1,19 @@
 //! How many connections may be open, in all and from one address. Counting alone; closing is left to `listen`.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Limits;
+
+/// Whose share a connection counts for: an IPv4 address, or the /64 network that an IPv6 host chooses its addresses from.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    const HOST_BITS: u32 = 64;
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> HOST_BITS << HOST_BITS).into(),
+    }
+}
 
 /// Counts open client connections.
 #[derive(Debug)]
@@ -22,23 +31,29 @@ struct Open {
 
 /// A connection that is counted for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Admitted {
+pub(crate) struct Admitted {
     admission: Arc<Admission>,
     address: IpAddr,
 }
 
 impl Admission {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// `connections` is what the process can bear, when that is less than what is configured.
+    pub(crate) fn new(limits: &Limits, connections: usize) -> Self {
         Self {
-            connections: limits.connections,
+            connections: limits.connections.min(connections),
             per_address: limits.connections_per_address,
             open: Mutex::default(),
         }
     }
 
+    /// Whether no connection is open.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).total == 0
+    }
+
     /// Counts one more connection, unless that would be too many.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admitted> {
-        let address = address.to_canonical();
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admitted> {
+        let address = network(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_address = open.by_address.get(&address).copied().unwrap_or_default();
         if open.total >= self.connections || of_address >= self.per_address {
@@ -68,7 +83,7 @@ mod tests {
     use super::*;
 
     fn admission(connections: usize, connections_per_address: usize) -> Arc<Admission> {
-        Arc::new(Admission::new(&Limits { connections, connections_per_address, ..Limits::default() }))
+        Arc::new(Admission::new(&Limits { connections_per_address, ..Limits::default() }, connections))
     }
 
     #[test]
@@ -81,6 +96,14 @@ mod tests {
         assert!(admission.admit("192.0.2.2".parse().unwrap()).is_some());
         drop(first);
         assert!(admission.admit(one).is_some());
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_address() {
+        let admission = admission(10, 1);
+        let _held = admission.admit("2001:db8::1".parse().unwrap()).unwrap();
+        assert!(admission.admit("2001:db8::ffff:1".parse().unwrap()).is_none());
+        assert!(admission.admit("2001:db8:0:1::1".parse().unwrap()).is_some());
     }
 
     #[test]

@@ -1,0 +1,80 @@
+//! The end of a socket that is kept to cut it, and to know whether its queue is empty. Reading and writing are left to the
+//! stream.
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::ioctl::{Getter, Opcode, ioctl};
+use rustix::net::sockopt::set_socket_linger;
+use tokio::net::TcpStream;
+
+/// Linux: bytes of a TCP socket that the peer has not acknowledged (tcp(7), SIOCOUTQ).
+const SIOCOUTQ: Opcode = 0x5411;
+
+/// A second descriptor of a socket: what is done to it is done to the stream, from any thread and in the middle of any system
+/// call of the stream's owner.
+#[derive(Debug)]
+pub(crate) struct Cutter {
+    socket: Mutex<Option<OwnedFd>>,
+    /// Whether the last write found no room, so that its writer still holds bytes back.
+    blocked: AtomicBool,
+}
+
+impl Cutter {
+    /// Of a stream that has carried nothing yet. From here on, closing it resets the connection, unless [`Self::close`] did it.
+    pub(crate) fn of(stream: &TcpStream) -> io::Result<Self> {
+        let second = rustix::io::fcntl_dupfd_cloexec(stream, 0)?;
+        set_socket_linger(&second, Some(Duration::ZERO))?;
+        Ok(Self { socket: Mutex::new(Some(second)), blocked: AtomicBool::new(false) })
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the connection in the kernel: what it had queued is thrown away, the peer gets a reset, and every later read or
+    /// write of the owner fails. When this returns, no further byte passes in either direction.
+    pub(crate) fn cut(&self) {
+        let held = self.held();
+        let Some(socket) = held.as_ref() else { return };
+        // Dissolving the association (connect(2) with AF_UNSPEC) drops the send queue, which shutdown(2) would still deliver.
+        if rustix::net::connect_unspec(socket).is_err() {
+            // An error here means that the peer was quicker to close; shutdown then has nothing left to deliver either.
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+        }
+    }
+
+    /// How many bytes the peer has not acknowledged; none when the connection is over.
+    pub(crate) fn unsent(&self) -> usize {
+        let held = self.held();
+        let Some(socket) = held.as_ref() else { return 0 };
+        if rustix::net::getpeername(socket).is_err() {
+            return 0;
+        }
+        // SAFETY: SIOCOUTQ writes one C int (tcp(7)), which is what `Getter` makes room for, and reads nothing of ours.
+        #[expect(unsafe_code, reason = "no library wraps this call; it asks a question and changes nothing")]
+        let asked = unsafe { ioctl(socket, Getter::<SIOCOUTQ, c_int>::new()) };
+        // Not to know is no reason to believe that nothing is left.
+        asked.map_or(1, |unsent| usize::try_from(unsent).unwrap_or(1))
+    }
+
+    /// Whether nothing is on its way to the peer, neither in the kernel nor held back by the writer.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.blocked.load(Ordering::Acquire) && self.unsent() == 0
+    }
+
+    pub(super) fn note_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Release);
+    }
+
+    /// Lets the kernel close the connection in good order once the stream is closed too: everything was delivered.
+    pub(super) fn close(&self) {
+        if let Some(socket) = self.held().take() {
+            let _ = set_socket_linger(&socket, None);
+        }
+    }
+}

@@ -109,6 +109,12 @@ impl Config {
         self.identity_providers.iter().find(|provider| provider.name == name)
     }
 
+    /// Whether somebody of this provider must be provisioned before they may log in.
+    pub fn requires_provisioning(&self, identity_provider: &str) -> bool {
+        let mut of_provider = self.directories.iter().filter(|it| it.identity_provider == identity_provider);
+        of_provider.any(|directory| directory.require_provisioned)
+    }
+
     /// `https://<host>[:port]`, as a browser sees it.
     pub fn origin(&self, host: &crate::host::Host) -> String {
         match self.server.public_port {

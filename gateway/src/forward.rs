@@ -16,7 +16,7 @@ mod tunnel;
 mod upstream;
 
 pub(crate) use stream::UpstreamBody;
-pub(crate) use upstream::Upstreams;
+pub(crate) use upstream::{Bounds, Upstreams};
 
 use crate::authorize::Permit;
 use crate::body::Body;
@@ -34,6 +34,8 @@ pub(crate) enum ForwardError {
     Dropped(#[from] Dropped),
     #[error("the upstream `{0}` cannot be reached: {1}")]
     Unreachable(String, #[source] std::io::Error),
+    #[error("too many connections to the upstream `{0}` are open")]
+    Busy(String),
     #[error("the upstream `{0}` was not reached within {1:?}")]
     ConnectTimeout(String, Duration),
     #[error("the upstream `{0}` did not begin its answer within {1:?}")]

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::assertion::{AssertionError, Signer};
 use crate::config::{Config, IdentityProvider};
-use crate::forward::Upstreams;
+use crate::forward::{Bounds, Upstreams};
 use crate::gateway::{self, Gateway, now};
 use crate::inner::{self, Readiness};
 use crate::limit::RateLimit;
@@ -253,9 +253,10 @@ impl Running {
                 share.push(listener);
             }
         }
+        let bounds = Bounds::of_worker(&gateway.config.limits, gateway.config.server.workers);
         for share in shares {
             let worker = Arc::new(Worker {
-                upstreams: Upstreams::new(&gateway.config.applications, gateway.config.limits.idle_timeout),
+                upstreams: Upstreams::new(&gateway.config.applications, bounds),
                 gateway: gateway.clone(),
                 tls: tls.clone(),
                 admission: admission.clone(),

@@ -44,6 +44,8 @@ pub struct Directory {
     pub name: String,
     /// The provider whose logins belong to it.
     pub identity_provider: String,
+    /// Whether somebody of that provider must be provisioned before they may log in.
+    pub require_provisioned: bool,
 }
 
 /// An application and where its list of policies stands, for faults found when policies are compiled.
@@ -64,11 +66,13 @@ pub(super) fn read_directories(root: &mut Section<'_, '_>, providers: &[Identity
             }
             Some(provider.to_owned())
         });
+        let required = section.optional("require_provisioned").and_then(|value| value.boolean());
         if let (Some(name), Some(identity_provider)) = (name, identity_provider) {
             if directories.iter().any(|other| other.name == name) {
                 section.fault(format!("a second directory named `{name}`"));
             }
-            directories.push(Directory { name, identity_provider });
+            let require_provisioned = required.unwrap_or(false);
+            directories.push(Directory { name, identity_provider, require_provisioned });
         }
         section.finish();
     }

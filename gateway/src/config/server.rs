@@ -62,11 +62,13 @@ pub struct Limits {
     pub header_count: usize,
     /// Streams at once on one HTTP/2 connection.
     pub http2_streams: u32,
+    /// Open connections to one upstream, over all workers.
+    pub upstream_connections: usize,
     /// Time to reach an upstream.
     pub upstream_connect_timeout: Duration,
     /// Time until an upstream begins its answer.
     pub upstream_response_timeout: Duration,
-    /// How long a body or a tunnel may stand still, either way.
+    /// How long a body or a tunnel may stand still, either way, and how long a peer may read nothing.
     pub idle_timeout: Duration,
     /// Time for one call to an identity provider.
     pub provider_timeout: Duration,
@@ -86,6 +88,7 @@ impl Default for Limits {
             header_bytes: 64 * 1024,
             header_count: 100,
             http2_streams: 128,
+            upstream_connections: 4_096,
             upstream_connect_timeout: Duration::from_secs(5),
             upstream_response_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(120),
@@ -206,6 +209,7 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<Limits> {
     let mut section = value.section()?;
     set_number(&mut section, "connections", 1..=1_000_000, &mut limits.connections);
     set_number(&mut section, "connections_per_address", 1..=1_000_000, &mut limits.connections_per_address);
+    set_number(&mut section, "upstream_connections", 1..=1_000_000, &mut limits.upstream_connections);
     set_number(&mut section, "header_bytes", 8_192..=1_048_576, &mut limits.header_bytes);
     set_number(&mut section, "header_count", 16..=1_000, &mut limits.header_count);
     set_number(&mut section, "http2_streams", 1..=1_000, &mut limits.http2_streams);

@@ -24,7 +24,7 @@ pub(super) fn spawn(
     idle_limit: Duration,
 ) {
     tokio::spawn(async move {
-        let Some(attached) = lease.into_tunnel() else { return };
+        let Some(held) = lease.into_tunnel() else { return };
         let (Ok(client), Ok(upstream)) = (client.await, upstream.await) else { return };
         let activity = Arc::new(Activity::new());
         let mut client = Watched::new(client, &activity);
@@ -36,7 +36,7 @@ pub(super) fn spawn(
         }
         // Both sockets close with the two sides; only then is nothing on its way any more.
         drop((client, upstream));
-        drop((attached, permit));
+        drop((held, permit));
     });
 }
 

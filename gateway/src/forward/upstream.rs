@@ -2,6 +2,7 @@
 //! request at a time, so that cutting it concerns nobody else.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::ForwardError;
 use super::stream::RequestBody;
-use crate::config::{Application, Upstream};
+use crate::config::{Application, Limits, Upstream};
 use crate::live::Attached;
 use crate::socket::{CuttableStream, Cutter};
 
@@ -32,7 +33,24 @@ const MAX_RESPONSE_HEADERS: usize = 200;
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     pools: HashMap<String, Pool>,
+    bounds: Bounds,
+}
+
+/// What one pool may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Open connections.
+    connections: usize,
+    /// How long the upstream may take nothing of what is written to it.
     patience: Duration,
+}
+
+impl Bounds {
+    /// One worker's share.
+    pub(crate) fn of_worker(limits: &Limits, workers: usize) -> Self {
+        let connections = limits.upstream_connections.div_ceil(workers.max(1));
+        Self { connections, patience: limits.idle_timeout }
+    }
 }
 
 /// The connections of one worker to one upstream.
@@ -42,8 +60,9 @@ pub(super) struct Pool(Arc<PoolState>);
 #[derive(Debug)]
 struct PoolState {
     upstream: Upstream,
-    /// How long the upstream may take nothing of what is written to it.
-    patience: Duration,
+    bounds: Bounds,
+    /// Connections that are open, idle ones included.
+    open: AtomicUsize,
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -77,6 +96,17 @@ impl Idle {
 pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
     cutter: Arc<Cutter>,
+    _counted: Counted,
+}
+
+/// One open connection of a pool.
+#[derive(Debug)]
+struct Counted(Pool);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.open.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Connection {
@@ -86,24 +116,24 @@ impl Connection {
 }
 
 impl Upstreams {
-    pub(crate) fn new(applications: &[Arc<Application>], patience: Duration) -> Self {
+    pub(crate) fn new(applications: &[Arc<Application>], bounds: Bounds) -> Self {
         let pools = applications.iter().map(|application| {
             let upstream = application.upstream.clone();
-            (upstream.authority.to_string(), Pool::new(upstream, patience))
+            (upstream.authority.to_string(), Pool::new(upstream, bounds))
         });
-        Self { pools: pools.collect(), patience }
+        Self { pools: pools.collect(), bounds }
     }
 
     /// The pool of an upstream; one for an unknown upstream keeps nothing.
     pub(super) fn pool(&self, upstream: &Upstream) -> Pool {
         let known = self.pools.get(upstream.authority.as_str()).cloned();
-        known.unwrap_or_else(|| Pool::new(upstream.clone(), self.patience))
+        known.unwrap_or_else(|| Pool::new(upstream.clone(), self.bounds))
     }
 }
 
 impl Pool {
-    fn new(upstream: Upstream, patience: Duration) -> Self {
-        Self(Arc::new(PoolState { upstream, patience, idle: Mutex::default() }))
+    fn new(upstream: Upstream, bounds: Bounds) -> Self {
+        Self(Arc::new(PoolState { upstream, bounds, open: AtomicUsize::new(0), idle: Mutex::default() }))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -138,13 +168,25 @@ impl Pool {
         }
     }
 
+    /// Counts one more connection, unless that would be too many.
+    fn count(&self) -> Result<Counted, ForwardError> {
+        let before = self.0.open.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted(self.clone());
+        if before < self.0.bounds.connections {
+            Ok(counted)
+        } else {
+            Err(ForwardError::Busy(self.name().to_owned()))
+        }
+    }
+
     async fn connect(&self) -> Result<Connection, ForwardError> {
+        let counted = self.count()?;
         let Upstream { host, port, .. } = &self.0.upstream;
         let unreachable = |error| ForwardError::Unreachable(self.name().to_owned(), error);
         let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
         stream.set_nodelay(true)?;
         let cutter = Arc::new(Cutter::of(&stream)?);
-        let stream = CuttableStream::new(stream, cutter.clone(), (), self.0.patience);
+        let stream = CuttableStream::new(stream, cutter.clone(), (), self.0.bounds.patience);
         let (sender, connection) = Builder::new()
             .max_header_size(MAX_RESPONSE_HEAD_BYTES)
             .max_headers(MAX_RESPONSE_HEADERS)
@@ -153,7 +195,7 @@ impl Pool {
             .map_err(|error| ForwardError::Broken(self.name().to_owned(), error))?;
         // Its errors reach whoever waits for the answer.
         tokio::spawn(async move { connection.with_upgrades().await.ok() });
-        Ok(Connection { sender, cutter })
+        Ok(Connection { sender, cutter, _counted: counted })
     }
 }
 
@@ -200,8 +242,8 @@ impl Lease {
     }
 
     /// The connection became a tunnel: it lives as long as what is returned here, and serves nobody else.
-    pub(super) fn into_tunnel(mut self) -> Option<Attached> {
-        self.held.take().map(|(_, attached)| attached)
+    pub(super) fn into_tunnel(mut self) -> Option<(Connection, Attached)> {
+        self.held.take()
     }
 }
 

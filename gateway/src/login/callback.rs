@@ -152,7 +152,11 @@ async fn begin_session(
         expires_at: now.saturating_add(life),
         sealed,
     };
-    let begun = gateway.store.begin_session(session, Provisioning::Optional).await;
+    let provisioning = match gateway.config.requires_provisioning(&provider.settings().name) {
+        true => Provisioning::Required,
+        false => Provisioning::Optional,
+    };
+    let begun = gateway.store.begin_session(session, provisioning).await;
     let record = begun.map_err(|error| match error {
         BeginSessionError::Deactivated => LoginError::Deactivated,
         BeginSessionError::NotProvisioned => LoginError::NotProvisioned,

@@ -133,6 +133,12 @@ fn forward(error: &ForwardError) -> Words {
             "The application does not answer",
             "The application took too long to answer. Try again in a moment; if it stays so, tell its owners.",
         ),
+        ForwardError::Busy(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_busy",
+            "The application is busy",
+            "Too many requests to the application are under way. Try again in a moment.",
+        ),
         ForwardError::Unreachable(..) | ForwardError::Broken(..) => (
             StatusCode::BAD_GATEWAY,
             "upstream_unreachable",

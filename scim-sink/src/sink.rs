@@ -3,7 +3,7 @@
 //! Each step stands in the file of its name; only this file knows their order.
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use portcullis_store::{KeyRecord, Store};
 
 use crate::answer::{Answer, refuse};
@@ -63,6 +63,32 @@ impl ScimSink {
                 let method = request.method().as_str();
                 provisioning_log::rejected(named, key_id.as_deref(), method, rest, &rejection);
                 refuse(&rejection)
+            }
+        }
+    }
+
+    /// Looks at the key of a request before its body is read: the same answer and log line as [`respond`](Self::respond) would give to
+    /// a request without a valid key. `respond` looks again, for a key may be revoked meanwhile.
+    ///
+    /// # Errors
+    /// The answer to a request whose body need not be read.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the answer is made once and sent; boxing it would serve nobody"
+    )]
+    pub fn admit(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        now: i64,
+    ) -> Result<(), Response<Bytes>> {
+        let (named, rest) = split_directory(path);
+        match authenticate(&self.store, &self.directories, named, headers, now) {
+            Ok(_) => Ok(()),
+            Err(rejection) => {
+                provisioning_log::rejected(named, None, method.as_str(), rest, &rejection);
+                Err(refuse(&rejection))
             }
         }
     }

@@ -63,6 +63,14 @@ CREATE TABLE memberships (
     PRIMARY KEY (group_id, person_id)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX memberships_by_person ON memberships (person_id, group_id);
+-- Names that groups bore: a claim from before `left_at` that tells such a name tells of the group.
+CREATE TABLE former_group_names (
+    directory BIGINT NOT NULL REFERENCES directories (id),
+    name      TEXT NOT NULL,
+    left_at   BIGINT NOT NULL,
+    PRIMARY KEY (directory, name)
+) WITHOUT ROWID;
+CREATE INDEX former_group_names_by_time ON former_group_names (left_at);
 
 -- A live session is one whose end_reason is null. Its person is not a foreign key, for an ended one outlives them.
 CREATE TABLE sessions (
@@ -85,6 +93,13 @@ CREATE INDEX sessions_by_subject ON sessions (provider, subject) WHERE end_reaso
 CREATE INDEX sessions_by_email ON sessions (provider, email) WHERE end_reason IS NULL AND email IS NOT NULL;
 CREATE INDEX sessions_by_person ON sessions (person) WHERE end_reason IS NULL AND person IS NOT NULL;
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+-- Addresses that a login claimed without proof: they never link a session, they only deny it.
+CREATE TABLE session_claims (
+    session BLOB NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    PRIMARY KEY (session, address)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX session_claims_by_address ON session_claims (address, session);
 CREATE TABLE application_sessions (
     id         BLOB PRIMARY KEY,
     parent     BLOB NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
@@ -94,7 +109,7 @@ CREATE TABLE application_sessions (
     ended_at   BIGINT,
     end_reason TEXT
 ) WITHOUT ROWID;
-CREATE INDEX application_sessions_by_parent ON application_sessions (parent);
+CREATE INDEX application_sessions_by_parent ON application_sessions (parent, host);
 CREATE INDEX application_sessions_by_expiry ON application_sessions (expires_at);
 
 -- A key names its directory by name: it may be made before the gateway has first seen the directory.

@@ -2,8 +2,8 @@
 //! feed is left to `transaction`, delivering it to `writer`.
 
 use crate::model::{
-    ApplicationSessionRecord, DirectoryName, EndReason, Group, GroupId, Person, PersonId, Seq, SessionId,
-    SessionRecord,
+    ApplicationSessionRecord, DirectoryName, EndReason, FormerGroupName, Group, GroupId, Person, PersonId,
+    Seq, SessionId, SessionRecord,
 };
 use crate::scim_key::KeyRecord;
 use serde_json::{Value, json};
@@ -18,6 +18,20 @@ pub enum Change {
     PersonDeleted(PersonId, DirectoryName),
     /// A group was created or renamed: its state afterwards.
     Group(Arc<Group>),
+    /// A group bears this name no more. It comes before the `Group` or `GroupDeleted` that takes the name away.
+    GroupNameLeft {
+        /// The group's directory.
+        directory: DirectoryName,
+        /// The name, as the group bore it.
+        name: String,
+        /// Since when, in unix seconds.
+        at: i64,
+    },
+    /// Names that groups left at this time or before need to be remembered no more.
+    GroupNamesForgotten {
+        /// In unix seconds.
+        until: i64,
+    },
     /// A group is gone; a `Membership` change before it has removed its members.
     GroupDeleted(GroupId),
     /// People joined and left a group; nobody stands in both lists, and only real differences are listed.
@@ -62,6 +76,8 @@ impl Change {
             Self::Person(_) => "person",
             Self::PersonDeleted(..) => "person_deleted",
             Self::Group(_) => "group",
+            Self::GroupNameLeft { .. } => "group_name_left",
+            Self::GroupNamesForgotten { .. } => "group_names_forgotten",
             Self::GroupDeleted(_) => "group_deleted",
             Self::Membership { .. } => "membership",
             Self::SessionBegun(_) => "session_begun",
@@ -81,7 +97,10 @@ impl Change {
             Self::GroupDeleted(id) | Self::Membership { group: id, .. } => id.0.to_string(),
             Self::SessionBegun(session) => session.id.to_string(),
             Self::ApplicationSessionBegun(session) => session.id.to_string(),
-            Self::SessionsLinked { .. } | Self::SessionsEnded { .. } => String::new(),
+            Self::GroupNameLeft { directory, .. } => directory.to_string(),
+            Self::SessionsLinked { .. } | Self::SessionsEnded { .. } | Self::GroupNamesForgotten { .. } => {
+                String::new()
+            }
             Self::Key { record } => record.key_id.clone(),
         }
     }
@@ -92,6 +111,10 @@ impl Change {
             Self::Person(person) => json!({ "person": person.id.0, "active": person.active }),
             Self::PersonDeleted(id, directory) => json!({ "person": id.0, "directory": &**directory }),
             Self::Group(group) => json!({ "group": group.id.0 }),
+            Self::GroupNameLeft { directory, name, at } => {
+                json!({ "directory": &**directory, "name": name, "at": at })
+            }
+            Self::GroupNamesForgotten { until } => json!({ "until": until }),
             Self::GroupDeleted(id) => json!({ "group": id.0 }),
             Self::Membership { group, added, removed } => json!({
                 "group": group.0,
@@ -128,6 +151,8 @@ pub struct Snapshot {
     pub persons: Vec<Arc<Person>>,
     /// The groups of all served directories, by id.
     pub groups: Vec<Arc<Group>>,
+    /// Names that groups of served directories bore lately, by directory and name.
+    pub former_group_names: Vec<FormerGroupName>,
     /// All sessions that are not forgotten yet: live ones, and ended ones until they would have expired.
     pub sessions: Vec<Arc<SessionRecord>>,
     /// The same for application sessions.

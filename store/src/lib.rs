@@ -33,8 +33,8 @@ pub use error::StoreError;
 pub use fold::fold;
 pub use limits::TooLong;
 pub use model::{
-    ApplicationSessionRecord, DirectoryName, EndReason, Group, GroupId, Person, PersonId, Seq, SessionId,
-    SessionRecord,
+    ApplicationSessionRecord, DirectoryName, EndReason, FormerGroupName, Group, GroupId, Person, PersonId,
+    Seq, SessionId, SessionRecord,
 };
 pub use open::{OpenError, ServingLock};
 pub use scim_key::{KeyError, KeyRecord};

@@ -14,6 +14,15 @@ pub const PAGE_LIMIT: usize = 10_000;
 /// Sessions that one purge forgets at most; the next purge takes the rest.
 pub const PURGE_BATCH: usize = 10_000;
 
+/// Events that are kept: beyond them, the oldest are dropped.
+pub const EVENTS_KEPT: usize = 1_000_000;
+/// Live application sessions of one session on one host; one more ends the oldest.
+pub const MAX_APPLICATION_SESSIONS_PER_HOST: usize = 16;
+/// Application sessions of one session on one host that are remembered, the ended ones included.
+pub const APPLICATION_SESSIONS_KEPT_PER_HOST: usize = 64;
+/// How long a name that a group no longer bears is remembered, in seconds: longer than the longest session, 30 days.
+pub const FORMER_GROUP_NAME_S: i64 = 31 * 24 * 60 * 60;
+
 /// Bytes of a directory's, a provider's or a key's name.
 pub const NAME_BYTES: usize = 256;
 /// Bytes of a userName.
@@ -24,6 +33,8 @@ pub const EXTERNAL_ID_BYTES: usize = 1024;
 pub const DISPLAY_NAME_BYTES: usize = 1024;
 /// Bytes of an e-mail address.
 pub const EMAIL_BYTES: usize = 1024;
+/// Addresses that one login may claim without proof.
+pub const CLAIMED_ADDRESSES: usize = 4;
 /// E-mail addresses of one person.
 pub const EMAILS_PER_PERSON: usize = 100;
 /// Bytes of all other attributes of one person or group, as JSON.

@@ -7,6 +7,10 @@
 //! A link, once made, holds while the person exists: a change of e-mail address neither frees a session from its
 //! person nor hands it to whoever is given the address next. Only an externalId is stronger: one that is another
 //! person's, or one by which this person says that they are somebody else.
+//!
+//! Addresses that a login only claims, without proof, link nothing. But while a session belongs to nobody, they deny it:
+//! when one of them is the userName or e-mail address of a deactivated person, there is no session, whoever else bears
+//! that address too. When a person is deactivated or deleted, such a session is over.
 
 use crate::change::Change;
 use crate::model::{EndReason, PersonId, SessionId};
@@ -61,7 +65,12 @@ pub(crate) fn find(
         return Ok(Link { by_external_id: true, ..one_of(&by_external_id) });
     }
     let Some(email) = email else { return Ok(Link::default()) };
-    let by_address = sql::rows(
+    Ok(one_of(&by_address(connection, provider, email)?))
+}
+
+/// Who bears an address, the deactivated first; two at most.
+fn by_address(connection: &Connection, provider: &str, address: &str) -> Result<Vec<(PersonId, bool)>> {
+    sql::rows(
         connection,
         "SELECT p.id, p.active AS active FROM directories d JOIN persons p ON p.directory = d.id \
          WHERE d.identity_provider = $1 AND d.served = 1 AND p.user_name_folded = $2 \
@@ -69,10 +78,25 @@ pub(crate) fn find(
          SELECT p.id, p.active AS active FROM person_emails e JOIN persons p ON p.id = e.person \
          JOIN directories d ON d.id = p.directory \
          WHERE d.identity_provider = $1 AND d.served = 1 AND e.email = $2 ORDER BY active LIMIT 2",
-        (provider, email),
+        (provider, address),
         read_found,
-    )?;
-    Ok(one_of(&by_address))
+    )
+}
+
+/// Whether one of the addresses that a login claims is a deactivated person's.
+pub(crate) fn denies(connection: &Connection, provider: &str, claimed: &[String]) -> Result<bool> {
+    for address in claimed {
+        if one_of(&by_address(connection, provider, address)?).deactivated {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn claimed(connection: &Connection, session: SessionId) -> Result<Vec<String>> {
+    sql::rows(connection, "SELECT address FROM session_claims WHERE session = $1", [session], |row| {
+        row.get(0)
+    })
 }
 
 fn read_found(row: &Row<'_>) -> Result<(PersonId, bool)> {
@@ -164,6 +188,13 @@ fn concerned(
             (provider, address),
             read_candidate,
         )?);
+        sessions.extend(sql::rows(
+            connection,
+            "SELECT s.id, s.subject, s.email, s.person FROM session_claims c JOIN sessions s ON s.id = c.session \
+             WHERE s.provider = $1 AND c.address = $2 AND s.end_reason IS NULL AND s.person IS NULL",
+            (provider, address),
+            read_candidate,
+        )?);
     }
     Ok(sessions)
 }
@@ -194,7 +225,10 @@ fn apply(
             )?;
             moved.entry(link.person).or_default().push(id);
         }
-        if link.deactivated {
+        let is_denied = link.deactivated
+            || link.person.is_none()
+                && denies(transaction.connection, provider, &claimed(transaction.connection, id)?)?;
+        if is_denied {
             over.push(id);
         }
     }

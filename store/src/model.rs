@@ -115,6 +115,17 @@ pub struct Group {
     pub external_id: Option<String>,
 }
 
+/// A name that a group bore, until it was renamed or deleted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FormerGroupName {
+    /// The group's directory.
+    pub directory: DirectoryName,
+    /// The name, as the group bore it.
+    pub name: String,
+    /// Since when a group of that directory bears it no more, in unix seconds.
+    pub left_at: i64,
+}
+
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {

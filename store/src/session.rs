@@ -24,6 +24,9 @@ pub struct NewSession {
     pub subject: String,
     /// The e-mail address, only if the provider says that it is verified.
     pub email: Option<String>,
+    /// Addresses that the login claims without proof: an unverified e-mail address, the `preferred_username`. They
+    /// never link the session to a person; they refuse it, or end it, when one is a deactivated person's.
+    pub claimed: Vec<String>,
     /// The name to show.
     pub display_name: Option<String>,
     /// Names of groups, from the claim or the provider's API.

@@ -2,7 +2,7 @@
 
 use crate::change::Snapshot;
 use crate::error::StoreError;
-use crate::model::{Group, GroupId, Person, PersonId, Seq};
+use crate::model::{FormerGroupName, Group, GroupId, Person, PersonId, Seq};
 use crate::session::{read_application_session, read_session};
 use crate::sql;
 use rusqlite::{Connection, Row};
@@ -23,6 +23,7 @@ pub(crate) fn read(connection: &Connection) -> Result<Snapshot, StoreError> {
         seq: watermark(connection)?,
         persons: persons(connection)?,
         groups: groups(connection)?,
+        former_group_names: former_group_names(connection)?,
         sessions: sql::rows(connection, &format!("{} ORDER BY id", crate::session::SESSION), [], |row| {
             read_session(row).map(Arc::new)
         })?,
@@ -111,6 +112,16 @@ fn groups(connection: &Connection) -> rusqlite::Result<Vec<Arc<Group>>> {
                 external_id: row.get(4)?,
             }))
         },
+    )
+}
+
+fn former_group_names(connection: &Connection) -> rusqlite::Result<Vec<FormerGroupName>> {
+    sql::rows(
+        connection,
+        "SELECT d.name, f.name, f.left_at FROM former_group_names f JOIN directories d ON d.id = f.directory \
+         WHERE d.served = 1 ORDER BY d.name, f.name",
+        [],
+        |row| Ok(FormerGroupName { directory: row.get(0)?, name: row.get(1)?, left_at: row.get(2)? }),
     )
 }
 

@@ -2,8 +2,9 @@
 //! model of the state, and short forms of what is written.
 
 use crate::{
-    ApplicationSessionRecord, Change, Directory, EndReason, Follower, Group, GroupContent, GroupId,
-    NewSession, Person, PersonContent, PersonId, Seq, SessionId, SessionRecord, Snapshot, Store,
+    ApplicationSessionRecord, Change, Directory, DirectoryName, EndReason, Follower, FormerGroupName, Group,
+    GroupContent, GroupId, NewSession, Person, PersonContent, PersonId, Seq, SessionId, SessionRecord,
+    Snapshot, Store,
 };
 use serde_json::Map;
 use std::collections::BTreeMap;
@@ -81,6 +82,7 @@ pub(crate) fn login(number: u64, subject: &str, email: Option<&str>) -> NewSessi
         provider: "okta".to_owned(),
         subject: subject.to_owned(),
         email: email.map(str::to_owned),
+        claimed: Vec::new(),
         display_name: None,
         groups: vec!["Everyone".to_owned()],
         claims_json: "{}".to_owned(),
@@ -110,6 +112,7 @@ struct State {
     seq: Seq,
     persons: BTreeMap<PersonId, Arc<Person>>,
     groups: BTreeMap<GroupId, Arc<Group>>,
+    former_group_names: BTreeMap<(DirectoryName, String), i64>,
     sessions: BTreeMap<SessionId, Arc<SessionRecord>>,
     application_sessions: BTreeMap<SessionId, Arc<ApplicationSessionRecord>>,
     told: Vec<Change>,
@@ -122,6 +125,15 @@ impl Model {
             seq: state.seq,
             persons: state.persons.values().cloned().collect(),
             groups: state.groups.values().cloned().collect(),
+            former_group_names: state
+                .former_group_names
+                .iter()
+                .map(|((directory, name), left_at)| FormerGroupName {
+                    directory: directory.clone(),
+                    name: name.clone(),
+                    left_at: *left_at,
+                })
+                .collect(),
             sessions: state.sessions.values().cloned().collect(),
             application_sessions: state.application_sessions.values().cloned().collect(),
         }
@@ -147,6 +159,11 @@ impl Follower for Model {
             seq: snapshot.seq,
             persons: snapshot.persons.into_iter().map(|person| (person.id, person)).collect(),
             groups: snapshot.groups.into_iter().map(|group| (group.id, group)).collect(),
+            former_group_names: snapshot
+                .former_group_names
+                .into_iter()
+                .map(|former| ((former.directory, former.name), former.left_at))
+                .collect(),
             sessions: snapshot.sessions.into_iter().map(|session| (session.id, session)).collect(),
             application_sessions: snapshot
                 .application_sessions
@@ -172,6 +189,18 @@ impl State {
             Change::Person(person) => drop(self.persons.insert(person.id, Arc::clone(person))),
             Change::PersonDeleted(id, _) => assert!(self.persons.remove(id).is_some()),
             Change::Group(group) => drop(self.groups.insert(group.id, Arc::clone(group))),
+            Change::GroupNameLeft { directory, name, at } => {
+                assert!(
+                    self.groups
+                        .values()
+                        .any(|group| group.directory == *directory && group.display_name == *name),
+                    "a name was left that no group bore"
+                );
+                self.former_group_names.insert((directory.clone(), name.clone()), *at);
+            }
+            Change::GroupNamesForgotten { until } => {
+                self.former_group_names.retain(|_, left_at| *left_at > *until);
+            }
             Change::GroupDeleted(id) => {
                 assert!(self.groups.remove(id).is_some());
                 assert!(self.persons.values().all(|person| !person.groups.contains(id)));

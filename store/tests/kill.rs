@@ -60,6 +60,7 @@ async fn write_for_ever(store: Store, round: String, writer: u32) {
             provider: "okta".to_owned(),
             subject: name.clone(),
             email: None,
+            claimed: Vec::new(),
             display_name: None,
             groups: Vec::new(),
             claims_json: "{}".to_owned(),

@@ -155,6 +155,7 @@ fn login(number: u8, subject: &str) -> NewSession {
         provider: "okta".to_owned(),
         subject: subject.to_owned(),
         email: None,
+        claimed: Vec::new(),
         display_name: None,
         groups: Vec::new(),
         claims_json: "{}".to_owned(),

@@ -64,6 +64,7 @@ impl Store {
             let directory = served(transaction.connection, &directory)?;
             let group = existing(transaction.connection, &directory, &scim_id)?;
             edit_members(transaction, &directory, group.id, MemberEdit::RemoveAll, now)?;
+            leave_name(transaction, &directory, &group.content.display_name, now)?;
             sql::run(transaction.connection, "DELETE FROM groups WHERE id = $1", [group.id])?;
             Ok(transaction.emit(Change::GroupDeleted(group.id), now)?)
         })
@@ -161,6 +162,9 @@ fn modify(
     }
     let is_seen = content.display_name != before.content.display_name
         || content.external_id != before.content.external_id;
+    if content.display_name != before.content.display_name {
+        leave_name(transaction, directory, &before.content.display_name, now)?;
+    }
     if is_seen {
         emit_group(transaction, &existing(connection, directory, &before.scim_id)?, now)?;
     }
@@ -173,6 +177,27 @@ fn modify(
         )?;
     }
     existing(connection, directory, &before.scim_id)
+}
+
+/// Remembers when a group gave up its name: claims from before must not be taken for news about somebody else's group.
+fn leave_name(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &Served,
+    name: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let at: i64 = sql::row(
+        transaction.connection,
+        "INSERT INTO former_group_names (directory, name, left_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (directory, name) DO UPDATE SET left_at = \
+         CASE WHEN excluded.left_at > former_group_names.left_at THEN excluded.left_at ELSE former_group_names.left_at END \
+         RETURNING left_at",
+        (directory.row, name, now),
+        |row| row.get(0),
+    )?
+    .unwrap_or(now);
+    let change = Change::GroupNameLeft { directory: directory.name.clone(), name: name.to_owned(), at };
+    transaction.emit(change, now)
 }
 
 fn emit_group(transaction: &mut WriteTransaction<'_>, group: &StoredGroup, now: i64) -> rusqlite::Result<()> {

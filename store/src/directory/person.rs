@@ -180,11 +180,13 @@ fn modify(
         update(transaction, directory, &before, &content, now)?;
         emit_person(transaction, before.id, now)?;
     }
+    let (old, new) = (identifiers(&before.content), identifiers(&content));
     if !content.active {
-        let sessions = end::of_person(transaction.connection, before.id)?;
+        let mut sessions = end::of_person(transaction.connection, before.id)?;
+        // Nor may a new name in the same write save a session that might be theirs by the old one.
+        sessions.append(&mut link::unlinked(transaction.connection, &directory.identity_provider, &old)?);
         end::end(transaction, &sessions, EndReason::Deactivated, now)?;
     }
-    let (old, new) = (identifiers(&before.content), identifiers(&content));
     if old != new || content.active != before.content.active {
         link::relink(transaction, &directory.identity_provider, before.id, &old, &new, now)?;
     }

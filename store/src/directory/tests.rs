@@ -1,7 +1,7 @@
 use crate::testing::{Model, content, group_content, new_store};
 use crate::{
-    Change, DirectoryError, GroupContent, GroupId, GroupLookup, MemberEdit, ModifyError, PersonContent,
-    PersonId, PersonLookup, Store, StoredGroup, StoredPerson, limits,
+    Change, DirectoryError, FormerGroupName, GroupContent, GroupId, GroupLookup, MemberEdit, ModifyError,
+    PersonContent, PersonId, PersonLookup, Store, StoredGroup, StoredPerson, limits,
 };
 use std::sync::Arc;
 
@@ -252,12 +252,47 @@ async fn a_renamed_group_is_the_same_group() {
     assert!(matches!(refused, Err(ModifyError::Directory(DirectoryError::GroupNameTaken))));
     let renamed = rename(&group, "Builders").await.unwrap();
     assert_eq!((renamed.id, &renamed.scim_id, renamed.version), (group.id, &group.scim_id, 2));
-    assert!(matches!(model.told().as_slice(), [Change::Group(after)] if after.display_name == "Builders"));
+    assert!(matches!(
+        model.told().as_slice(),
+        [Change::GroupNameLeft { name, at: 2, .. }, Change::Group(after)]
+            if name == "Engineering" && after.display_name == "Builders"
+    ));
     let found = store.list_groups("corp", &GroupLookup::DisplayName("builders".to_owned()), 0, 10).unwrap();
     assert_eq!((found.total, found.items), (1, vec![renamed]));
     assert_eq!(store.scan_groups("corp", GroupId(0), 10).unwrap().len(), 2);
     store.delete_group("corp", &group.scim_id, 3).await.unwrap();
-    assert!(matches!(model.told().as_slice(), [Change::Membership { .. }, Change::GroupDeleted(_)]));
+    assert!(matches!(
+        model.told().as_slice(),
+        [Change::Membership { .. }, Change::GroupNameLeft { name, at: 3, .. }, Change::GroupDeleted(_)]
+            if name == "Builders"
+    ));
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+    let former =
+        |name: &str, left_at| FormerGroupName { directory: "corp".into(), name: name.to_owned(), left_at };
+    assert_eq!(
+        store.snapshot().unwrap().former_group_names,
+        [former("Builders", 3), former("Engineering", 2)],
+        "a claim from before would give the old name a new meaning"
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_a_group_left_is_remembered_longer_than_any_session() {
+    let (_folder, store) = new_store().await;
+    let model = Arc::new(Model::default());
+    store.follow(model.clone()).await.unwrap();
+    let lives = [("Sales", 10), ("Sales", 40), ("Sales", 30), ("Support", 50)];
+    for (name, gone) in lives {
+        let group = store.create_group("corp", group_content(name), Vec::new(), 1).await.unwrap();
+        store.delete_group("corp", &group.scim_id, gone).await.unwrap();
+    }
+    let kept = || store.snapshot().unwrap().former_group_names;
+    let left: Vec<_> = kept().into_iter().map(|former| (former.name, former.left_at)).collect();
+    assert_eq!(left, [("Sales".to_owned(), 40), ("Support".to_owned(), 50)], "the newest time counts");
+    store.purge_expired(40 + limits::FORMER_GROUP_NAME_S).await.unwrap();
+    assert_eq!(kept().len(), 2);
+    store.purge_expired(41 + limits::FORMER_GROUP_NAME_S).await.unwrap();
+    assert_eq!(kept().into_iter().map(|former| former.name).collect::<Vec<_>>(), ["Support"]);
     assert_eq!(model.snapshot(), store.snapshot().unwrap());
 }
 

@@ -234,3 +234,90 @@ async fn two_people_of_one_external_id_are_nobody() {
         assert_eq!(model.ended(session_id(number)), Some(EndReason::Deactivated));
     }
 }
+
+async fn claim(store: &Store, number: u64, claimed: &[&str]) -> Result<(), BeginSessionError> {
+    let session = crate::NewSession {
+        claimed: claimed.iter().map(|address| (*address).to_owned()).collect(),
+        ..login(number, "not an externalId", None)
+    };
+    let begun = store.begin_session(session, Provisioning::Optional).await?;
+    assert_eq!(begun.person, None, "a claim without proof linked a session");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_is_only_claimed_denies_and_never_links() {
+    let (_folder, store, model) = followed().await;
+    let by_email = person(&store, "engineer", Some("00u1"), &["engineer@corp.example"]).await;
+    let by_name = person(&store, "second@corp.example", Some("00u2"), &[]).await;
+    claim(&store, 1, &[" Engineer@CORP.example", ""]).await.unwrap();
+    claim(&store, 2, &["nobody", "second@corp.example", "second@corp.example"]).await.unwrap();
+    claim(&store, 3, &["third@corp.example"]).await.unwrap();
+    set_active(&store, &by_email.scim_id, false).await;
+    assert_eq!(model.ended(session_id(1)), Some(EndReason::Deactivated));
+    assert_eq!(store.sealed(session_id(1)).unwrap(), None);
+    store.delete_person("corp", &by_name.scim_id, 4).await.unwrap();
+    assert_eq!(model.ended(session_id(2)), Some(EndReason::Deleted));
+    assert_eq!(model.ended(session_id(3)), None);
+    let again = claim(&store, 4, &["nobody", "ENGINEER@corp.example"]).await;
+    assert!(matches!(again, Err(BeginSessionError::Deactivated)), "the deactivated person logged in again");
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+}
+
+#[tokio::test]
+async fn a_claimed_address_says_nothing_of_a_linked_session_or_another_provider() {
+    let (_folder, store, model) = followed().await;
+    let gone = person(&store, "shared@corp.example", None, &[]).await;
+    person(&store, "engineer", Some("00u1"), &[]).await;
+    let linked =
+        crate::NewSession { claimed: vec!["shared@corp.example".to_owned()], ..login(1, "00u1", None) };
+    let elsewhere = crate::NewSession {
+        id: session_id(2),
+        subject: "00u8".to_owned(),
+        provider: "other".to_owned(),
+        ..linked.clone()
+    };
+    store.begin_session(linked.clone(), Provisioning::Optional).await.unwrap();
+    store.begin_session(elsewhere, Provisioning::Optional).await.unwrap();
+    set_active(&store, &gone.scim_id, false).await;
+    assert_eq!(model.ended(session_id(1)), None);
+    assert_eq!(model.ended(session_id(2)), None);
+    let linked = crate::NewSession { id: session_id(3), ..linked };
+    store.begin_session(linked, Provisioning::Optional).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_claimed_address_that_becomes_an_inactive_persons_ends_the_session() {
+    let (_folder, store, model) = followed().await;
+    for (number, address) in [(1, "created"), (2, "renamed"), (3, "old"), (4, "freed")] {
+        claim(&store, number, &[address]).await.unwrap();
+    }
+    let inactive = PersonContent { active: false, ..content("Created") };
+    let created = store.create_person("corp", inactive, 2).await.unwrap();
+    assert_eq!(model.ended(session_id(1)), Some(EndReason::Deactivated));
+    edit(&store, &created, |content| content.emails = vec!["Renamed".to_owned()]).await;
+    assert_eq!(model.ended(session_id(2)), Some(EndReason::Deactivated));
+    let person = person(&store, "old", None, &[]).await;
+    edit(&store, &person, |content| {
+        content.active = false;
+        content.user_name = "new".to_owned();
+    })
+    .await;
+    assert_eq!(model.ended(session_id(3)), Some(EndReason::Deactivated), "a new name saved the session");
+    assert_eq!(model.ended(session_id(4)), None);
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+}
+
+#[tokio::test]
+async fn a_session_that_loses_its_person_is_denied_by_what_it_claims() {
+    let (_folder, store, model) = followed().await;
+    let gone = person(&store, "gone@corp.example", None, &[]).await;
+    let engineer = person(&store, "engineer", Some("00u1"), &[]).await;
+    let session =
+        crate::NewSession { claimed: vec!["gone@corp.example".to_owned()], ..login(1, "00u1", None) };
+    store.begin_session(session, Provisioning::Optional).await.unwrap();
+    set_active(&store, &gone.scim_id, false).await;
+    assert_eq!(model.ended(session_id(1)), None);
+    edit(&store, &engineer, |content| content.external_id = Some("00u2".to_owned())).await;
+    assert_eq!(model.ended(session_id(1)), Some(EndReason::Deactivated));
+}

@@ -1,6 +1,7 @@
 //! Begins sessions and application sessions, inside the writer's transaction: a login and a deactivation of the same
 //! person are one after the other, never side by side.
 
+use super::end;
 use super::{
     BeginApplicationSessionError, BeginSessionError, NewApplicationSession, NewSession, Provisioning,
 };
@@ -8,7 +9,7 @@ use crate::change::Change;
 use crate::fold::fold;
 use crate::limits::{self, TooLong, within};
 use crate::link;
-use crate::model::{ApplicationSessionRecord, SessionRecord};
+use crate::model::{ApplicationSessionRecord, EndReason, SessionId, SessionRecord};
 use crate::sql;
 use crate::store::Store;
 use crate::transaction::WriteTransaction;
@@ -46,6 +47,10 @@ fn check(session: &NewSession) -> Result<(), TooLong> {
     within("provider", session.provider.len(), limits::NAME_BYTES)?;
     within("subject", session.subject.len(), limits::EXTERNAL_ID_BYTES)?;
     within("email", length(&session.email), limits::EMAIL_BYTES)?;
+    within("claimed addresses", session.claimed.len(), limits::CLAIMED_ADDRESSES)?;
+    for address in &session.claimed {
+        within("claimed address", address.len(), limits::EMAIL_BYTES)?;
+    }
     within("display name", length(&session.display_name), limits::DISPLAY_NAME_BYTES)?;
     within("groups", session.groups.len(), limits::GROUPS_PER_SESSION)?;
     for group in &session.groups {
@@ -62,7 +67,10 @@ fn begin(
 ) -> Result<Arc<SessionRecord>, BeginSessionError> {
     let email = session.email.as_deref().map(fold).filter(|email| !email.is_empty());
     let link = link::find(transaction.connection, &session.provider, &session.subject, email.as_deref())?;
-    if link.deactivated {
+    let claimed: Vec<String> = session.claimed.iter().map(|address| fold(address)).collect();
+    let is_denied = link.deactivated
+        || link.person.is_none() && link::denies(transaction.connection, &session.provider, &claimed)?;
+    if is_denied {
         return Err(BeginSessionError::Deactivated);
     }
     if link.person.is_none() && provisioning == Provisioning::Required {
@@ -83,6 +91,13 @@ fn begin(
         ended: None,
     });
     insert(transaction, &record, session.sealed.as_deref())?;
+    for address in claimed.iter().filter(|address| !address.is_empty()) {
+        sql::run(
+            transaction.connection,
+            "INSERT INTO session_claims (session, address) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            (record.id, address),
+        )?;
+    }
     transaction.emit(Change::SessionBegun(Arc::clone(&record)), session.now)?;
     Ok(record)
 }
@@ -124,6 +139,7 @@ fn begin_application(
         |row| row.get(0),
     )?
     .ok_or(BeginApplicationSessionError::ParentEnded)?;
+    make_room(transaction, session.parent, &session.host, session.now)?;
     let record = Arc::new(ApplicationSessionRecord {
         id: session.id,
         parent: session.parent,
@@ -139,4 +155,34 @@ fn begin_application(
     )?;
     transaction.emit(Change::ApplicationSessionBegun(Arc::clone(&record)), session.now)?;
     Ok(record)
+}
+
+/// Ends the oldest application sessions of one session on one host until there is room for another, and forgets the
+/// oldest that ended: nobody who can log in once may grow the store by following their own links.
+fn make_room(
+    transaction: &mut WriteTransaction<'_>,
+    parent: SessionId,
+    host: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let present: Vec<(SessionId, bool)> = sql::rows(
+        transaction.connection,
+        "SELECT id, end_reason IS NULL AND expires_at > $1 AS live FROM application_sessions \
+         WHERE parent = $2 AND host = $3 ORDER BY live DESC, begun_at DESC, id",
+        (now, parent, host),
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let live = present.iter().filter(|(_, is_live)| *is_live).map(|(id, _)| *id);
+    for oldest in live.skip(limits::MAX_APPLICATION_SESSIONS_PER_HOST - 1) {
+        end::end_application(transaction, oldest, EndReason::SignedOut, now)?;
+    }
+    let kept = limits::APPLICATION_SESSIONS_KEPT_PER_HOST - 1;
+    let forgotten: Vec<SessionId> = present.into_iter().skip(kept).map(|(id, _)| id).collect();
+    if forgotten.is_empty() {
+        return Ok(());
+    }
+    for id in &forgotten {
+        sql::run(transaction.connection, "DELETE FROM application_sessions WHERE id = $1", [id])?;
+    }
+    transaction.emit(Change::SessionsEnded { sessions: forgotten, reason: EndReason::Expired }, now)
 }

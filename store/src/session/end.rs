@@ -83,7 +83,8 @@ pub(crate) fn end(
     Ok(count)
 }
 
-fn end_application(
+/// Ends one application session, if it is live; how many that were.
+pub(super) fn end_application(
     transaction: &mut WriteTransaction<'_>,
     id: SessionId,
     reason: EndReason,

@@ -1,7 +1,7 @@
 use crate::testing::{Model, content, login, new_store, session_id, set_active};
 use crate::{
-    BeginApplicationSessionError, BeginSessionError, EndReason, EndWhat, NewApplicationSession, NewSession,
-    PersonContent, Provisioning, SessionId, Store, limits,
+    BeginApplicationSessionError, BeginSessionError, Change, EndReason, EndWhat, NewApplicationSession,
+    NewSession, PersonContent, Provisioning, SessionId, Store, StoreError, limits, sql,
 };
 use std::sync::Arc;
 
@@ -175,6 +175,8 @@ async fn what_is_over_a_limit_is_refused() {
         NewSession { provider: long(limits::NAME_BYTES), ..whole() },
         NewSession { subject: long(limits::EXTERNAL_ID_BYTES), ..whole() },
         NewSession { email: Some(long(limits::EMAIL_BYTES)), ..whole() },
+        NewSession { claimed: vec![String::new(); limits::CLAIMED_ADDRESSES + 1], ..whole() },
+        NewSession { claimed: vec![long(limits::EMAIL_BYTES)], ..whole() },
         NewSession { display_name: Some(long(limits::DISPLAY_NAME_BYTES)), ..whole() },
         NewSession { groups: vec![String::new(); limits::GROUPS_PER_SESSION + 1], ..whole() },
         NewSession { groups: vec![long(limits::DISPLAY_NAME_BYTES)], ..whole() },
@@ -189,4 +191,83 @@ async fn what_is_over_a_limit_is_refused() {
     let refused = store.begin_application_session(host).await;
     assert!(matches!(refused, Err(BeginApplicationSessionError::TooLong(_))));
     assert_eq!(live(&store), []);
+}
+
+#[tokio::test]
+async fn one_login_has_so_many_application_sessions_on_a_host_and_no_more() {
+    let (_folder, store) = new_store().await;
+    let model = Arc::new(Model::default());
+    store.follow(model.clone()).await.unwrap();
+    store.begin_session(login(1, "00u1", None), Provisioning::Optional).await.unwrap();
+    store.begin_session(login(2, "00u1", None), Provisioning::Optional).await.unwrap();
+    let begin = |number: u64, parent, host: &str| {
+        let now = i64::try_from(number).unwrap();
+        store.begin_application_session(NewApplicationSession {
+            now,
+            host: host.to_owned(),
+            ..part(number, parent)
+        })
+    };
+    let most = u64::try_from(limits::MAX_APPLICATION_SESSIONS_PER_HOST).unwrap();
+    begin(10, 2, "wiki.corp.example").await.unwrap();
+    begin(11, 1, "mail.corp.example").await.unwrap();
+    for number in 100..100 + most {
+        begin(number, 1, "wiki.corp.example").await.unwrap();
+    }
+    assert_eq!(live(&store).len(), 4 + limits::MAX_APPLICATION_SESSIONS_PER_HOST);
+    model.told();
+    begin(200, 1, "wiki.corp.example").await.unwrap();
+    let oldest = session_id(100);
+    assert!(matches!(
+        model.told().as_slice(),
+        [Change::SessionsEnded { sessions, reason: EndReason::SignedOut }, Change::ApplicationSessionBegun(_)]
+            if *sessions == [oldest]
+    ));
+    let living = live(&store);
+    assert_eq!(living.len(), 4 + limits::MAX_APPLICATION_SESSIONS_PER_HOST);
+    assert!(
+        !living.contains(&oldest) && living.contains(&session_id(10)) && living.contains(&session_id(11))
+    );
+    // Those that ended are forgotten too, the oldest first.
+    for number in 201..301 {
+        begin(number, 1, "wiki.corp.example").await.unwrap();
+    }
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.application_sessions.len(), 2 + limits::APPLICATION_SESSIONS_KEPT_PER_HOST);
+    assert_eq!(live(&store).len(), 4 + limits::MAX_APPLICATION_SESSIONS_PER_HOST);
+    assert!(live(&store).contains(&session_id(300)));
+    assert_eq!(model.snapshot(), snapshot);
+}
+
+#[tokio::test]
+async fn of_the_events_the_newest_are_kept() {
+    let (_folder, store) = new_store().await;
+    for number in 1..=5 {
+        store.begin_session(login(number, "00u1", None), Provisioning::Optional).await.unwrap();
+    }
+    let kept = || {
+        store
+            .read(|connection| {
+                Ok::<_, StoreError>(sql::rows(
+                    connection,
+                    "SELECT seq FROM events ORDER BY seq",
+                    [],
+                    |row| row.get::<_, i64>(0),
+                )?)
+            })
+            .unwrap()
+    };
+    let go_on = |seq: i64| {
+        store.write(move |transaction| {
+            sql::run(transaction.connection, "UPDATE watermark SET seq = $1", [seq])?;
+            Ok::<_, StoreError>(())
+        })
+    };
+    let most = limits::sql_count(limits::EVENTS_KEPT);
+    go_on(most).await.unwrap();
+    store.purge_expired(2).await.unwrap();
+    assert_eq!(kept(), [1, 2, 3, 4, 5]);
+    go_on(most + 3).await.unwrap();
+    store.purge_expired(2).await.unwrap();
+    assert_eq!(kept(), [4, 5]);
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use portcullis_scim_sink::ScimSink;
 use portcullis_store::Store;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::assertion::Signer;
 use crate::config::Config;
@@ -17,6 +18,8 @@ use crate::login::Provider;
 use crate::route::{RESERVED_PREFIX, Routes};
 use crate::seal::{Sealer, SingleUse};
 
+/// Provisioning requests at once: what they hold together is this many bodies.
+pub(crate) const MAX_SCIM_REQUESTS: usize = 128;
 /// How many spent logins are remembered; more at once within their lifetime are far beyond what the rate limit lets through.
 const MAX_SPENT: u64 = 1_000_000;
 /// Longer than anything that is used once can be used.
@@ -36,6 +39,8 @@ pub(crate) struct Gateway {
     /// Names this run of the process: what is used once is remembered no longer than it.
     pub(crate) run: String,
     pub(crate) scim: ScimSink,
+    /// How many provisioning requests are read and answered at once.
+    pub(crate) scim_bodies: Semaphore,
     pub(crate) rate_limit: RateLimit,
     /// Where provider calls and provisioning run, away from the threads that carry requests.
     pub(crate) control: Handle,

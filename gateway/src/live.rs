@@ -75,7 +75,7 @@ impl Live {
 
     fn standing(&self, people: &People, record: &SessionRecord, person: Option<PersonId>) -> Standing {
         let person = person.and_then(|id| people.person(id)).cloned();
-        let groups = people.groups_that_count(person.as_deref(), &record.groups);
+        let groups = people.groups_that_count(person.as_deref(), &record.groups, record.begun_at);
         // The store ends the sessions of a deactivated person in the same transaction; this holds the door besides.
         let inactive = person.as_ref().is_some_and(|person| !person.active);
         let ended = record.ended.or_else(|| inactive.then_some(EndReason::Deactivated));
@@ -194,6 +194,14 @@ impl Live {
                 followed.people.set_group(group.clone());
                 self.refresh_directory(followed, &group.directory)
             }
+            Change::GroupNameLeft { directory, name, at } => {
+                followed.people.leave_name(directory.clone(), name.clone(), *at);
+                Cuts(0)
+            }
+            Change::GroupNamesForgotten { until } => {
+                followed.people.forget_names(*until);
+                Cuts(0)
+            }
             Change::GroupDeleted(id) => match followed.people.remove_group(*id) {
                 Some(group) => self.refresh_directory(followed, &group.directory),
                 None => Cuts(0),
@@ -230,8 +238,10 @@ impl Follower for Live {
         for session in earlier {
             session.abandon(&self.policies);
         }
-        *followed =
-            Followed { people: People::new(snapshot.persons, snapshot.groups), ..Followed::default() };
+        *followed = Followed {
+            people: People::new(snapshot.persons, snapshot.groups, snapshot.former_group_names),
+            ..Followed::default()
+        };
         for record in &snapshot.sessions {
             self.begin(&mut followed, record);
         }

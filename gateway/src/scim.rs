@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -34,6 +35,13 @@ pub(crate) async fn respond(
     if let Ok(target) = canonical_target(canonical).parse() {
         head.uri = target;
     }
+    // The key before the body: who has none cannot make us hold anything for them.
+    if let Err(refusal) = gateway.scim.admit(&head.method, head.uri.path(), &head.headers, now) {
+        return unauthorised(gateway, client, refusal);
+    }
+    let Ok(_room) = gateway.scim_bodies.try_acquire() else {
+        return refused(StatusCode::TOO_MANY_REQUESTS, "too many requests are under way; repeat in a minute");
+    };
     let reading = Limited::new(body, MAX_BODY_BYTES).collect();
     let body = match tokio::time::timeout(gateway.config.limits.idle_timeout, reading).await {
         Ok(Ok(read)) => read.to_bytes(),
@@ -50,13 +58,15 @@ pub(crate) async fn respond(
         // Whether the change was made is unknown, so it is never called done; repeating it is safe.
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping; repeat the request");
     };
-    if response.status() == StatusCode::UNAUTHORIZED && !gateway.rate_limit.allows(client.ip) {
-        return refused(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many requests without a valid key; wait a minute",
-        );
-    }
     response.map(Body::from)
+}
+
+/// A wrong key is told, as long as there are not too many of them.
+fn unauthorised(gateway: &Gateway, client: &Client, refusal: Response<Bytes>) -> Response<Body> {
+    if gateway.rate_limit.allows(client.ip) {
+        return refusal.map(Body::from);
+    }
+    refused(StatusCode::TOO_MANY_REQUESTS, "too many requests without a valid key; wait a minute")
 }
 
 fn canonical_target(canonical: &Canonical) -> String {

@@ -13,6 +13,7 @@ use portcullis_store::{Directory, DirectoryError, OpenError, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,7 +21,7 @@ use crate::admission::Admission;
 use crate::assertion::{AssertionError, Signer};
 use crate::config::{Config, IdentityProvider};
 use crate::forward::{Bounds, Upstreams};
-use crate::gateway::{self, Gateway, now};
+use crate::gateway::{self, Gateway, MAX_SCIM_REQUESTS, now};
 use crate::inner::{self, Readiness};
 use crate::limit::RateLimit;
 use crate::listen::{self, Worker};
@@ -180,6 +181,7 @@ async fn assemble(
         rate_limit: RateLimit::per_minute(config.limits.login_per_minute),
         authorities: gateway::authorities(&config),
         used: gateway::spent_logins(),
+        scim_bodies: Semaphore::new(MAX_SCIM_REQUESTS),
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?,
         config,
         routes,

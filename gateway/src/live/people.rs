@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use portcullis_store::{DirectoryName, Group, GroupId, Person, PersonId};
+use portcullis_store::{DirectoryName, FormerGroupName, Group, GroupId, Person, PersonId};
 
 /// People and groups as of the last applied change.
 #[derive(Debug, Default)]
@@ -12,14 +12,23 @@ pub(super) struct People {
     groups: HashMap<GroupId, Arc<Group>>,
     /// How many groups of a directory bear a name, for every name that some group bears.
     names: HashMap<DirectoryName, HashMap<String, usize>>,
+    /// Names that a group of a directory bore, and when the last one left them, in unix seconds.
+    former_names: HashMap<DirectoryName, HashMap<String, i64>>,
 }
 
 impl People {
-    pub(super) fn new(persons: Vec<Arc<Person>>, groups: Vec<Arc<Group>>) -> Self {
+    pub(super) fn new(
+        persons: Vec<Arc<Person>>,
+        groups: Vec<Arc<Group>>,
+        former_names: Vec<FormerGroupName>,
+    ) -> Self {
         let persons = persons.into_iter().map(|person| (person.id, person)).collect();
         let mut people = Self { persons, ..Self::default() };
         for group in groups {
             people.set_group(group);
+        }
+        for former in former_names {
+            people.leave_name(former.directory, former.name, former.left_at);
         }
         people
     }
@@ -56,6 +65,18 @@ impl People {
         Some(group)
     }
 
+    /// A group left its name: was renamed, or deleted.
+    pub(super) fn leave_name(&mut self, directory: DirectoryName, name: String, at: i64) {
+        self.former_names.entry(directory).or_default().insert(name, at);
+    }
+
+    /// Names that were left so long ago that no session is older.
+    pub(super) fn forget_names(&mut self, until: i64) {
+        for names in self.former_names.values_mut() {
+            names.retain(|_, left_at| *left_at > until);
+        }
+    }
+
     /// Replaces each concerned person's state, so that whoever holds one sees people and groups that belong together.
     pub(super) fn change_membership(&mut self, group: GroupId, added: &[PersonId], removed: &[PersonId]) {
         for id in added {
@@ -78,14 +99,25 @@ impl People {
     /// Names of the groups that count for a login with these `claimed` ones.
     ///
     /// The directory speaks for the groups that it holds: whoever was removed from one there is out at once, whatever the
-    /// claim said at login. Claimed groups that are not pushed to the directory count as claimed.
-    pub(super) fn groups_that_count(&self, person: Option<&Person>, claimed: &[String]) -> Vec<String> {
+    /// claim said at login. That a group was renamed or deleted meanwhile gives nothing back: the claim of a login speaks
+    /// for a name only if no group of the directory has borne it since. Other claimed groups count as claimed.
+    pub(super) fn groups_that_count(
+        &self,
+        person: Option<&Person>,
+        claimed: &[String],
+        begun_at: i64,
+    ) -> Vec<String> {
         let Some(person) = person else {
             let names: BTreeSet<&String> = claimed.iter().collect();
             return names.into_iter().cloned().collect();
         };
         let held = self.names.get(&person.directory);
-        let is_held = |name: &str| held.is_some_and(|names| names.contains_key(name));
+        let former = self.former_names.get(&person.directory);
+        let left_at = |name: &str| former.and_then(|names| names.get(name)).copied();
+        let is_held = |name: &str| {
+            held.is_some_and(|names| names.contains_key(name))
+                || left_at(name).is_some_and(|at| begun_at <= at)
+        };
         let mut names: BTreeSet<&str> =
             claimed.iter().map(String::as_str).filter(|name| !is_held(name)).collect();
         let member_of = person.groups.iter().filter_map(|id| self.groups.get(id));
@@ -122,34 +154,51 @@ mod tests {
         })
     }
 
+    fn people(persons: Vec<Arc<Person>>, groups: Vec<Arc<Group>>) -> People {
+        People::new(persons, groups, Vec::new())
+    }
+
+    /// What counts for a login at the time 100.
     fn names(people: &People, id: Option<i64>, claimed: &[&str]) -> Vec<String> {
         let claimed: Vec<String> = claimed.iter().map(|name| (*name).to_owned()).collect();
         let person = id.and_then(|id| people.person(PersonId(id)).cloned());
-        people.groups_that_count(person.as_deref(), &claimed)
+        people.groups_that_count(person.as_deref(), &claimed, 100)
     }
 
     #[test]
     fn the_directory_speaks_for_the_groups_that_it_holds() {
-        let people = People::new(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
+        let people = people(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
         assert_eq!(names(&people, Some(1), &["Engineering", "Book club"]), ["Book club", "Finance"]);
         assert_eq!(names(&people, None, &["Engineering", "Book club"]), ["Book club", "Engineering"]);
     }
 
     #[test]
-    fn a_renamed_or_removed_group_gives_its_name_back_to_the_claim() {
-        let mut people =
-            People::new(vec![person(1, &[])], vec![group(1, "Engineering"), group(2, "Engineering")]);
+    fn a_renamed_or_removed_group_gives_nothing_back_to_an_earlier_claim() {
+        let mut people = people(vec![person(1, &[])], vec![group(1, "Engineering")]);
         assert!(names(&people, Some(1), &["Engineering"]).is_empty());
-        people.set_group(group(1, "Builders"));
-        assert!(names(&people, Some(1), &["Engineering"]).is_empty(), "another group still bears the name");
-        people.remove_group(GroupId(2));
-        assert_eq!(names(&people, Some(1), &["Engineering", "Builders"]), ["Engineering"]);
+        people.leave_name("corp".into(), "Engineering".to_owned(), 200);
+        people.set_group(group(1, "engineering"));
+        assert!(names(&people, Some(1), &["Engineering"]).is_empty());
+        people.remove_group(GroupId(1));
+        assert!(names(&people, Some(1), &["Engineering"]).is_empty());
+        people.forget_names(200);
+        assert_eq!(
+            names(&people, Some(1), &["Engineering"]),
+            ["Engineering"],
+            "forgotten after the longest session"
+        );
+    }
+
+    #[test]
+    fn a_login_after_a_group_left_its_name_speaks_for_itself() {
+        let left = FormerGroupName { directory: "corp".into(), name: "Engineering".to_owned(), left_at: 99 };
+        let people = People::new(vec![person(1, &[])], Vec::new(), vec![left]);
+        assert_eq!(names(&people, Some(1), &["Engineering"]), ["Engineering"]);
     }
 
     #[test]
     fn membership_changes_replace_the_person() {
-        let mut people =
-            People::new(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
+        let mut people = people(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
         let before = people.person(PersonId(1)).cloned().unwrap();
         people.change_membership(GroupId(1), &[PersonId(1), PersonId(9)], &[]);
         people.change_membership(GroupId(2), &[], &[PersonId(1)]);

@@ -135,7 +135,7 @@ async fn begin_session(
     now: i64,
 ) -> Result<(SessionToken, Arc<SessionRecord>), LoginError> {
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
-    let unverified = claims.unverified_email_present;
+    let unproved = claims.unproved_addresses.len();
     let id = token.id();
     let sealed = logout_hint(gateway, provider, tokens, id);
     let life = i64::try_from(gateway.config.session_duration.as_secs()).unwrap_or(i64::MAX);
@@ -144,6 +144,7 @@ async fn begin_session(
         provider: provider.settings().name.clone(),
         subject: claims.subject.sub,
         email: claims.email,
+        claimed: claims.unproved_addresses,
         display_name: claims.name,
         groups,
         claims_json: claims.others_json,
@@ -168,7 +169,7 @@ async fn begin_session(
         provider = record.provider,
         subject = record.subject,
         email = record.email.as_deref(),
-        unverified_email_ignored = unverified,
+        unproved_addresses = unproved,
         provisioned = record.person.is_some(),
         groups = record.groups.len(),
         "logged in"

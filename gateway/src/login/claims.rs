@@ -65,8 +65,8 @@ pub(crate) struct VerifiedClaims {
     pub(crate) subject: Subject,
     /// In normal form, and only if the provider verified it.
     pub(crate) email: Option<String>,
-    /// An address came that the provider did not verify.
-    pub(crate) unverified_email_present: bool,
+    /// Addresses that the provider did not vouch for. They prove nothing, but one of a deactivated person's speaks against.
+    pub(crate) unproved_addresses: Vec<String>,
     pub(crate) name: Option<String>,
     pub(crate) groups: GroupsClaim,
     /// When the person last proved who they are.
@@ -118,14 +118,24 @@ pub(super) fn verify(
     let email = address.filter(|_| verified).and_then(|text| text.parse::<EmailAddress>().ok());
     Ok(VerifiedClaims {
         subject: Subject { issuer: expected.issuer.to_owned(), sub: subject(claims)? },
-        email: email.map(|email| email.to_string()),
-        unverified_email_present: address.is_some() && !verified,
+        email: email.as_ref().map(ToString::to_string),
+        unproved_addresses: unproved(address.filter(|_| email.is_none()), claims),
         name: claims.name().and_then(|name| name.get(None)).and_then(|name| shown(name.as_str())),
         groups: groups(others, expected.groups_claim)?,
         auth_time: claims.auth_time().map(|time| time.timestamp()),
         others_json: others_json(claims, expected.groups_claim)?,
         _verified: Verified(()),
     })
+}
+
+/// The longest address that is carried along unproved, in bytes (RFC 5321 section 4.5.3.1).
+const MAX_ADDRESS_BYTES: usize = 320;
+
+/// What a login says of itself beside the verified address.
+fn unproved(address: Option<&str>, claims: &Claims) -> Vec<String> {
+    let username = claims.preferred_username().map(|name| name.as_str());
+    let named = address.into_iter().chain(username).filter(|name| !name.is_empty());
+    named.filter(|name| name.len() <= MAX_ADDRESS_BYTES).map(str::to_owned).collect()
 }
 
 fn verifier<'a>(

@@ -1,7 +1,8 @@
 //! Opens sockets: every name is this machine, TLS trusts one CA. It speaks no HTTP.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
@@ -26,6 +27,18 @@ pub enum Versions {
     Http1,
     /// HTTP/2 alone.
     Http2,
+}
+
+/// A receive buffer that holds next to nothing.
+const NARROW_BYTES: u32 = 4 * 1024;
+
+async fn connect(to: SocketAddr, receive_bytes: Option<u32>) -> io::Result<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Before the connection is made: the window is agreed on in the handshake.
+    if let Some(bytes) = receive_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    socket.connect(to).await
 }
 
 pub(crate) struct Connector {
@@ -72,7 +85,20 @@ impl Connector {
         Self::open_with(&self.http1, url).await
     }
 
+    /// The same with a small receive buffer: most of an answer that is not read stays on the server's side.
+    pub(crate) async fn open_narrow(&self, url: &Url) -> Result<Stream, BrowserError> {
+        Self::open_through(&self.http1, url, Some(NARROW_BYTES)).await
+    }
+
     async fn open_with(config: &Arc<ClientConfig>, url: &Url) -> Result<Stream, BrowserError> {
+        Self::open_through(config, url, None).await
+    }
+
+    async fn open_through(
+        config: &Arc<ClientConfig>,
+        url: &Url,
+        receive_bytes: Option<u32>,
+    ) -> Result<Stream, BrowserError> {
         let bad = || BrowserError::BadUrl(url.to_string());
         let (ip, name) = match url.host().ok_or_else(bad)? {
             // The tests have no name server: whatever the name, this machine answers.
@@ -83,8 +109,8 @@ impl Connector {
             Host::Ipv6(ip) => (ip.into(), ServerName::from(IpAddr::V6(ip))),
         };
         let port = url.port_or_known_default().ok_or_else(bad)?;
-        let tcp =
-            TcpStream::connect((ip, port)).await.map_err(|e| BrowserError::Connect(url.to_string(), e))?;
+        let tcp = connect(SocketAddr::new(ip, port), receive_bytes).await;
+        let tcp = tcp.map_err(|e| BrowserError::Connect(url.to_string(), e))?;
         let _ = tcp.set_nodelay(true);
         if !matches!(url.scheme(), "https" | "wss") {
             return Ok(Stream::Plain(tcp));
@@ -113,11 +139,7 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, into),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),
@@ -126,21 +148,21 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
         }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),

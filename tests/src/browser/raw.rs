@@ -23,6 +23,14 @@ impl Browser {
         self.connector.open_http1(&parse(url)?).await
     }
 
+    /// The same, with a receive buffer that holds next to nothing: what is not read stays with the server.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn narrow_connection(&self, url: &str) -> Result<Stream, BrowserError> {
+        self.connector.open_narrow(&parse(url)?).await
+    }
+
     /// Sends exactly these bytes and reads what comes, until the server closes or falls silent.
     ///
     /// # Errors

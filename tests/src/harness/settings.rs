@@ -11,6 +11,8 @@ pub struct Settings {
     pub inner_port: u16,
     /// The host that carries login.
     pub auth_host: String,
+    /// More lines for the server's section.
+    pub server_extra: String,
     /// The provider's `type`.
     pub provider_type: String,
     /// Its issuer.
@@ -84,6 +86,7 @@ impl Settings {
             port: super::ports::free(),
             inner_port: super::ports::free(),
             auth_host: "auth.localhost".to_owned(),
+            server_extra: String::new(),
             provider_type: "okta".to_owned(),
             issuer: issuer.to_owned(),
             client_id: "portcullis".to_owned(),
@@ -135,10 +138,16 @@ impl Settings {
     #[must_use]
     pub fn toml(&self) -> String {
         let mut text = format!(
-            "[server]\nlisten = [\"127.0.0.1:{}\"]\nauth_host = \"{}\"\ninner_listen = \"127.0.0.1:{}\"\n\
+            "[server]\nlisten = [\"127.0.0.1:{}\"]\nauth_host = \"{}\"\ninner_listen = \"127.0.0.1:{}\"\n{}\n\
              [tls]\nself_signed = true\n[store]\nurl = \"sqlite:portcullis.db\"\n\
              [[identity_provider]]\nname = \"okta\"\ntype = \"{}\"\nissuer = \"{}\"\nclient_id = \"{}\"\n",
-            self.port, self.auth_host, self.inner_port, self.provider_type, self.issuer, self.client_id,
+            self.port,
+            self.auth_host,
+            self.inner_port,
+            self.server_extra,
+            self.provider_type,
+            self.issuer,
+            self.client_id,
         );
         if self.client_secret.is_some() {
             let _ = writeln!(text, "client_secret = {{ env = \"{}\" }}", Self::SECRET_VARIABLE);

@@ -216,3 +216,15 @@ async fn the_upstream_gets_one_host_line() {
     let hosts: Vec<&str> = raw.lines().filter(|line| line.starts_with("host:")).collect();
     assert_eq!(hosts, [format!("host: {}", wiki.trim_start_matches("https://"))]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_renamed_or_deleted_gives_nothing_back() {
+    let world = World::start().await;
+    let (browser, _) = world.logged_in(ENGINEER).await.unwrap();
+    world.okta.remove_member("Engineering", ENGINEER).await.unwrap();
+    assert_eq!(browser.fetch(&world.wiki("/")).await.unwrap().status, 403);
+    world.okta.rename_group("Engineering", "engineering").await.unwrap();
+    assert_eq!(browser.fetch(&world.wiki("/")).await.unwrap().status, 403, "renamed in case alone");
+    world.okta.unlink_group("engineering").await.unwrap();
+    assert_eq!(browser.fetch(&world.wiki("/")).await.unwrap().status, 403, "deleted");
+}

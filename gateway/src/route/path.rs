@@ -224,4 +224,35 @@ mod tests {
         assert!(normal(&longest).is_ok());
         assert_eq!(normal(&format!("{longest}a")), Err(PathError::TooLong));
     }
+
+    /// What a server understands that decodes once, as every server does.
+    fn decoded(path: &str) -> Vec<u8> {
+        let mut bytes = path.bytes();
+        let mut decoded = Vec::new();
+        while let Some(byte) = bytes.next() {
+            decoded.push(if byte == b'%' { unescape(bytes.next(), bytes.next()).unwrap() } else { byte });
+        }
+        decoded
+    }
+
+    proptest::proptest! {
+        /// T16: the policy, the upstream and the client mean the same path, or there is none.
+        #[test]
+        fn t16_one_meaning_for_everybody(raw in "/[a-zA-Z0-9./%;:@~é|\\\\ -]{0,24}(%[0-9a-fA-F]{2}[/.a-z]{0,3}){0,4}") {
+            if let Ok(path) = NormalPath::parse(&raw) {
+                let normal = path.as_str();
+                proptest::prop_assert_eq!(normal_of(normal), normal, "normal form is its own normal form");
+                proptest::prop_assert_eq!(decoded(normal), decoded(&raw));
+                let text = String::from_utf8(decoded(normal)).unwrap();
+                let inner = text.strip_prefix('/').unwrap();
+                let segments: Vec<&str> = inner.split('/').collect();
+                let hidden = segments.iter().any(|segment| [".", ".."].contains(segment));
+                proptest::prop_assert!(!hidden && !text.contains("//") && !text.contains('\\'), "{}", text);
+            }
+        }
+    }
+
+    fn normal_of(raw: &str) -> String {
+        normal(raw).unwrap()
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::answer::Answer;
 use crate::filter::{AttributePath, Filter};
 use crate::group::{self, Members};
+use crate::limits::MAX_GROUP_PATCH_OPERATIONS;
 use crate::listing::{self, Equality, Source};
 use crate::members::MemberPlan;
 use crate::patch;
@@ -49,7 +50,7 @@ pub(crate) fn read(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
     Ok(Answer::Found(shown(visit, &group, &projection)?))
 }
 
-/// RFC 7644 section 3.5.1. A body without `members` says nothing about them; an empty list removes everybody.
+/// RFC 7644 section 3.5.1. A body without `members` says nothing about them; an empty list or null removes everybody.
 pub(crate) async fn replace(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
     let mut body = json_object(visit.request)?;
     expect_schema(&body, GROUP.core.urn)?;
@@ -64,13 +65,14 @@ pub(crate) async fn patch(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejecti
     expect_schema(&body, patch::PATCH_URN)?;
     let mut plan = MemberPlan::default();
     let mut others = Vec::new();
-    for operation in patch::operations(&body)? {
+    for operation in patch::operations(&body, MAX_GROUP_PATCH_OPERATIONS)? {
         others.extend(plan.take(operation)?);
     }
     modify(visit, id, "group.patch", plan, move |group| {
         let mut document = group::editable(&group.content);
+        let mut work = patch::Work::new();
         for operation in &others {
-            patch::apply(&mut document, operation, &GROUP, group_case_exact)?;
+            patch::apply(&mut document, operation, &GROUP, group_case_exact, &mut work)?;
         }
         group::content(document)
     })

@@ -8,14 +8,21 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Deepest nesting of a JSON body. It is `serde_json`'s own recursion limit, named here so that a change of it is noticed.
 pub const MAX_JSON_DEPTH: usize = 127;
 
-/// Most operations in one PATCH: one removal for each of 10,000 members must fit.
-pub const MAX_PATCH_OPERATIONS: usize = 10_000;
+/// Most operations in one PATCH of a group: one removal for each of 10,000 members must fit.
+pub const MAX_GROUP_PATCH_OPERATIONS: usize = 10_000;
+
+/// Most operations in one PATCH of a user, who has no members.
+pub const MAX_USER_PATCH_OPERATIONS: usize = 1_000;
+
+/// Most places that one PATCH may look at in a document, over all its operations: keys, elements and their parts, once for each term of a
+/// filter. It is paid for on the store's only writer, where everybody else waits. Members are not counted here.
+pub const MAX_PATCH_WORK: usize = 500_000;
 
 /// Most member entries in one request, over all its operations.
 pub const MAX_MEMBERS_PER_REQUEST: usize = 100_000;
 
 /// Most values that one multi-valued attribute of a resource may hold (members are not counted here: they are no part of a document).
-pub const MAX_VALUES_PER_ATTRIBUTE: usize = 1_000;
+pub const MAX_VALUES_PER_ATTRIBUTE: usize = 200;
 
 /// Longest filter, in bytes.
 pub const MAX_FILTER_LENGTH: usize = 8 * 1024;

@@ -26,15 +26,15 @@ pub(crate) struct MemberPlan {
 }
 
 impl MemberPlan {
-    /// The members of a whole group: absent or null says nothing about them, so that a rename does not empty the group.
+    /// The members of a whole group. An absent key says nothing about them, so that a rename does not empty the group; null is the empty
+    /// list (RFC 7643 section 2.5).
     pub(crate) fn from_body(body: &mut Map<String, Value>) -> Result<MemberPlan, Rejection> {
         let mut plan = MemberPlan::default();
         let keys: Vec<String> =
             body.keys().filter(|key| key.eq_ignore_ascii_case("members")).cloned().collect();
         for key in keys {
-            match body.shift_remove(&key) {
-                None | Some(Value::Null) => {}
-                Some(value) => plan.replace(&value)?,
+            if let Some(value) = body.shift_remove(&key) {
+                plan.replace(&value)?;
             }
         }
         Ok(plan)
@@ -94,7 +94,7 @@ impl MemberPlan {
             .collect();
         for key in keys {
             match (operation.verb, values.shift_remove(&key)) {
-                (_, None | Some(Value::Null)) => {}
+                (_, None) => {}
                 (Verb::Add, Some(value)) => self.add(Some(&value))?,
                 (_, Some(value)) => self.replace(&value)?,
             }

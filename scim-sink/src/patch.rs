@@ -4,16 +4,17 @@
 
 mod apply;
 mod elements;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use apply::apply;
+pub(crate) use work::Work;
 
 use serde_json::{Map, Value};
 
 use crate::filter::{AttributePath, Filter, attribute, parse_target};
-use crate::limits::MAX_PATCH_OPERATIONS;
 use crate::rejection::Rejection;
 
 /// The URN of a PATCH body.
@@ -51,13 +52,13 @@ impl Target {
     }
 }
 
-/// The operations of a PATCH body, in order.
-pub(crate) fn operations(body: &Map<String, Value>) -> Result<Vec<Operation>, Rejection> {
+/// The operations of a PATCH body, in order; `most` is how many the resource takes.
+pub(crate) fn operations(body: &Map<String, Value>, most: usize) -> Result<Vec<Operation>, Rejection> {
     let listed = attribute(body, "Operations")
         .and_then(Value::as_array)
         .ok_or_else(|| Rejection::InvalidSyntax("`Operations` is missing or is not a list".to_owned()))?;
-    if listed.len() > MAX_PATCH_OPERATIONS {
-        return Err(Rejection::TooManyOperations);
+    if listed.len() > most {
+        return Err(Rejection::TooManyOperations { most });
     }
     listed.iter().map(operation).collect()
 }

@@ -9,9 +9,7 @@ use http::StatusCode;
 use portcullis_store::{DirectoryError, StoreError};
 
 use crate::filter::FilterError;
-use crate::limits::{
-    MAX_BODY_BYTES, MAX_MEMBERS_PER_REQUEST, MAX_PATCH_OPERATIONS, MAX_SCANNED, RETRY_AFTER_S,
-};
+use crate::limits::{MAX_BODY_BYTES, MAX_MEMBERS_PER_REQUEST, MAX_SCANNED, RETRY_AFTER_S};
 
 /// Why a request was not done. The text is the client's; causes for the log alone are in [`Rejection::cause`].
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +29,10 @@ pub(crate) enum Rejection {
     UnsupportedMediaType,
     #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
     BodyTooLarge,
-    #[error("one request may have {MAX_PATCH_OPERATIONS} operations at most")]
-    TooManyOperations,
+    #[error("one request may have {most} operations at most")]
+    TooManyOperations { most: usize },
+    #[error("these operations look at too many values; send fewer of them in one request")]
+    TooMuchWork,
     #[error("one request may name {MAX_MEMBERS_PER_REQUEST} members at most")]
     TooManyMembers,
     #[error("{0}")]
@@ -89,7 +89,7 @@ impl Rejection {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoMe => StatusCode::NOT_IMPLEMENTED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BodyTooLarge | Self::TooManyOperations | Self::TooManyMembers => {
+            Self::BodyTooLarge | Self::TooManyOperations { .. } | Self::TooManyMembers => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::InvalidSyntax(_)
@@ -99,6 +99,7 @@ impl Rejection {
             | Self::NoTarget(_)
             | Self::Mutability(_)
             | Self::InvalidValue(_)
+            | Self::TooMuchWork
             | Self::TooMany => StatusCode::BAD_REQUEST,
             Self::Uniqueness(_) => StatusCode::CONFLICT,
             Self::VersionChanged => StatusCode::PRECONDITION_FAILED,
@@ -117,7 +118,7 @@ impl Rejection {
             Self::Mutability(_) => Some("mutability"),
             Self::InvalidValue(_) => Some("invalidValue"),
             Self::Uniqueness(_) => Some("uniqueness"),
-            Self::TooMany => Some("tooMany"),
+            Self::TooMuchWork | Self::TooMany => Some("tooMany"),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::filter::{AttributePath, Filter};
+use crate::limits::MAX_USER_PATCH_OPERATIONS;
 use crate::listing::{self, Equality, Source};
 use crate::patch;
 use crate::projection::Projection;
@@ -54,11 +55,12 @@ pub(crate) async fn replace(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejec
 pub(crate) async fn patch(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
     let body = json_object(visit.request)?;
     expect_schema(&body, patch::PATCH_URN)?;
-    let operations = patch::operations(&body)?;
+    let operations = patch::operations(&body, MAX_USER_PATCH_OPERATIONS)?;
     modify(visit, id, "user.patch", move |person| {
         let mut document = user::editable(&person.content);
+        let mut work = patch::Work::new();
         for operation in &operations {
-            patch::apply(&mut document, operation, &USER, user_case_exact)?;
+            patch::apply(&mut document, operation, &USER, user_case_exact, &mut work)?;
         }
         user::content(document, None)
     })

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::elements::{self, Elements};
+use super::work::Work;
 use super::{Operation, Target, Verb};
 use crate::clean::{clean_value, without_unset};
 use crate::filter::CaseRule;
@@ -17,8 +18,10 @@ pub(crate) fn apply(
     operation: &Operation,
     resource: &ResourceType,
     case_exact: CaseRule,
+    work: &mut Work,
 ) -> Result<(), Rejection> {
-    let patch = Patch { resource, case_exact, verb: operation.verb };
+    work.find_in(document)?;
+    let mut patch = Patch { resource, case_exact, verb: operation.verb, work };
     match (&operation.target, &operation.value) {
         (Some(target), value) => patch.at_target(document, target, value.as_ref()),
         (None, Some(Value::Object(values))) => patch.each_key(document, values),
@@ -32,6 +35,7 @@ struct Patch<'p> {
     resource: &'p ResourceType,
     case_exact: CaseRule,
     verb: Verb,
+    work: &'p mut Work,
 }
 
 /// Where a target's first name leads: below an extension or at the top, under this key.
@@ -47,7 +51,7 @@ impl Patch<'_> {
     /// RFC 7644 section 3.5.2.1: without a path the value's keys are attributes of the resource. Read-only ones among them are ignored, for
     /// Okta sends the `id` along. Keys with a dot or a colon are paths, as others write them.
     fn each_key(
-        &self,
+        &mut self,
         document: &mut Map<String, Value>,
         values: &Map<String, Value>,
     ) -> Result<(), Rejection> {
@@ -55,6 +59,7 @@ impl Patch<'_> {
             if is_password(key) {
                 continue;
             }
+            self.work.find_in(document)?;
             let is_extension = self.resource.extension(key).is_some();
             if key.contains(['.', ':']) || is_extension {
                 self.at_target(document, &Target::parse(key)?, Some(value))?;
@@ -72,7 +77,7 @@ impl Patch<'_> {
     }
 
     fn at_target(
-        &self,
+        &mut self,
         document: &mut Map<String, Value>,
         target: &Target,
         value: Option<&Value>,
@@ -87,13 +92,14 @@ impl Patch<'_> {
             Some(Mutability::ReadWrite | Mutability::Immutable) | None => {}
         }
         if let Some(filter) = &target.filter {
+            let container = self.container(document, &place)?;
             let mut elements = Elements {
                 attribute: &target.attribute,
                 definition: place.definition,
                 case_exact: self.case_exact,
                 key: &place.key,
+                work: self.work,
             };
-            let container = self.container(document, &place)?;
             return elements.patch(container, self.verb, filter, target.sub.as_deref(), value);
         }
         match (self.verb, value) {
@@ -133,19 +139,23 @@ impl Patch<'_> {
 
     /// The object that holds the place's key, made when it is not there yet.
     fn container<'d>(
-        &self,
+        &mut self,
         document: &'d mut Map<String, Value>,
         place: &Place,
     ) -> Result<&'d mut Map<String, Value>, Rejection> {
         let Some(urn) = &place.extension else { return Ok(document) };
         let key = stored_key(document, urn).unwrap_or_else(|| urn.clone());
         let extension = document.entry(key).or_insert_with(|| Value::Object(Map::new()));
-        extension.as_object_mut().ok_or_else(|| Rejection::NoTarget(format!("`{urn}` is not an object")))
+        let extension = extension
+            .as_object_mut()
+            .ok_or_else(|| Rejection::NoTarget(format!("`{urn}` is not an object")))?;
+        self.work.find_in(extension)?;
+        Ok(extension)
     }
 
     /// `add` or `replace` at a place without a filter.
     fn at_place(
-        &self,
+        &mut self,
         document: &mut Map<String, Value>,
         place: &Place,
         sub: Option<&str>,
@@ -170,7 +180,7 @@ impl Patch<'_> {
             // Nothing added is nothing changed.
             (None, Verb::Add) => Ok(()),
             (None, _) => remove_key(container, place),
-            (Some(Value::Array(added)), Verb::Add) => elements::unite(container, &key, added),
+            (Some(Value::Array(added)), Verb::Add) => elements::unite(container, &key, added, self.work),
             (Some(value), _) => {
                 container.insert(key, value);
                 Ok(())
@@ -179,7 +189,7 @@ impl Patch<'_> {
     }
 
     fn merge(
-        &self,
+        &mut self,
         document: &mut Map<String, Value>,
         place: &Place,
         subs: &'static [Attribute],
@@ -192,13 +202,14 @@ impl Patch<'_> {
             return Err(Rejection::NoTarget(format!("`{}` is not an object", place.key)));
         };
         for (name, value) in values {
+            self.work.find_in(existing)?;
             set_in(existing, find(subs, name), name, value.clone())?;
         }
         Ok(())
     }
 
     fn set_sub(
-        &self,
+        &mut self,
         document: &mut Map<String, Value>,
         place: &Place,
         sub: &str,
@@ -215,18 +226,24 @@ impl Patch<'_> {
             )));
         }
         match container.entry(key).or_insert_with(|| Value::Object(Map::new())) {
-            Value::Object(existing) => set_in(existing, definition, sub, value.clone()),
+            Value::Object(existing) => {
+                self.work.find_in(existing)?;
+                set_in(existing, definition, sub, value.clone())
+            }
             // Of a multi-valued attribute the sub-attribute of every value is meant.
-            Value::Array(existing) => existing
-                .iter_mut()
-                .filter_map(Value::as_object_mut)
-                .try_for_each(|element| set_in(element, definition, sub, value.clone())),
+            Value::Array(existing) => {
+                existing.iter_mut().filter_map(Value::as_object_mut).try_for_each(|element| {
+                    self.work.find_in(element)?;
+                    self.work.walk(value, 1)?;
+                    set_in(element, definition, sub, value.clone())
+                })
+            }
             _ => Err(Rejection::NoTarget(format!("`{}` has no sub-attributes", place.key))),
         }
     }
 
     fn remove(
-        &self,
+        &mut self,
         document: &mut Map<String, Value>,
         place: &Place,
         sub: Option<&str>,
@@ -237,10 +254,14 @@ impl Patch<'_> {
             Some(urn) => {
                 let held = stored_key(document, urn).and_then(|key| document.get_mut(&key));
                 let Some(Value::Object(extension)) = held else { return Ok(()) };
+                self.work.find_in(extension)?;
                 extension
             }
         };
         let Some(key) = stored_key(container, &place.key) else { return Ok(()) };
+        if let Some(existing) = container.get(&key) {
+            self.work.walk(existing, 1)?;
+        }
         match (sub, value, container.get_mut(&key)) {
             (Some(sub), _, Some(Value::Object(existing))) => remove_name(existing, sub),
             (Some(sub), _, Some(Value::Array(existing))) => {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Verb;
 use super::apply::{set_in, stored_key};
+use super::work::{Work, terms};
 use crate::clean::is_primary;
 use crate::filter::{AttributePath, CaseRule, Condition, Filter, Literal, Operator, attribute};
 use crate::limits::MAX_VALUES_PER_ATTRIBUTE;
@@ -20,6 +21,7 @@ pub(super) struct Elements<'p> {
     pub(super) definition: Option<&'static Attribute>,
     pub(super) case_exact: CaseRule,
     pub(super) key: &'p str,
+    pub(super) work: &'p mut Work,
 }
 
 impl Elements<'_> {
@@ -33,6 +35,10 @@ impl Elements<'_> {
         value: Option<&Value>,
     ) -> Result<(), Rejection> {
         let key = stored_key(container, self.key).unwrap_or_else(|| self.key.to_owned());
+        if let Some(held) = container.get(&key) {
+            // Once more for the look at who is primary.
+            self.work.walk(held, terms(filter).saturating_add(1))?;
+        }
         let mut elements = taken_elements(container, &key);
         let chosen: Vec<usize> = elements
             .iter()
@@ -78,14 +84,16 @@ impl Elements<'_> {
     }
 
     fn write(
-        &self,
+        &mut self,
         element: &mut Value,
         verb: Verb,
         sub: Option<&str>,
         value: &Value,
     ) -> Result<(), Rejection> {
+        self.work.walk(value, 1)?;
         match (sub, value, element) {
             (Some(sub), _, Value::Object(existing)) => {
+                self.work.find_in(existing)?;
                 set_in(existing, self.sub_definition(sub), sub, value.clone())
             }
             (None, Value::Object(values), Value::Object(existing)) => {
@@ -93,6 +101,7 @@ impl Elements<'_> {
                     existing.clear();
                 }
                 values.iter().try_for_each(|(name, value)| {
+                    self.work.find_in(existing)?;
                     set_in(existing, self.sub_definition(name), name, value.clone())
                 })
             }
@@ -106,7 +115,12 @@ impl Elements<'_> {
 
     /// `add` to `emails[type eq "work"].value` when there is no such e-mail: it is made, as other clients expect. What the filter says
     /// of it by `eq` becomes part of it.
-    fn element_from(&self, filter: &Filter, sub: Option<&str>, value: &Value) -> Result<Value, Rejection> {
+    fn element_from(
+        &mut self,
+        filter: &Filter,
+        sub: Option<&str>,
+        value: &Value,
+    ) -> Result<Value, Rejection> {
         let mut element = Map::new();
         self.take_over(filter, &mut element)?;
         let mut element = Value::Object(element);
@@ -139,7 +153,11 @@ pub(super) fn unite(
     container: &mut Map<String, Value>,
     key: &str,
     added: Vec<Value>,
+    work: &mut Work,
 ) -> Result<(), Rejection> {
+    if let Some(held) = container.get(key) {
+        work.walk(held, 1)?;
+    }
     let mut elements = taken_elements(container, key);
     let mut present: HashSet<Value> = elements.iter().cloned().collect();
     let mut written = Vec::new();

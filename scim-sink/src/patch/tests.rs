@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::filter::Filter;
+use crate::limits::{MAX_PATCH_WORK, MAX_USER_PATCH_OPERATIONS, MAX_VALUES_PER_ATTRIBUTE};
 use crate::schema::{USER, user_case_exact};
 
 fn map(value: &Value) -> Map<String, Value> {
@@ -13,8 +14,10 @@ fn map(value: &Value) -> Map<String, Value> {
 
 fn patched(document: &Value, listed: &Value) -> Result<Value, Rejection> {
     let mut document = map(document);
-    for operation in operations(&map(&json!({"schemas": [PATCH_URN], "Operations": listed})))? {
-        apply(&mut document, &operation, &USER, user_case_exact)?;
+    let body = map(&json!({"schemas": [PATCH_URN], "Operations": listed}));
+    let mut work = Work::new();
+    for operation in operations(&body, MAX_USER_PATCH_OPERATIONS)? {
+        apply(&mut document, &operation, &USER, user_case_exact, &mut work)?;
     }
     crate::clean::clean_resource(document, &USER).map(Value::Object)
 }
@@ -197,18 +200,18 @@ fn refusals() {
     ] {
         assert_eq!(scim_type(&jane(), &json!([operation])), wanted, "{operation}");
     }
-    assert!(matches!(operations(&Map::new()), Err(Rejection::InvalidSyntax(_))));
+    assert!(matches!(operations(&Map::new(), 1), Err(Rejection::InvalidSyntax(_))));
 }
 
 #[test]
 fn limits_hold_just_over_them() {
     let removal = json!({"op": "remove", "path": "title"});
-    assert!(patched(&jane(), &json!(vec![removal.clone(); MAX_PATCH_OPERATIONS])).is_ok());
-    let over = patched(&jane(), &json!(vec![removal; MAX_PATCH_OPERATIONS + 1]));
-    assert!(matches!(over, Err(Rejection::TooManyOperations)));
+    assert!(patched(&jane(), &json!(vec![removal.clone(); MAX_USER_PATCH_OPERATIONS])).is_ok());
+    let over = patched(&jane(), &json!(vec![removal; MAX_USER_PATCH_OPERATIONS + 1]));
+    assert!(matches!(over, Err(Rejection::TooManyOperations { .. })));
 
     let values = |count: usize| (0..count).map(|n| json!({"value": n.to_string()})).collect::<Vec<_>>();
-    let most = crate::limits::MAX_VALUES_PER_ATTRIBUTE;
+    let most = MAX_VALUES_PER_ATTRIBUTE;
     let add = |count: usize| json!([{"op": "add", "path": "ims", "value": values(count)}]);
     let full = patched(&jane(), &add(most)).unwrap();
     assert_eq!(scim_type(&jane(), &add(most + 1)), "invalidValue");
@@ -217,6 +220,54 @@ fn limits_hold_just_over_them() {
         "invalidValue"
     );
     assert!(patched(&full, &json!([{"op": "add", "path": "ims", "value": [{"value": "7"}]}])).is_ok());
+}
+
+/// A PATCH runs on the only writer: whatever its shape, what it looks at is bounded.
+#[test]
+fn work_is_bounded_in_every_shape() {
+    let mut full = jane();
+    full["ims"] =
+        (0..MAX_VALUES_PER_ATTRIBUTE).map(|n| json!({"value": n.to_string(), "type": "x"})).collect();
+    // Each value has three places, the list one; a term walks it once, and who is primary is looked for once.
+    let per_operation = 2 * (3 * MAX_VALUES_PER_ATTRIBUTE + 1);
+    let retype = json!({"op": "replace", "path": "ims[value eq \"0\"].type", "value": "y"});
+    let many = |operation: &Value, count: usize| json!(vec![operation.clone(); count]);
+    assert!(patched(&full, &many(&retype, MAX_PATCH_WORK / per_operation / 2)).is_ok());
+    assert_eq!(scim_type(&full, &many(&retype, MAX_PATCH_WORK / per_operation + 1)), "tooMany");
+
+    let or = |term: &str, count: usize| vec![term; count].join(" or ");
+    let keys = |prefix: &str, count: usize| -> Map<String, Value> {
+        (0..count).map(|n| (format!("{prefix}{n}"), json!("x"))).collect()
+    };
+    let unset: Map<String, Value> =
+        keys("own", 3_000).into_iter().map(|(key, _)| (key, Value::Null)).collect();
+    let mut wide = jane();
+    wide.as_object_mut().unwrap().extend(keys("own", 3_000));
+    wide["name"] = json!(keys("part", 3_000));
+    wide["ims"] = json!([keys("part", 3_000)]);
+    let shapes = [
+        (&full, json!({"op": "remove", "path": format!("ims[{}]", or("value eq \"none\"", 100))}), 10),
+        (&full, json!({"op": "remove", "path": format!("ims[value eq \"{}\"]", "x".repeat(8_000))}), 10),
+        (&full, json!({"op": "add", "path": "ims", "value": [{"value": "0", "type": "x"}]}), 999),
+        (&full, json!({"op": "remove", "path": "ims", "value": [{"value": "none"}]}), 999),
+        (&full, json!({"op": "remove", "path": "ims.display"}), 999),
+        (&full, json!({"op": "replace", "path": "ims.type", "value": "y"}), 999),
+        (&full, json!({"op": "replace", "path": "ims[type eq \"x\"].type", "value": "x"}), 999),
+        (&full, json!({"op": "replace", "path": "ims[type pr]", "value": {"type": "x".repeat(200_000)}}), 1),
+        (&full, json!({"op": "replace", "path": "ims.type", "value": "x".repeat(200_000)}), 1),
+        (&wide, json!({"op": "add", "value": keys("other", 3_000)}), 1),
+        (&wide, json!({"op": "replace", "value": unset}), 1),
+        (&wide, json!({"op": "replace", "path": "NAME", "value": keys("other", 3_000)}), 1),
+        (&wide, json!({"op": "remove", "path": "name.none"}), 999),
+        (&wide, json!({"op": "remove", "path": "ims[none eq \"x\"]"}), 999),
+        (&wide, json!({"op": "add", "path": "ims[part0 pr]", "value": keys("other", 3_000)}), 1),
+        (&jane(), json!({"op": "add", "value": {E: keys("other", 3_000)}}), 1),
+    ];
+    for (document, operation, count) in shapes {
+        let over = patched(document, &many(&operation, count));
+        let shown = operation.to_string().chars().take(80).collect::<String>();
+        assert!(matches!(over, Err(Rejection::TooMuchWork)), "{shown}: {over:?}");
+    }
 }
 
 /// The model: e-mails as a plain map from address to type.

@@ -42,7 +42,11 @@ async fn every_member_operation() {
         (json!([{"op": "replace", "value": {"members": [{"value": c}]}}]), vec![&c]),
         (json!([{"op": "replace", "value": {"members": []}}]), vec![]),
         (json!([{"op": "replace", "value": {"displayName": "Other"}}]), vec![&a, &b]),
-        (json!([{"op": "replace", "value": {"displayName": "Other", "members": null}}]), vec![&a, &b]),
+        // RFC 7643 section 2.5: null is the empty list, and adding that adds nobody.
+        (json!([{"op": "replace", "value": {"displayName": "Other", "members": null}}]), vec![]),
+        (json!([{"op": "replace", "path": "members", "value": null}]), vec![]),
+        (json!([{"op": "replace", "value": {format!("{CORE_GROUP}:members"): null}}]), vec![]),
+        (json!([{"op": "add", "value": {"members": null}}]), vec![&a, &b]),
         // In their order.
         (
             json!([{"op": "remove", "path": "members"}, {"op": "add", "path": "members", "value": [{"value": b}]}]),

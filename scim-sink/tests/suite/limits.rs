@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use portcullis_scim_sink::MAX_BODY_BYTES;
 use portcullis_scim_sink::limits::{
-    MAX_FILTER_DEPTH, MAX_FILTER_LENGTH, MAX_FILTER_TERMS, MAX_JSON_DEPTH, MAX_MEMBERS_PER_REQUEST, MAX_PAGE,
-    MAX_PATCH_OPERATIONS, MAX_PROJECTED_ATTRIBUTES, MAX_VALUES_PER_ATTRIBUTE,
+    MAX_FILTER_DEPTH, MAX_FILTER_LENGTH, MAX_FILTER_TERMS, MAX_GROUP_PATCH_OPERATIONS, MAX_JSON_DEPTH,
+    MAX_MEMBERS_PER_REQUEST, MAX_PAGE, MAX_PROJECTED_ATTRIBUTES, MAX_USER_PATCH_OPERATIONS,
+    MAX_VALUES_PER_ATTRIBUTE,
 };
 use serde_json::{Value, json};
 
@@ -127,8 +128,11 @@ async fn too_much_in_one_request() {
     rig.patch_reply(&path, json!([add, add])).await.expect_error(413, None);
 
     let operation = json!({"op": "remove", "path": "title"});
-    let operations = json!(vec![operation; MAX_PATCH_OPERATIONS + 1]);
-    rig.patch_reply(&path, operations).await.expect_error(413, None);
+    let operations = |count: usize| json!(vec![operation.clone(); count]);
+    rig.patch_reply(&path, operations(MAX_GROUP_PATCH_OPERATIONS + 1)).await.expect_error(413, None);
+    let user = format!("/Users/{}", rig.user("b@x").await);
+    rig.patch(&user, operations(MAX_USER_PATCH_OPERATIONS)).await;
+    rig.patch_reply(&user, operations(MAX_USER_PATCH_OPERATIONS + 1)).await.expect_error(413, None);
 
     let mut body = user_body("a@x");
     body["ims"] = (0..=MAX_VALUES_PER_ATTRIBUTE).map(|n| json!({"value": n.to_string()})).collect();

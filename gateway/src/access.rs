@@ -48,7 +48,7 @@ pub(crate) async fn on_auth_host(
         ("callback", "") => {
             limited(gateway, asked)?;
             let called = login::callback(gateway, asked.head, &query, asked.now).await;
-            called.or_else(|(error, spent)| Ok(refused(asked, error, spent)))
+            called.or_else(|refused| Ok(refused_callback(asked, refused)))
         }
         ("logout", "") => Ok(login::logout(gateway, asked.head, &asked.canonical.host, asked.now).await?),
         ("certs", "") => Ok(respond::keys(gateway.signer.published())),
@@ -100,9 +100,10 @@ fn limited(gateway: &Gateway, asked: &Asked<'_>) -> Result<(), Rejection> {
 }
 
 /// A refused callback is told at once, with the cookie of its attempt cleared.
-fn refused(asked: &Asked<'_>, error: login::LoginError, spent: Option<http::HeaderValue>) -> Response<Body> {
+fn refused_callback(asked: &Asked<'_>, refused: login::RefusedCallback) -> Response<Body> {
+    let login::RefusedCallback { error, spent, front } = refused;
     let code = error.code();
-    let rejection = Rejection::Login(error);
+    let rejection = Rejection::Login { error, front };
     tracing::warn!(
         target: "portcullis::login",
         request = asked.reference,

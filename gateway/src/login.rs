@@ -17,7 +17,7 @@ mod groups;
 mod provider;
 mod provider_http;
 
-pub(crate) use callback::callback;
+pub(crate) use callback::{RefusedCallback, callback};
 pub(crate) use challenge::{Challenge, challenge};
 pub(crate) use hand_over::redeem;
 pub(crate) use logout::{application_logout, logout};

@@ -39,10 +39,31 @@ pub(crate) enum Rejection {
     Denied(#[from] Denial),
     #[error("{0}")]
     Forward(#[from] ForwardError),
-    #[error("{0}")]
-    Login(#[from] LoginError),
+    #[error("{error}")]
+    Login {
+        /// What went wrong.
+        error: LoginError,
+        /// The front page of the application that it was for, where that is known.
+        front: Option<String>,
+    },
     #[error("nobody is logged in on this host")]
     NoIdentity,
+}
+
+impl From<LoginError> for Rejection {
+    fn from(error: LoginError) -> Self {
+        Self::Login { error, front: None }
+    }
+}
+
+impl Rejection {
+    /// The same, with the way back to the application that a login was for.
+    pub(crate) fn leading_to(self, front: String) -> Self {
+        match self {
+            Self::Login { error, .. } => Self::Login { error, front: Some(front) },
+            other => other,
+        }
+    }
 }
 
 /// How a client wants to be told: a person in front of a page, or a program.
@@ -92,6 +113,10 @@ enum Next {
     Nothing,
     Again,
     SignIn(String),
+    /// Begin anew at an application's front page.
+    Open(String),
+    /// Come back as somebody else.
+    SignOut,
 }
 
 /// Tells a client that its request ended.
@@ -227,7 +252,7 @@ mod tests {
 
     #[test]
     fn t69_what_a_peer_said_is_text_on_a_page() {
-        let rejection = Rejection::Login(LoginError::ProviderRefused {
+        let rejection = Rejection::from(LoginError::ProviderRefused {
             error: "<script>alert(1)</script>".to_owned(),
             description: "\"><img src=x onerror=alert(1)>".to_owned(),
         });

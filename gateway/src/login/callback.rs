@@ -17,6 +17,7 @@ use super::start::Attempt;
 use crate::body::Body;
 use crate::cookies;
 use crate::gateway::Gateway;
+use crate::host::Host;
 use crate::query::Query;
 use crate::seal::Purpose;
 use crate::session::SessionToken;
@@ -24,20 +25,34 @@ use crate::session::SessionToken;
 /// The longest ID token that is kept as a hint for the provider's logout: it travels in a query.
 const MAX_HINT_BYTES: usize = 6 * 1024;
 
-/// `callback` on the auth host. `Err` carries the cookies to clear beside the cause.
+/// A callback that led to no session.
+pub(crate) struct RefusedCallback {
+    pub(crate) error: LoginError,
+    /// Clears the cookie of the attempt.
+    pub(crate) spent: Option<HeaderValue>,
+    /// The front page of the application that it was for.
+    pub(crate) front: Option<String>,
+}
+
+/// `callback` on the auth host.
 pub(crate) async fn callback(
     gateway: &Arc<Gateway>,
     head: &Parts,
     query: &Query,
     now: i64,
-) -> Result<Response<Body>, (LoginError, Option<HeaderValue>)> {
-    let (attempt, spent) = open_attempt(gateway, head, query, now).map_err(|error| (error, None))?;
+) -> Result<Response<Body>, RefusedCallback> {
+    let unknown = |error| RefusedCallback { error, spent: None, front: None };
+    let (attempt, spent) = open_attempt(gateway, head, query, now).map_err(unknown)?;
     match finish(gateway, &attempt, query, now).await {
         Ok(mut response) => {
             cookies::append(response.headers_mut(), spent);
             Ok(response)
         }
-        Err(error) => Err((error, spent)),
+        Err(error) => {
+            let host = attempt.return_to.host.parse::<Host>().ok();
+            let front = host.map(|host| format!("{}/", gateway.config.origin(&host)));
+            Err(RefusedCallback { error, spent, front })
+        }
     }
 }
 

@@ -72,6 +72,18 @@ pub(crate) async fn start(
         // Without a request from the application's host there is nothing to bind to; it makes one.
         return Ok(respond::redirect(&front, None));
     };
+    begin(gateway, head, &host, sealed, query, now).await.map_err(|rejection| rejection.leading_to(front))
+}
+
+/// A login for a request that an application's host has sealed.
+async fn begin(
+    gateway: &Arc<Gateway>,
+    head: &Parts,
+    host: &Host,
+    sealed: &str,
+    query: &Query,
+    now: i64,
+) -> Result<Response<Body>, Rejection> {
     let auth_host = gateway.config.server.auth_host.as_str();
     let opened = gateway.sealer.open::<ReturnTo>(Purpose::LoginRequest, auth_host, now, sealed);
     let return_to = opened.map_err(|_| LoginError::Stale)?;
@@ -83,7 +95,7 @@ pub(crate) async fn start(
     }
     match chosen_provider(gateway, query)? {
         Some(provider) => to_provider(gateway, head, provider, return_to, now).await,
-        None => Ok(picker(gateway, &host, sealed)),
+        None => Ok(picker(gateway, host, sealed)),
     }
 }
 

@@ -13,6 +13,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::Next;
 use crate::body::Body;
+use crate::route::RESERVED_PREFIX;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -70,6 +71,8 @@ impl Page {
             Next::Nothing => self,
             Next::Again => self.link("", "Try again"),
             Next::SignIn(address) => self.link(address, "Sign in"),
+            Next::Open(address) => self.link(address, "Open the application again"),
+            Next::SignOut => self.link(&format!("{RESERVED_PREFIX}logout"), "Sign in as somebody else"),
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: "You are signed in, but no rule of your organisation lets you use this application.\n\
                    If you need it, ask your administrator and give the reference below."
                 .to_owned(),
-            next: Next::Nothing,
+            next: Next::SignOut,
         },
         // Browsers repeat a misdirected request over a connection of its own (RFC 9110 section 15.5.20).
         Rejection::Denied(Denial::CrowdedConnection) => Words {
@@ -64,7 +64,9 @@ pub(super) fn of(rejection: &Rejection) -> Words {
         },
         Rejection::Denied(Denial::Ended(reason)) => session_ended(*reason, Next::Again),
         Rejection::Forward(error) => forward(error),
-        Rejection::Login(error) => login(error),
+        Rejection::Login { error, front } => {
+            Words { next: front.clone().map_or(Next::Nothing, Next::Open), ..login(error) }
+        }
         Rejection::NoIdentity => Words {
             status: StatusCode::UNAUTHORIZED,
             code: "no_identity",

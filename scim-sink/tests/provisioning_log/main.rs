@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
-use rig::{Rig, user_body};
+use rig::{NOW, Rig, user_body};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -107,9 +107,16 @@ async fn writes_and_refusals() {
         let mut request = rig.request("GET", "/Users", None);
         *request.uri_mut() = format!("/scim/v2/{directory}/Users?access_token={token}").parse().unwrap();
         request.headers_mut().insert("authorization", auth.parse().unwrap());
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let headers = request.headers().clone();
         rig.send(request).await.expect(401);
         let refused = events();
         assert_eq!(refused.len(), 1);
+        // Whoever is refused before their body is read leaves the same line.
+        assert_eq!(rig.sink.admit(&method, &path, &headers, NOW).unwrap_err().status(), 401);
+        let early = events();
+        assert_eq!(early.len(), 1);
+        assert_eq!(early[0]["fields"], refused[0]["fields"]);
         causes.push(refused[0]["fields"]["cause"].as_str().unwrap().to_owned());
     }
     assert_ne!(causes[0], causes[1]);

@@ -38,7 +38,12 @@ async fn strangers_learn_nothing() {
             if let Some(auth) = &auth {
                 request = request.header("authorization", auth);
             }
-            let reply = rig.send(request.body(Bytes::from_static(b"{")).unwrap()).await;
+            let request = request.body(Bytes::from_static(b"{")).unwrap();
+            let (method, path) = (request.method(), request.uri().path());
+            let early = rig.sink.admit(method, path, request.headers(), NOW).unwrap_err();
+            assert!(early.headers().contains_key("www-authenticate"));
+            bodies.push(serde_json::from_slice(early.body()).unwrap());
+            let reply = rig.send(request).await;
             assert!(reply.headers.contains_key("www-authenticate"));
             bodies.push(reply.expect_error(401, None));
         }
@@ -58,6 +63,7 @@ async fn odd_authorization_headers() {
     for accepted in [rig.auth.clone(), token.clone(), format!("bearer  {token} "), format!("Basic {basic}")] {
         let mut request = rig.request("GET", "/Users", None);
         request.headers_mut().insert("authorization", accepted.parse().unwrap());
+        assert!(rig.sink.admit(request.method(), request.uri().path(), request.headers(), NOW).is_ok());
         rig.send(request).await.expect(200);
     }
     let mut twice = rig.request("GET", "/Users", None);

@@ -109,6 +109,22 @@ async fn names_are_unique_in_a_directory() {
 }
 
 #[tokio::test]
+async fn a_whole_group_says_who_is_in_it_or_says_nothing() {
+    let (rig, group, [a, b, _]) = rig_with_group().await;
+    let path = format!("/Groups/{group}");
+    let silent = json!({"schemas": [CORE_GROUP], "displayName": "Renamed"});
+    rig.put(&path, silent.clone()).await;
+    assert_eq!(rig.members(&group).await, sorted(&[&a, &b]));
+    let mut null = silent;
+    null["members"] = Value::Null;
+    rig.put(&path, null.clone()).await;
+    assert!(rig.members(&group).await.is_empty(), "null is the empty list");
+    null["displayName"] = json!("Another");
+    let created = rig.post("/Groups", null).await;
+    assert_eq!(created["members"], json!([]));
+}
+
+#[tokio::test]
 async fn a_patch_is_all_or_nothing() {
     let (rig, group, [a, b, c]) = rig_with_group().await;
     let path = format!("/Groups/{group}");

@@ -70,12 +70,12 @@ pub(crate) async fn patch(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejecti
 /// RFC 7644 section 3.6.
 pub(crate) async fn delete(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
     let precondition = Precondition::of(visit.request.headers());
-    if precondition != Precondition::Any {
-        // A change between this look and the deletion is not seen; deleting is what the client wants of any version.
-        precondition.check(existing(visit, id)?.version)?;
-    }
-    let deleted = visit.store.delete_person(&visit.directory.name, id, visit.now).await;
-    deleted.map_err(|error| Rejection::from_directory(error, KIND, id))?;
+    let check = move |person: &StoredPerson| precondition.check(person.version);
+    let deleted = visit.store.delete_person_if(&visit.directory.name, id, visit.now, check).await;
+    deleted.map_err(|error| match error {
+        ModifyError::Edit(rejection) => rejection,
+        ModifyError::Directory(error) => Rejection::from_directory(error, KIND, id),
+    })?;
     written(visit, "user.delete", id, &Changed::default(), None);
     Ok(Answer::Gone)
 }

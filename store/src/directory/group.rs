@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::transaction::WriteTransaction;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 impl Store {
@@ -59,14 +60,31 @@ impl Store {
     /// # Errors
     /// [`DirectoryError`]; nothing is changed then.
     pub async fn delete_group(&self, directory: &str, scim_id: &str, now: i64) -> Result<(), DirectoryError> {
+        let deleted = self.delete_group_if(directory, scim_id, now, |_| Ok::<(), Infallible>(()));
+        deleted.await.map_err(|error| match error {
+            ModifyError::Directory(error) => error,
+            ModifyError::Edit(never) => match never {},
+        })
+    }
+
+    /// Deletes a group as [`Store::delete_group`] does, if the check of its present state allows it; the look and the
+    /// deletion are one transaction.
+    ///
+    /// # Errors
+    /// [`ModifyError`]; nothing is changed then.
+    pub async fn delete_group_if<E: Send + 'static>(
+        &self,
+        directory: &str,
+        scim_id: &str,
+        now: i64,
+        check: impl FnOnce(&StoredGroup) -> Result<(), E> + Send + 'static,
+    ) -> Result<(), ModifyError<E>> {
         let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
         self.write(move |transaction| {
             let directory = served(transaction.connection, &directory)?;
-            let group = existing(transaction.connection, &directory, &scim_id)?;
-            edit_members(transaction, &directory, group.id, MemberEdit::RemoveAll, now)?;
-            leave_name(transaction, &directory, &group.content.display_name, now)?;
-            sql::run(transaction.connection, "DELETE FROM groups WHERE id = $1", [group.id])?;
-            Ok(transaction.emit(Change::GroupDeleted(group.id), now)?)
+            let before = existing(transaction.connection, &directory, &scim_id)?;
+            check(&before).map_err(ModifyError::Edit)?;
+            Ok(delete(transaction, &directory, &before, now)?)
         })
         .await
     }
@@ -295,4 +313,17 @@ fn find(
         (scim_id, directory.row),
         |row| row.get(0),
     )?)
+}
+
+/// The members leave first, so that a follower never sees somebody in a group that is gone.
+fn delete(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &Served,
+    group: &StoredGroup,
+    now: i64,
+) -> Result<(), DirectoryError> {
+    edit_members(transaction, directory, group.id, MemberEdit::RemoveAll, now)?;
+    leave_name(transaction, directory, &group.content.display_name, now)?;
+    sql::run(transaction.connection, "DELETE FROM groups WHERE id = $1", [group.id])?;
+    Ok(transaction.emit(Change::GroupDeleted(group.id), now)?)
 }

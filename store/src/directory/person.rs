@@ -15,6 +15,7 @@ use crate::sql;
 use crate::store::Store;
 use crate::transaction::WriteTransaction;
 use rusqlite::Connection;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 impl Store {
@@ -65,11 +66,31 @@ impl Store {
         scim_id: &str,
         now: i64,
     ) -> Result<(), DirectoryError> {
+        let deleted = self.delete_person_if(directory, scim_id, now, |_| Ok::<(), Infallible>(()));
+        deleted.await.map_err(|error| match error {
+            ModifyError::Directory(error) => error,
+            ModifyError::Edit(never) => match never {},
+        })
+    }
+
+    /// Deletes a person as [`Store::delete_person`] does, if the check of their present state allows it; the look and the
+    /// deletion are one transaction.
+    ///
+    /// # Errors
+    /// [`ModifyError`]; nothing is changed then.
+    pub async fn delete_person_if<E: Send + 'static>(
+        &self,
+        directory: &str,
+        scim_id: &str,
+        now: i64,
+        check: impl FnOnce(&StoredPerson) -> Result<(), E> + Send + 'static,
+    ) -> Result<(), ModifyError<E>> {
         let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
         self.write(move |transaction| {
             let directory = served(transaction.connection, &directory)?;
-            let person = existing(transaction.connection, &directory, &scim_id)?;
-            delete(transaction, &directory, &person, now)
+            let before = existing(transaction.connection, &directory, &scim_id)?;
+            check(&before).map_err(ModifyError::Edit)?;
+            Ok(delete(transaction, &directory, &before, now)?)
         })
         .await
     }

@@ -364,3 +364,20 @@ async fn no_question_reads_a_whole_table() {
         assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{question}: {plan:?}");
     }
 }
+
+#[tokio::test]
+async fn a_deletion_that_is_not_allowed_deletes_nothing() {
+    let (_folder, store) = new_store().await;
+    let person = store.create_person("corp", content("engineer"), 1).await.unwrap();
+    let group = store.create_group("corp", group_content("Sales"), Vec::new(), 1).await.unwrap();
+    let seq = store.watermark().unwrap();
+    let refused = store.delete_person_if("corp", &person.scim_id, 2, |before| Err(before.version)).await;
+    assert!(matches!(refused, Err(ModifyError::Edit(1))));
+    let refused = store.delete_group_if("corp", &group.scim_id, 2, |before| Err(before.version)).await;
+    assert!(matches!(refused, Err(ModifyError::Edit(1))));
+    assert_eq!(store.watermark().unwrap(), seq);
+    store.delete_person_if("corp", &person.scim_id, 2, |_| Ok::<_, ()>(())).await.unwrap();
+    store.delete_group_if("corp", &group.scim_id, 2, |_| Ok::<_, ()>(())).await.unwrap();
+    let again = store.delete_person_if("corp", &person.scim_id, 2, |_| Ok::<_, ()>(())).await;
+    assert!(matches!(again, Err(ModifyError::Directory(DirectoryError::NotFound))));
+}

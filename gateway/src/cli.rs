@@ -49,7 +49,7 @@ enum Scim {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The configuration file
-    #[arg(long = "config", short, value_name = "FILE", default_value = "config.toml")]
+    #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "config.toml")]
     file: PathBuf,
 }
 

@@ -33,6 +33,8 @@ use crate::socket::{CuttableStream, Cutter};
 const BACKLOG: i32 = 1_024;
 /// How long to wait when the system has no socket left to accept with.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long an HTTP/2 peer has to take note that its connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams that a client opened and reset at once, before the connection is closed (rapid reset).
@@ -161,9 +163,13 @@ impl Worker {
             () = streams.requests.unused_for(idle_limit) => connection.as_mut().graceful_shutdown(),
         }
         // A peer that says nothing does not answer a farewell either.
+        let abandoned = async {
+            tokio::time::sleep(FAREWELL).await;
+            streams.requests.unused_for(idle_limit).await;
+        };
         tokio::select! {
             served = connection.as_mut() => served,
-            () = streams.requests.unused_for(idle_limit) => Ok(()),
+            () = abandoned => Ok(()),
         }
     }
 

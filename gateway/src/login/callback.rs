@@ -150,7 +150,7 @@ async fn begin_session(
     now: i64,
 ) -> Result<(SessionToken, Arc<SessionRecord>), LoginError> {
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
-    let unproved = claims.unproved_addresses.len();
+    let email_ignored = claims.email_ignored;
     let id = token.id();
     let sealed = logout_hint(gateway, provider, tokens, id);
     let life = i64::try_from(gateway.config.session_duration.as_secs()).unwrap_or(i64::MAX);
@@ -184,7 +184,7 @@ async fn begin_session(
         provider = record.provider,
         subject = record.subject,
         email = record.email.as_deref(),
-        unproved_addresses = unproved,
+        unverified_email_ignored = email_ignored,
         provisioned = record.person.is_some(),
         groups = record.groups.len(),
         "logged in"

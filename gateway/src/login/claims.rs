@@ -65,6 +65,8 @@ pub(crate) struct VerifiedClaims {
     pub(crate) subject: Subject,
     /// In normal form, and only if the provider verified it.
     pub(crate) email: Option<String>,
+    /// An address came that does not count, since nobody verified it or it has no single reading.
+    pub(crate) email_ignored: bool,
     /// Addresses that the provider did not vouch for. They prove nothing, but one of a deactivated person's speaks against.
     pub(crate) unproved_addresses: Vec<String>,
     pub(crate) name: Option<String>,
@@ -119,6 +121,7 @@ pub(super) fn verify(
     Ok(VerifiedClaims {
         subject: Subject { issuer: expected.issuer.to_owned(), sub: subject(claims)? },
         email: email.as_ref().map(ToString::to_string),
+        email_ignored: address.is_some() && email.is_none(),
         unproved_addresses: unproved(address.filter(|_| email.is_none()), claims),
         name: claims.name().and_then(|name| name.get(None)).and_then(|name| shown(name.as_str())),
         groups: groups(others, expected.groups_claim)?,

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use portcullis_policy::{Decision, PolicySet, Question};
 use portcullis_store::EndReason;
@@ -15,6 +16,8 @@ use crate::socket::{Cutter, Kept};
 
 /// How many sessions and applications may use one client connection.
 const MAX_PASSAGES_PER_CONNECTION: usize = 64;
+/// More than the pings, and less than any answer, that are sent to a peer while its patience runs out, in bytes.
+const PINGS_BYTES: u64 = 4 * 1024;
 
 /// One client connection.
 #[derive(Debug)]
@@ -64,6 +67,17 @@ impl Client {
         let (tls_name, passages) = (OnceLock::new(), Mutex::default());
         let requests = Requests::new();
         Self { ip: ip.to_canonical(), tls_name, requests, cutter, _admitted: admitted, passages }
+    }
+
+    /// Returns when the peer has taken next to nothing of what is sent to it for that long.
+    pub(crate) async fn takes_nothing(&self, limit: Duration) {
+        loop {
+            let before = self.cutter.delivered();
+            tokio::time::sleep(limit).await;
+            if self.cutter.delivered().saturating_sub(before) < PINGS_BYTES {
+                return;
+            }
+        }
     }
 
     /// The passage of a session to an application over this connection. It stays known until the connection closes, so that

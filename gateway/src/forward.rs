@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -69,6 +69,7 @@ pub(crate) async fn forward(
     limits: &Limits,
 ) -> Result<Response<Body>, ForwardError> {
     let pool = upstreams.pool(&permit.target.application.upstream);
+    let http2 = request.version() == Version::HTTP_2;
     let (mut head, body) = request.into_parts();
     let upgrade = headers::wanted_upgrade(&head).then(|| head.extensions.remove::<OnUpgrade>()).flatten();
     headers::for_upstream(&mut head.headers, &permit, context, upgrade.is_some());
@@ -77,8 +78,20 @@ pub(crate) async fn forward(
     *outgoing.method_mut() = canonical.method.clone();
     *outgoing.uri_mut() = origin_form(canonical)?;
     *outgoing.headers_mut() = head.headers;
-    let (response, lease) = send(&permit, outgoing, &pool, &activity, limits).await?;
-    answer(permit, response, lease, upgrade, limits)
+    let (mut response, lease) = send(&permit, outgoing, &pool, &activity, limits).await?;
+    match (switched(&mut response), upgrade) {
+        (Some(upstream_side), Some(client_side)) => {
+            let sides = (client_side, upstream_side);
+            Ok(tunnelled(permit, response, lease, sides, limits))
+        }
+        _ => {
+            let (mut head, body) = response.into_parts();
+            headers::for_client(&mut head.headers);
+            let body = UpstreamBody::new(body, lease, permit.passage, limits.idle_timeout);
+            let body = if http2 { body.watched() } else { body };
+            Ok(Response::from_parts(head, Body::upstream(body)))
+        }
+    }
 }
 
 /// The path that was judged, byte for byte, and the query.
@@ -120,23 +133,23 @@ async fn send(
     }
 }
 
-fn answer(
-    permit: Permit,
-    mut response: Response<Incoming>,
-    lease: Lease,
-    upgrade: Option<OnUpgrade>,
-    limits: &Limits,
-) -> Result<Response<Body>, ForwardError> {
+/// The upstream's side of a connection that it has switched to another protocol.
+fn switched(response: &mut Response<Incoming>) -> Option<OnUpgrade> {
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let upstream_side = switched.then(|| response.extensions_mut().remove::<OnUpgrade>()).flatten();
-    let (mut head, body) = response.into_parts();
+    switched.then(|| response.extensions_mut().remove::<OnUpgrade>()).flatten()
+}
+
+fn tunnelled(
+    permit: Permit,
+    response: Response<Incoming>,
+    lease: Lease,
+    (client_side, upstream_side): (OnUpgrade, OnUpgrade),
+    limits: &Limits,
+) -> Response<Body> {
+    let (mut head, _) = response.into_parts();
     headers::for_client(&mut head.headers);
-    let (Some(client_side), Some(upstream_side)) = (upgrade, upstream_side) else {
-        let body = UpstreamBody::new(body, lease, permit.passage, limits.idle_timeout);
-        return Ok(Response::from_parts(head, Body::upstream(body)));
-    };
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     tunnel::spawn(client_side, upstream_side, lease, permit, limits.idle_timeout);
-    Ok(Response::from_parts(head, Body::empty()))
+    Response::from_parts(head, Body::empty())
 }

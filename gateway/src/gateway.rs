@@ -40,7 +40,7 @@ pub(crate) struct Gateway {
     pub(crate) run: String,
     pub(crate) scim: ScimSink,
     /// How many provisioning requests are read and answered at once.
-    pub(crate) scim_bodies: Semaphore,
+    pub(crate) scim_requests: Arc<Semaphore>,
     pub(crate) rate_limit: RateLimit,
     /// Where provider calls and provisioning run, away from the threads that carry requests.
     pub(crate) control: Handle,

@@ -14,7 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -33,16 +33,15 @@ use crate::socket::{CuttableStream, Cutter};
 const BACKLOG: i32 = 1_024;
 /// How long to wait when the system has no socket left to accept with.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long an HTTP/2 peer has to take note that its connection ends.
-const FAREWELL: Duration = Duration::from_secs(1);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams that a client opened and reset at once, before the connection is closed (rapid reset).
 const MAX_PENDING_RESETS: usize = 20;
 const MAX_LOCAL_RESETS: usize = 1_024;
 /// What one stream, and one connection, may send ahead of being read, in bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// What the kernel may hold of a connection beyond what is in flight, in bytes.
+const UNSENT_BYTES: u32 = 128 * 1024;
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Binds one listener for each worker on an address. The kernel spreads connections over them.
@@ -115,6 +114,8 @@ impl Worker {
         admitted: Admitted,
     ) -> Result<(), ConnectionEnd> {
         stream.set_nodelay(true)?;
+        // A shorter queue in the kernel: what a slow reader has not taken waits where it can be told from what was.
+        SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
         let limits = &self.gateway.config.limits;
         let cutter = Arc::new(Cutter::of(&stream)?);
         let client = Arc::new(Client::new(peer.ip(), cutter.clone(), admitted));
@@ -154,22 +155,18 @@ impl Worker {
         let stopping = self.stopping.clone();
         let limits = &self.gateway.config.limits;
         let (builder, idle_limit) = (http2_builder(limits), limits.header_timeout);
-        let streams = client.clone();
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), self.service(client)));
+        let service = self.clone().service(client.clone());
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             served = connection.as_mut() => return served,
             () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
             // hyper has no deadline for the preface, nor for a connection without streams.
-            () = streams.requests.unused_for(idle_limit) => connection.as_mut().graceful_shutdown(),
+            () = client.requests.unused_for(idle_limit) => connection.as_mut().graceful_shutdown(),
         }
-        // A peer that says nothing does not answer a farewell either.
-        let abandoned = async {
-            tokio::time::sleep(FAREWELL).await;
-            streams.requests.unused_for(idle_limit).await;
-        };
+        // What is under way is finished, as long as the peer takes it; one that takes nothing is not waited for.
         tokio::select! {
             served = connection.as_mut() => served,
-            () = abandoned => Ok(()),
+            () = client.takes_nothing(limits.idle_timeout) => Ok(()),
         }
     }
 
@@ -211,7 +208,8 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER_BYTES)
         .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT);
+        // A ping waits behind what a slow reader has not taken yet.
+        .keep_alive_timeout(limits.idle_timeout);
     builder
 }
 

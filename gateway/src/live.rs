@@ -66,7 +66,7 @@ impl Live {
         let mut cuts: usize = expired.iter().map(|session| session.drop_all().0).sum();
         let over: Vec<Arc<ApplicationSession>> = {
             let sessions = self.application_sessions.read().unwrap_or_else(PoisonError::into_inner);
-            sessions.values().filter(|session| session.is_over(now)).cloned().collect()
+            sessions.values().filter(|session| session.has_run_out(now)).cloned().collect()
         };
         let reach = Reach::BothSides;
         cuts += over.iter().map(|over| over.session.drop_owned(over.id, reach).0).sum::<usize>();

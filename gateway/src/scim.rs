@@ -1,6 +1,7 @@
 //! The door of the provisioning client on the auth host: bounds what is read, then leaves everything to the SCIM sink.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -16,6 +17,8 @@ use crate::route::Canonical;
 
 /// Where the sink's paths begin.
 const PREFIX: &str = "/scim/v2/";
+/// How long a body may take to arrive. Okta sends small ones at once.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether a request on the auth host is for the sink.
 pub(crate) fn is_scim(canonical: &Canonical) -> bool {
@@ -39,11 +42,11 @@ pub(crate) async fn respond(
     if let Err(refusal) = gateway.scim.admit(&head.method, head.uri.path(), &head.headers, now) {
         return unauthorised(gateway, client, refusal);
     }
-    let Ok(_room) = gateway.scim_bodies.try_acquire() else {
+    let Ok(room) = gateway.scim_requests.clone().try_acquire_owned() else {
         return refused(StatusCode::TOO_MANY_REQUESTS, "too many requests are under way; repeat in a minute");
     };
     let reading = Limited::new(body, MAX_BODY_BYTES).collect();
-    let body = match tokio::time::timeout(gateway.config.limits.idle_timeout, reading).await {
+    let body = match tokio::time::timeout(BODY_TIMEOUT, reading).await {
         Ok(Ok(read)) => read.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return ScimSink::too_large().map(Body::from),
         // The client broke off, or dripped: most likely there is nobody left to tell.
@@ -52,8 +55,11 @@ pub(crate) async fn respond(
         }
     };
     let sink = gateway.scim.clone();
-    let working =
-        gateway.control.spawn(async move { sink.respond(Request::from_parts(head, body), now).await });
+    let working = gateway.control.spawn(async move {
+        let response = sink.respond(Request::from_parts(head, body), now).await;
+        drop(room);
+        response
+    });
     let Ok(response) = working.await else {
         // Whether the change was made is unknown, so it is never called done; repeating it is safe.
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping; repeat the request");

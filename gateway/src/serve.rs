@@ -123,12 +123,13 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Descriptors that a client connection can take: two of its own, two of an upstream's.
-const DESCRIPTORS_PER_CONNECTION: usize = 4;
+/// Descriptors of a connection: its own, and the one that is kept to cut it. Half of all are for clients, half for upstreams.
+const DESCRIPTORS_PER_CONNECTION: usize = 2;
+const SIDES: usize = 2;
 /// Descriptors for everything else: the store, listeners, calls to providers.
 const OTHER_DESCRIPTORS: usize = 256;
 
-/// Raises the descriptor limit to what the operator allows, and says how many connections that bears: without a descriptor for
+/// Raises the descriptor limit to what the operator allows, and says how many connections that bears on each side: without a descriptor for
 /// it, the provisioning client could not reach us either.
 fn connections_to_bear() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -136,7 +137,7 @@ fn connections_to_bear() -> usize {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let descriptors = current.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-    descriptors.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION
+    descriptors.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION / SIDES
 }
 
 fn bind_public(config: &Config) -> Result<Vec<Vec<StdListener>>, ServeError> {
@@ -181,7 +182,7 @@ async fn assemble(
         rate_limit: RateLimit::per_minute(config.limits.login_per_minute),
         authorities: gateway::authorities(&config),
         used: gateway::spent_logins(),
-        scim_bodies: Semaphore::new(MAX_SCIM_REQUESTS),
+        scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?,
         config,
         routes,
@@ -255,7 +256,7 @@ impl Running {
                 share.push(listener);
             }
         }
-        let bounds = Bounds::of_worker(&gateway.config.limits, gateway.config.server.workers);
+        let bounds = Bounds::of_worker(&gateway.config, connections);
         for share in shares {
             let worker = Arc::new(Worker {
                 upstreams: Upstreams::new(&gateway.config.applications, bounds),

@@ -42,7 +42,7 @@ pub(crate) struct CuttableStream<K: Kept> {
     kept: K,
     /// How long the peer may take nothing of what is written to it.
     patience: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Stall>,
 }
 
 impl<K: Kept> CuttableStream<K> {
@@ -50,20 +50,38 @@ impl<K: Kept> CuttableStream<K> {
         Self { stream, cutter, kept, patience, stalled: None }
     }
 
-    /// Watches a write: while nothing moves a timer runs, and when it has run out the peer has had its time.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Watches a write that finds no room. There is room again only when much was taken, so what is bounded is not the time
+    /// without room, but the time in which the peer takes nothing at all.
+    fn watch(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.cutter.note_blocked(polled.is_pending());
-        if polled.is_ready() {
+        if let Poll::Ready(written) = polled {
+            self.cutter.note_written(written.as_ref().copied().unwrap_or_default());
             self.stalled = None;
-            return polled;
+            return Poll::Ready(written);
         }
-        let patience = self.patience;
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
+        let (cutter, patience) = (&self.cutter, self.patience);
+        let stall = self.stalled.get_or_insert_with(|| Stall::begin(cutter, patience));
+        while stall.timer.as_mut().poll(cx).is_ready() {
+            if cutter.delivered() <= stall.delivered {
+                cutter.cut();
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            *stall = Stall::begin(cutter, patience);
         }
-        self.cutter.cut();
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        Poll::Pending
+    }
+}
+
+/// A write that waits for room, and what the peer had taken when it began to wait.
+#[derive(Debug)]
+struct Stall {
+    timer: Pin<Box<Sleep>>,
+    delivered: u64,
+}
+
+impl Stall {
+    fn begin(cutter: &Cutter, patience: Duration) -> Self {
+        Self { timer: Box::pin(tokio::time::sleep(patience)), delivered: cutter.delivered() }
     }
 }
 

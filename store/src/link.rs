@@ -121,8 +121,8 @@ pub(crate) fn relink(
     after: &Identifiers,
     now: i64,
 ) -> Result<()> {
-    let mut sessions = concerned(transaction.connection, provider, before)?;
-    sessions.append(&mut concerned(transaction.connection, provider, after)?);
+    let mut sessions = concerned(transaction.connection, provider, before, Among::Live)?;
+    sessions.append(&mut concerned(transaction.connection, provider, after, Among::Live)?);
     let disowned = match (&before.external_id, &after.external_id) {
         (Some(old), Some(new)) if old != new => Some(old.as_str()),
         _ => None,
@@ -155,27 +155,49 @@ pub(crate) fn relink_unlinked(
     apply(transaction, provider, sessions.into_iter().collect(), |_| true, now)
 }
 
-/// The live sessions that belong to nobody, but could be this person's.
+/// The sessions that belong to nobody, but could be this person's. Signed out ones too: what they asked for may still be on
+/// its way to them.
 pub(crate) fn unlinked(
     connection: &Connection,
     provider: &str,
     identifiers: &Identifiers,
 ) -> Result<Vec<SessionId>> {
-    let sessions = concerned(connection, provider, identifiers)?;
+    let sessions = concerned(connection, provider, identifiers, Among::SignedOutToo)?;
     Ok(sessions.into_iter().filter(|(_, session)| session.person.is_none()).map(|(id, _)| id).collect())
+}
+
+/// Which sessions are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Among {
+    Live,
+    SignedOutToo,
+}
+
+impl Among {
+    /// The condition on a row of `sessions`.
+    fn condition(self) -> &'static str {
+        match self {
+            Self::Live => "s.end_reason IS NULL",
+            Self::SignedOutToo => "(s.end_reason IS NULL OR s.end_reason = 'signed_out')",
+        }
+    }
 }
 
 fn concerned(
     connection: &Connection,
     provider: &str,
     identifiers: &Identifiers,
+    among: Among,
 ) -> Result<BTreeMap<SessionId, Candidate>> {
+    let among = among.condition();
     let mut sessions = BTreeMap::new();
     if let Some(subject) = &identifiers.external_id {
         sessions.extend(sql::rows(
             connection,
-            "SELECT id, subject, email, person FROM sessions \
-             WHERE provider = $1 AND subject = $2 AND end_reason IS NULL",
+            &format!(
+                "SELECT s.id, s.subject, s.email, s.person FROM sessions s \
+                 WHERE s.provider = $1 AND s.subject = $2 AND {among}"
+            ),
             (provider, subject),
             read_candidate,
         )?);
@@ -183,15 +205,19 @@ fn concerned(
     for address in &identifiers.addresses {
         sessions.extend(sql::rows(
             connection,
-            "SELECT id, subject, email, person FROM sessions \
-             WHERE provider = $1 AND email = $2 AND end_reason IS NULL",
+            &format!(
+                "SELECT s.id, s.subject, s.email, s.person FROM sessions s \
+                 WHERE s.provider = $1 AND s.email = $2 AND {among}"
+            ),
             (provider, address),
             read_candidate,
         )?);
         sessions.extend(sql::rows(
             connection,
-            "SELECT s.id, s.subject, s.email, s.person FROM session_claims c JOIN sessions s ON s.id = c.session \
-             WHERE s.provider = $1 AND c.address = $2 AND s.end_reason IS NULL AND s.person IS NULL",
+            &format!(
+                "SELECT s.id, s.subject, s.email, s.person FROM session_claims c JOIN sessions s ON s.id = c.session \
+                 WHERE s.provider = $1 AND c.address = $2 AND {among} AND s.person IS NULL"
+            ),
             (provider, address),
             read_candidate,
         )?);

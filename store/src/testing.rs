@@ -248,7 +248,9 @@ impl State {
             let gone = self.sessions.remove(id).is_some() || self.application_sessions.remove(id).is_some();
             assert!(gone, "an unknown session expired");
         } else if let Some(session) = self.sessions.get_mut(id) {
-            assert_eq!(session.ended, None, "a session ended twice");
+            let takes_over = session.ended == Some(EndReason::SignedOut)
+                && matches!(reason, EndReason::Deactivated | EndReason::Deleted);
+            assert!(session.ended.is_none() || takes_over, "a session ended twice");
             Arc::make_mut(session).ended = Some(reason);
         } else {
             let part = self.application_sessions.get_mut(id).unwrap();

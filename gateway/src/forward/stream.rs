@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::activity::Activity;
@@ -98,27 +99,66 @@ impl http_body::Body for RequestBody {
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
     incoming: Incoming,
-    lease: Option<Lease>,
+    lease: Arc<Mutex<Option<Lease>>>,
     /// Keeps the passage known for as long as a byte of it may be on its way.
     _passage: Arc<Passage>,
     idle: IdleTimer,
+    /// When the client's side last asked for more.
+    asked: Arc<Activity>,
+    watch: Option<Watch>,
+}
+
+/// A task that ends with the body it watches.
+#[derive(Debug)]
+struct Watch(AbortHandle);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl UpstreamBody {
     pub(super) fn new(incoming: Incoming, lease: Lease, passage: Arc<Passage>, idle_limit: Duration) -> Self {
-        let mut body =
-            Self { incoming, lease: Some(lease), _passage: passage, idle: IdleTimer::new(idle_limit) };
+        let mut body = Self {
+            incoming,
+            lease: Arc::new(Mutex::new(Some(lease))),
+            _passage: passage,
+            idle: IdleTimer::new(idle_limit),
+            asked: Arc::new(Activity::new()),
+            watch: None,
+        };
         if body.incoming.is_end_stream() {
             body.finish();
         }
         body
     }
 
+    /// Lets go of the upstream when nobody asks for more for too long. On HTTP/2 a client opens the window of each stream as
+    /// it likes, and a body without window is not asked at all, so that its own timer does not run.
+    pub(super) fn watched(mut self) -> Self {
+        let (asked, lease, limit) = (self.asked.clone(), self.lease.clone(), self.idle.limit);
+        if held(&lease).is_some() {
+            let watching = tokio::spawn(async move {
+                asked.still_for(limit).await;
+                held(&lease).take();
+            });
+            self.watch = Some(Watch(watching.abort_handle()));
+        }
+        self
+    }
+
     fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
+        self.watch = None;
+        let lease = held(&self.lease).take();
+        if let Some(lease) = lease {
             lease.finish(self.idle.limit);
         }
     }
+}
+
+fn held(lease: &Mutex<Option<Lease>>) -> MutexGuard<'_, Option<Lease>> {
+    lease.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl http_body::Body for UpstreamBody {
@@ -130,6 +170,7 @@ impl http_body::Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        this.asked.note();
         let polled = this.idle.poll_frame(&mut this.incoming, cx, BodyError::Upstream);
         let ended = match &polled {
             Poll::Ready(Some(Ok(_))) => this.incoming.is_end_stream(),

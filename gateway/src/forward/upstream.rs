@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::ForwardError;
 use super::stream::RequestBody;
-use crate::config::{Application, Limits, Upstream};
+use crate::config::{Application, Config, Upstream};
 use crate::live::Attached;
 use crate::socket::{CuttableStream, Cutter};
 
@@ -46,9 +46,11 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// One worker's share.
-    pub(crate) fn of_worker(limits: &Limits, workers: usize) -> Self {
-        let connections = limits.upstream_connections.div_ceil(workers.max(1));
+    /// The share of one worker and one application, of `borne` connections that the process can bear in all.
+    pub(crate) fn of_worker(config: &Config, borne: usize) -> Self {
+        let limits = &config.limits;
+        let of_upstream = limits.upstream_connections.min(borne / config.applications.len().max(1));
+        let connections = of_upstream.div_ceil(config.server.workers.max(1)).max(1);
         Self { connections, patience: limits.idle_timeout }
     }
 }

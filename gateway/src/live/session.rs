@@ -166,8 +166,13 @@ impl ApplicationSession {
         self.ended.store(true, Ordering::SeqCst);
     }
 
+    /// Whether its time is up.
+    pub(super) fn has_run_out(&self, now: i64) -> bool {
+        now >= self.expires_at
+    }
+
     /// Whether it ended by itself, its login apart.
     pub(crate) fn is_over(&self, now: i64) -> bool {
-        now >= self.expires_at || self.ended.load(Ordering::SeqCst)
+        self.has_run_out(now) || self.ended.load(Ordering::SeqCst)
     }
 }

@@ -4,7 +4,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(crate) struct Cutter {
     socket: Mutex<Option<OwnedFd>>,
     /// Whether the last write found no room, so that its writer still holds bytes back.
     blocked: AtomicBool,
+    /// Bytes that the kernel has taken.
+    written: AtomicU64,
 }
 
 impl Cutter {
@@ -29,7 +31,11 @@ impl Cutter {
     pub(crate) fn of(stream: &TcpStream) -> io::Result<Self> {
         let second = rustix::io::fcntl_dupfd_cloexec(stream, 0)?;
         set_socket_linger(&second, Some(Duration::ZERO))?;
-        Ok(Self { socket: Mutex::new(Some(second)), blocked: AtomicBool::new(false) })
+        Ok(Self {
+            socket: Mutex::new(Some(second)),
+            blocked: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+        })
     }
 
     fn held(&self) -> MutexGuard<'_, Option<OwnedFd>> {
@@ -65,6 +71,16 @@ impl Cutter {
     /// Whether nothing is on its way to the peer, neither in the kernel nor held back by the writer.
     pub(crate) fn is_quiet(&self) -> bool {
         !self.blocked.load(Ordering::Acquire) && self.unsent() == 0
+    }
+
+    /// How many bytes the peer has acknowledged so far: it rises as long as the peer takes anything at all.
+    pub(crate) fn delivered(&self) -> u64 {
+        let written = self.written.load(Ordering::Acquire);
+        written.saturating_sub(u64::try_from(self.unsent()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn note_written(&self, bytes: usize) {
+        self.written.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::AcqRel);
     }
 
     pub(super) fn note_blocked(&self, blocked: bool) {

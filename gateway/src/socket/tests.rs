@@ -110,3 +110,27 @@ async fn a_peer_that_takes_nothing_is_cut_off() {
     let end = far.read_to_end(&mut Vec::new()).await;
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
+
+#[tokio::test]
+async fn a_peer_that_takes_little_by_little_is_not_cut_off() {
+    let (mut near, mut far) = pair((), Duration::from_millis(500)).await;
+    fill(&mut near).await;
+    let reading = tokio::spawn(async move {
+        // Less than opens room for a write in any one interval, and something in each.
+        for _ in 0..20 {
+            far.read_exact(&mut vec![0; 100_000]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        far
+    });
+    let mut written = Ok(1);
+    let until = Instant::now() + Duration::from_millis(1_800);
+    while written.is_ok() && Instant::now() < until {
+        written = match tokio::time::timeout_at(until, near.write(&[7; 65_536])).await {
+            Ok(written) => written,
+            Err(_) => break,
+        };
+    }
+    assert!(written.is_ok(), "{written:?}");
+    reading.await.unwrap();
+}

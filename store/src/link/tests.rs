@@ -265,6 +265,19 @@ async fn an_address_that_is_only_claimed_denies_and_never_links() {
 }
 
 #[tokio::test]
+async fn a_deactivation_reaches_a_session_that_was_signed_out_before() {
+    let (_folder, store, model) = followed().await;
+    let gone = person(&store, "engineer", Some("00u1"), &["engineer@corp.example"]).await;
+    claim(&store, 1, &["engineer@corp.example"]).await.unwrap();
+    let signed_out = EndWhat::Session(session_id(1));
+    store.end_sessions(signed_out, EndReason::SignedOut, 2).await.unwrap();
+    assert_eq!(model.ended(session_id(1)), Some(EndReason::SignedOut));
+    set_active(&store, &gone.scim_id, false).await;
+    assert_eq!(model.ended(session_id(1)), Some(EndReason::Deactivated));
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+}
+
+#[tokio::test]
 async fn a_claimed_address_says_nothing_of_a_linked_session_or_another_provider() {
     let (_folder, store, model) = followed().await;
     let gone = person(&store, "shared@corp.example", None, &[]).await;

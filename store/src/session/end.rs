@@ -48,7 +48,8 @@ pub(crate) fn of_person(connection: &Connection, person: PersonId) -> Result<Vec
     )
 }
 
-/// Ends those of the sessions that are live, and says so in one change; how many they were.
+/// Ends those of the sessions that are live, and says so in one change; how many they were. A deactivation or deletion also
+/// takes over from a sign-out, which lets the last answers be delivered.
 pub(crate) fn end(
     transaction: &mut WriteTransaction<'_>,
     sessions: &[SessionId],
@@ -60,7 +61,8 @@ pub(crate) fn end(
     for id in sessions {
         let ended = sql::run(
             transaction.connection,
-            "UPDATE sessions SET end_reason = $1, ended_at = $2, sealed = NULL WHERE id = $3 AND end_reason IS NULL",
+            "UPDATE sessions SET end_reason = $1, ended_at = $2, sealed = NULL WHERE id = $3 \
+             AND (end_reason IS NULL OR (end_reason = 'signed_out' AND $1 IN ('deactivated', 'deleted')))",
             (reason, now, id),
         )?;
         if ended == 0 {

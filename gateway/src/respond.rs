@@ -2,7 +2,8 @@
 //! `page`, why a request ended to the stage that ended it.
 
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, UPGRADE, VARY, WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, UPGRADE, VARY,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -156,6 +157,10 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
         }
         Rejection::MethodNotAllowed(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        // What follows a body whose end is told in two ways is nobody's request.
+        Rejection::Route(RouteError::TransferEncoding) => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Rejection::TooManyRequests => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));

@@ -23,7 +23,15 @@ impl Browser {
         self.connector.open_http1(&parse(url)?).await
     }
 
-    /// The same, with a receive buffer that holds next to nothing: what is not read stays with the server.
+    /// The same with the versions of HTTP that this profile speaks.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn raw_stream(&self, url: &str) -> Result<Stream, BrowserError> {
+        self.connector.open(&parse(url)?).await
+    }
+
+    /// As [`Browser::raw_connection`], with a receive buffer that holds next to nothing: what is not read stays with the server.
     ///
     /// # Errors
     /// When there is no connection.

@@ -15,7 +15,7 @@ use crate::seal::{Purpose, Sealer, random_text};
 /// How long an assertion is good, in seconds. Short, because one that was sent cannot be called back.
 const LIFE_S: i64 = 120;
 /// How long it is sent again before a new one is signed, in seconds: signing costs more than a whole forward.
-const REUSE_S: i64 = 60;
+pub(crate) const REUSE_S: i64 = 60;
 
 /// Why no assertion can be signed.
 #[derive(Debug, thiserror::Error)]
@@ -106,11 +106,8 @@ impl Signer {
         &self.published
     }
 
-    /// The assertion for a session at an application, signed now or a short while ago. None when it cannot be signed.
+    /// A new assertion for a session at an application. None when it cannot be signed.
     pub(crate) fn assertion(&self, session: &LiveSession, target: &Target, now: i64) -> Option<HeaderValue> {
-        if let Some(cached) = session.assertions.find(target.id, now) {
-            return Some(cached);
-        }
         let record = &session.record;
         let claims = Claims {
             aud: [&target.application.name],
@@ -128,7 +125,6 @@ impl Signer {
         let token = jsonwebtoken::encode(&header, &claims, &self.key).ok()?;
         let mut value = HeaderValue::try_from(token).ok()?;
         value.set_sensitive(true);
-        session.assertions.keep(target.id, now + REUSE_S, value.clone());
         Some(value)
     }
 }

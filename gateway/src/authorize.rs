@@ -9,8 +9,9 @@ use portcullis_policy::{Decision, PolicySet, Question};
 use portcullis_store::EndReason;
 
 use crate::admission::Admitted;
+use crate::forwarded::Ways;
 use crate::in_use::Requests;
-use crate::live::{ApplicationSession, LiveSession, Passage};
+use crate::live::{ApplicationSession, LiveSession, Passage, Standing};
 use crate::route::Target;
 use crate::socket::{Cutter, Kept};
 
@@ -28,6 +29,8 @@ pub(crate) struct Client {
     pub(crate) tls_name: OnceLock<String>,
     /// The requests that it carries.
     pub(crate) requests: Requests,
+    /// What upstreams are told about the way that its requests came.
+    pub(crate) ways: Ways,
     cutter: Arc<Cutter>,
     /// Counted for as long as a byte of the connection is on its way.
     _admitted: Admitted,
@@ -38,6 +41,8 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Permit {
     pub(crate) session: Arc<LiveSession>,
+    /// What was true of the person when the decision was made.
+    pub(crate) standing: Arc<Standing>,
     pub(crate) target: Arc<Target>,
     pub(crate) decision: Decision,
     pub(crate) passage: Arc<Passage>,
@@ -65,8 +70,8 @@ impl Kept for Arc<Client> {
 impl Client {
     pub(crate) fn new(ip: IpAddr, cutter: Arc<Cutter>, admitted: Admitted) -> Self {
         let (tls_name, passages) = (OnceLock::new(), Mutex::default());
-        let requests = Requests::new();
-        Self { ip: ip.to_canonical(), tls_name, requests, cutter, _admitted: admitted, passages }
+        let (requests, ways) = (Requests::new(), Ways::default());
+        Self { ip: ip.to_canonical(), tls_name, requests, ways, cutter, _admitted: admitted, passages }
     }
 
     /// Returns when the peer has taken next to nothing of what is sent to it for that long.
@@ -120,5 +125,5 @@ pub(crate) fn authorize(
     if !decision.is_allowed() {
         return Err(Denial::Policy(decision));
     }
-    Ok(Permit { session: session.clone(), target: target.clone(), decision, passage })
+    Ok(Permit { session: session.clone(), standing, target: target.clone(), decision, passage })
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 mod application;
 mod document;
+mod headers;
 mod policy;
 mod provider;
 mod server;
 
 pub use application::{Application, Directory, Upstream};
 pub use document::Fault;
+pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
 pub use provider::{GroupsApi, IdentityProvider};
 pub use server::{Certificate, Limits, LogFormat, Server};
 
@@ -139,7 +141,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let log_format = server::read_log(&mut root);
     let providers = provider::read_all(&mut root, folder);
     let directories = application::read_directories(&mut root, &providers);
-    let applications = application::read_applications(&mut root, server.as_ref());
+    let applications = application::read_applications(&mut root, server.as_ref(), folder);
     let policies = policy::read_all(&mut root, faults, &applications, &providers);
     root.finish();
     let (store_file, store_key_file) = store?;

@@ -21,6 +21,8 @@ pub(crate) use upstream::{Bounds, Upstreams};
 use crate::authorize::Permit;
 use crate::body::Body;
 use crate::config::Limits;
+use crate::forwarded::Way;
+use crate::identity_headers::{IdentityError, IdentityHeaders};
 use crate::live::Dropped;
 use crate::route::Canonical;
 use activity::Activity;
@@ -46,17 +48,17 @@ pub(crate) enum ForwardError {
     Request(#[from] http::Error),
     #[error("the system refused a socket: {0}")]
     Socket(#[from] std::io::Error),
-    #[error("the assertion cannot be signed")]
-    Assertion,
+    #[error("the host cannot be written in a field")]
+    Way,
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
 }
 
 /// What is told to the upstream about a request beside the request itself.
 pub(crate) struct Context<'a> {
     pub(crate) request_id: &'a str,
-    pub(crate) client_ip: std::net::IpAddr,
-    /// The authority that the browser used, with its port unless that is 443.
-    pub(crate) authority: &'a str,
-    pub(crate) assertion: HeaderValue,
+    pub(crate) way: &'a Way,
+    pub(crate) identity: &'a IdentityHeaders,
 }
 
 /// Sends a permitted request on and returns the upstream's answer.
@@ -72,9 +74,11 @@ pub(crate) async fn forward(
     let http2 = request.version() == Version::HTTP_2;
     let (mut head, body) = request.into_parts();
     let upgrade = headers::wanted_upgrade(&head).then(|| head.extensions.remove::<OnUpgrade>()).flatten();
-    headers::for_upstream(&mut head.headers, &permit, context, upgrade.is_some());
+    let rules = &permit.target.application.headers;
+    headers::for_upstream(&mut head.headers, rules, context, upgrade.is_some());
     let activity = Arc::new(Activity::new());
-    let mut outgoing = Request::new(RequestBody::new(body, limits.idle_timeout, activity.clone()));
+    let mut outgoing =
+        Request::new(RequestBody::new(body, permit.target.clone(), limits.idle_timeout, activity.clone()));
     *outgoing.method_mut() = canonical.method.clone();
     *outgoing.uri_mut() = origin_form(canonical)?;
     *outgoing.headers_mut() = head.headers;
@@ -86,7 +90,7 @@ pub(crate) async fn forward(
         }
         _ => {
             let (mut head, body) = response.into_parts();
-            headers::for_client(&mut head.headers);
+            headers::for_client(&mut head.headers, &permit.target.application.response_headers);
             let body = UpstreamBody::new(body, lease, permit.passage, limits.idle_timeout);
             let body = if http2 { body.watched() } else { body };
             Ok(Response::from_parts(head, Body::upstream(body)))
@@ -147,7 +151,7 @@ fn tunnelled(
     limits: &Limits,
 ) -> Response<Body> {
     let (mut head, _) = response.into_parts();
-    headers::for_client(&mut head.headers);
+    headers::for_client(&mut head.headers, &permit.target.application.response_headers);
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     tunnel::spawn(client_side, upstream_side, lease, permit, limits.idle_timeout);

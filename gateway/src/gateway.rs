@@ -1,6 +1,5 @@
 //! What all stages share: made once at start, read by every request. Holds no logic but how its parts find each other.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +10,6 @@ use tokio::sync::Semaphore;
 
 use crate::assertion::Signer;
 use crate::config::Config;
-use crate::host::Host;
 use crate::limit::RateLimit;
 use crate::live::Live;
 use crate::login::Provider;
@@ -44,23 +42,11 @@ pub(crate) struct Gateway {
     pub(crate) rate_limit: RateLimit,
     /// Where provider calls and provisioning run, away from the threads that carry requests.
     pub(crate) control: Handle,
-    /// The authority of each host as browsers name it, so that it need not be written for each request.
-    pub(crate) authorities: HashMap<Host, String>,
 }
 
 /// Remembers which attempts and hand-overs were used.
 pub(crate) fn spent_logins() -> SingleUse {
     SingleUse::new(MAX_SPENT, SPENT_LIFE)
-}
-
-/// `host[:port]` of each application's host.
-pub(crate) fn authorities(config: &Config) -> HashMap<Host, String> {
-    let hosts = config.applications.iter().flat_map(|application| &application.hosts);
-    let authority = |host: &Host| match config.server.public_port {
-        443 => host.to_string(),
-        port => format!("{host}:{port}"),
-    };
-    hosts.map(|host| (host.clone(), authority(host))).collect()
 }
 
 impl Gateway {
@@ -72,11 +58,6 @@ impl Gateway {
     /// Where providers send people back to; registered there letter by letter.
     pub(crate) fn redirect_uri(&self) -> String {
         format!("{}{RESERVED_PREFIX}callback", self.config.origin(&self.config.server.auth_host))
-    }
-
-    /// `host[:port]` as browsers name an application's host.
-    pub(crate) fn authority<'g>(&'g self, host: &'g Host) -> &'g str {
-        self.authorities.get(host).map_or(host.as_str(), String::as_str)
     }
 }
 

@@ -10,7 +10,7 @@ use portcullis_store::{
     SessionRecord, Snapshot,
 };
 
-mod assertion_cache;
+mod identity_cache;
 mod passage;
 mod people;
 mod session;

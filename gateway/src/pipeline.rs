@@ -14,6 +14,7 @@ use crate::body::Body;
 use crate::decision_log::{self, Outcome};
 use crate::forward::{self, Context, ForwardError, Upstreams};
 use crate::gateway::{Gateway, now};
+use crate::identity_headers;
 use crate::login;
 use crate::request_id::request_id;
 use crate::respond::{self, Audience, Rejection};
@@ -136,13 +137,11 @@ impl Stages<'_> {
         request: Request<Incoming>,
         now: i64,
     ) -> Result<Response<Body>, ForwardError> {
-        let signed = self.gateway.signer.assertion(&permit.session, self.target, now);
-        let context = Context {
-            request_id: self.id,
-            client_ip: self.client.ip,
-            authority: self.gateway.authority(&self.canonical.host),
-            assertion: signed.ok_or(ForwardError::Assertion)?,
-        };
+        let identity = identity_headers::of(&self.gateway.signer, &permit, now)?;
+        let port = self.gateway.config.server.public_port;
+        let way = self.client.ways.way(self.client.ip, &self.canonical.host, port);
+        let way = way.ok_or(ForwardError::Way)?;
+        let context = Context { request_id: self.id, way: &way, identity: &identity };
         let limits = &self.gateway.config.limits;
         forward::forward(permit, self.canonical, request, &context, self.upstreams, limits).await
     }

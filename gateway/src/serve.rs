@@ -180,7 +180,6 @@ async fn assemble(
     let scim = ScimSink::new(store.clone(), sink_directories(&config));
     Ok(Gateway {
         rate_limit: RateLimit::per_minute(config.limits.login_per_minute),
-        authorities: gateway::authorities(&config),
         used: gateway::spent_logins(),
         scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?,

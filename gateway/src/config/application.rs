@@ -1,12 +1,14 @@
 //! `[[application]]` and `[[directory]]`: what is protected, and where people are provisioned from.
 
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use http::uri::Authority;
 use url::Url;
 
 use super::document::{Section, Value};
+use super::headers::{RequestHeaders, ResponseHeaders, read_request_headers, read_response_headers};
 use super::provider::{IdentityProvider, read_name};
 use super::server::Server;
 use crate::host::Host;
@@ -24,6 +26,10 @@ pub struct Application {
     pub policies: Vec<String>,
     /// How long its own session lasts, when shorter than the login.
     pub session_duration: Option<Duration>,
+    /// `[application.headers]`
+    pub headers: RequestHeaders,
+    /// `[application.response_headers]`
+    pub response_headers: ResponseHeaders,
 }
 
 /// An HTTP/1.1 server behind the gateway.
@@ -79,10 +85,14 @@ pub(super) fn read_directories(root: &mut Section<'_, '_>, providers: &[Identity
     directories
 }
 
-pub(super) fn read_applications(root: &mut Section<'_, '_>, server: Option<&Server>) -> Vec<ReadApplication> {
+pub(super) fn read_applications(
+    root: &mut Section<'_, '_>,
+    server: Option<&Server>,
+    folder: &Path,
+) -> Vec<ReadApplication> {
     let mut applications: Vec<ReadApplication> = Vec::new();
     for mut section in root.sections("application") {
-        if let Some(application) = read_application(&mut section, server, &applications) {
+        if let Some(application) = read_application(&mut section, server, &applications, folder) {
             applications.push(ReadApplication { application, span: section.span() });
         }
         section.finish();
@@ -94,6 +104,7 @@ fn read_application(
     section: &mut Section<'_, '_>,
     server: Option<&Server>,
     earlier: &[ReadApplication],
+    folder: &Path,
 ) -> Option<Application> {
     let name = read_name(section, "it stands in logs and pages");
     let hosts = section.required("hosts", "a list such as [\"wiki.corp.example\"]").map(|value| {
@@ -112,11 +123,21 @@ fn read_application(
         value.list().iter().filter_map(|name| name.string().map(str::to_owned)).collect::<Vec<String>>()
     });
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
+    let headers = read_request_headers(section, folder);
+    let response_headers = read_response_headers(section);
     let name = name?;
     if earlier.iter().any(|other| other.application.name == name) {
         section.fault(format!("a second application named `{name}`"));
     }
-    Some(Application { name, hosts: hosts?, upstream: upstream?, policies: policies?, session_duration })
+    Some(Application {
+        name,
+        hosts: hosts?,
+        upstream: upstream?,
+        policies: policies?,
+        session_duration,
+        headers,
+        response_headers,
+    })
 }
 
 fn read_host(value: &Value<'_, '_>, server: Option<&Server>, earlier: &[ReadApplication]) -> Option<Host> {

@@ -118,6 +118,15 @@ impl<'a, 's> Section<'a, 's> {
         self.span.clone()
     }
 
+    /// Every key with its value, for a table whose keys are chosen by whoever writes it.
+    pub(super) fn entries(self) -> Vec<(&'a str, Value<'a, 's>)> {
+        let entry = |(key, node): (&'a Spanned<std::borrow::Cow<'s, str>>, &'a Spanned<DeValue<'s>>)| {
+            let name: &str = key.get_ref();
+            (name, Value { path: self.key_path(name), node, faults: self.faults })
+        };
+        self.table.iter().map(entry).collect()
+    }
+
     /// Names every key that was never asked for, with the nearest known one.
     pub(super) fn finish(self) {
         for (key, _) in self.table {
@@ -157,6 +166,15 @@ impl<'a, 's> Value<'a, 's> {
             self.wrong_type("a string");
         }
         text
+    }
+
+    pub(super) fn is_string(&self) -> bool {
+        self.node.get_ref().is_str()
+    }
+
+    /// The texts of a list.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.list().iter().filter_map(|item| item.string().map(str::to_owned)).collect()
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {

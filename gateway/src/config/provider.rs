@@ -177,7 +177,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// `{ env = "NAME" }` or `{ file = "path" }`; a secret never stands in the file itself.
-fn read_secret(value: &Value<'_, '_>, folder: &Path) -> Option<Secret<String>> {
+pub(super) fn read_secret(value: &Value<'_, '_>, folder: &Path) -> Option<Secret<String>> {
     const FORM: &str =
         "write { env = \"NAME\" } or { file = \"path\" }: a secret does not stand in this file";
     let mut section = value.section_or(FORM)?;

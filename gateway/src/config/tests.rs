@@ -129,6 +129,31 @@ fn hosts_and_upstreams_are_checked() {
 }
 
 #[test]
+fn headers_of_the_gateways_own_are_not_to_be_configured() {
+    let policies = "policies = [\"engineering\"]";
+    let fault = |lines: &str| fault_of(policies, &format!("{policies}\n{lines}"));
+    for (line, words) in [
+        ("\"Host\" = \"a\"", "written by the gateway"),
+        ("\"X-Forwarded-For\" = \"a\"", "written by the gateway"),
+        ("\"Cf-Access-Jwt-Assertion\" = { claim = \"sub\" }", "written by the gateway"),
+        ("\"X_Groups\" = { groups = \",\" }", "letters, digits and hyphens"),
+        ("\"X-Groups\" = { groups = \"-\" }", "must be \",\""),
+        ("\"X-Groups\" = { groups = \",\", claim = \"sub\" }", "write a text"),
+        ("\"X-Groups\" = { groups = \",\", encoding = \"utf-8\" }", "must be \"rfc8187\""),
+        ("\"X-Groups\" = { group = \",\" }", "unknown key"),
+        ("\"X-Stage\" = \"a\\nb\"", "printable ASCII"),
+        ("\"X-Stage\" = 1", "write a text"),
+    ] {
+        let found = fault(&format!("[application.headers]\n{line}"));
+        assert!(found.starts_with("line 24: `application.headers."), "{found}");
+        assert!(found.contains(words), "{line}: {found}");
+    }
+    let removed = fault("[application.response_headers]\n\"Server\" = true");
+    assert!(removed.contains("false to take the field out"), "{removed}");
+    assert!(fault("[application.response_headers]\n\"Set-Cookie\" = false").contains("by the gateway"));
+}
+
+#[test]
 fn health_is_never_on_the_public_listener() {
     let fault = fault_of("inner_listen = \"127.0.0.1:9443\"", "inner_listen = \"127.0.0.1:8443\"");
     assert!(fault.contains("never on the public listener"), "{fault}");

@@ -13,9 +13,11 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::activity::Activity;
+use super::headers::strip_trailers;
 use super::upstream::Lease;
 use crate::body::BodyError;
 use crate::live::Passage;
+use crate::route::Target;
 
 /// Runs while a body stands still; begins anew with every frame.
 #[derive(Debug)]
@@ -60,13 +62,20 @@ impl IdleTimer {
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     incoming: Incoming,
+    /// Says which trailers would tell an identity.
+    target: Arc<Target>,
     idle: IdleTimer,
     activity: Arc<Activity>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, idle_limit: Duration, activity: Arc<Activity>) -> Self {
-        Self { incoming, idle: IdleTimer::new(idle_limit), activity }
+    pub(super) fn new(
+        incoming: Incoming,
+        target: Arc<Target>,
+        idle_limit: Duration,
+        activity: Arc<Activity>,
+    ) -> Self {
+        Self { incoming, target, idle: IdleTimer::new(idle_limit), activity }
     }
 }
 
@@ -79,9 +88,12 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let polled = this.idle.poll_frame(&mut this.incoming, cx, BodyError::Client);
-        if polled.is_ready() {
+        let mut polled = this.idle.poll_frame(&mut this.incoming, cx, BodyError::Client);
+        if let Poll::Ready(frame) = &mut polled {
             this.activity.note();
+            if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
+                strip_trailers(trailers, &this.target.application.headers);
+            }
         }
         polled
     }

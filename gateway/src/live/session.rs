@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use portcullis_policy::{ApplicationId, PolicySet, Principal, Question};
 use portcullis_store::{ApplicationSessionRecord, EndReason, Person, SessionId, SessionRecord};
 
-use super::assertion_cache::AssertionCache;
+use super::identity_cache::IdentityCache;
 use super::passage::{Passage, Reach};
 use crate::host::Host;
 use crate::socket::Cutter;
@@ -39,8 +39,8 @@ impl Standing {
 pub(crate) struct LiveSession {
     /// What the store keeps of it. The person and the end in it are those of the moment it was read: see [`Self::standing`].
     pub(crate) record: Arc<SessionRecord>,
-    /// Assertions already signed for it.
-    pub(crate) assertions: AssertionCache,
+    /// What upstreams were told about it lately.
+    pub(crate) identity: IdentityCache,
     standing: ArcSwap<Standing>,
     passages: Mutex<Vec<Weak<Passage>>>,
 }
@@ -53,7 +53,7 @@ impl LiveSession {
     pub(super) fn new(record: Arc<SessionRecord>, standing: Standing) -> Self {
         Self {
             record,
-            assertions: AssertionCache::default(),
+            identity: IdentityCache::default(),
             standing: ArcSwap::from_pointee(standing),
             passages: Mutex::default(),
         }
@@ -88,7 +88,7 @@ impl LiveSession {
     pub(super) fn change(&self, standing: Standing, policies: &PolicySet, reach: Reach) -> Cuts {
         let standing = Arc::new(standing);
         self.standing.store(standing.clone());
-        self.assertions.clear();
+        self.identity.clear();
         self.drop_passages(reach, |passage| {
             !standing.allows(policies, passage.application(), passage.client_ip())
         })

@@ -8,6 +8,7 @@ mod provider;
 use super::{Next, Rejection, Words};
 use crate::authorize::Denial;
 use crate::forward::ForwardError;
+use crate::identity_headers::IdentityError;
 use crate::login::LoginError;
 use crate::route::RouteError;
 
@@ -148,7 +149,17 @@ fn forward(error: &ForwardError) -> Words {
             "The gateway let you in, but the application behind it cannot be reached. Try again in a moment; \
              if it stays so, tell its owners.",
         ),
-        ForwardError::Request(_) | ForwardError::Socket(_) | ForwardError::Assertion => (
+        ForwardError::Identity(IdentityError::Unwritable(_) | IdentityError::TooLong(_)) => (
+            StatusCode::FORBIDDEN,
+            "identity_untold",
+            "The application cannot be told who you are",
+            "Something in your profile or your groups cannot be told to this application, so you were not let in. Tell \
+             your administrator, with the reference below.",
+        ),
+        ForwardError::Request(_)
+        | ForwardError::Socket(_)
+        | ForwardError::Way
+        | ForwardError::Identity(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "gateway_error",
             "The gateway could not do that",

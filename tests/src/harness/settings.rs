@@ -44,6 +44,8 @@ pub struct ApplicationSettings {
     pub upstream: String,
     /// Its policies.
     pub policies: Vec<String>,
+    /// More lines for its section.
+    pub extra: String,
 }
 
 impl ApplicationSettings {
@@ -55,6 +57,7 @@ impl ApplicationSettings {
             host: format!("{name}.localhost"),
             upstream: upstream.to_owned(),
             policies: vec![policy.to_owned()],
+            extra: String::new(),
         }
     }
 }
@@ -158,11 +161,11 @@ impl Settings {
         let _ = writeln!(text, "{}", self.provider_extra);
         text.push_str("[[directory]]\nname = \"corp\"\nidentity_provider = \"okta\"\n");
         for application in &self.applications {
-            let ApplicationSettings { name, host, upstream, policies } = application;
+            let ApplicationSettings { name, host, upstream, policies, extra } = application;
             let _ = writeln!(
                 text,
                 "[[application]]\nname = \"{name}\"\nhosts = [\"{host}\"]\nupstreams = [\"{upstream}\"]\n\
-                 policies = {policies:?}"
+                 policies = {policies:?}\n{extra}"
             );
         }
         format!("{text}{}\n{}\n", self.policies, self.extra)

@@ -11,6 +11,7 @@
     reason = "test code: a surprise must stop the test, loudly and at once"
 )]
 
+pub mod bench;
 pub mod browser;
 pub mod demo;
 pub mod harness;

@@ -1,6 +1,7 @@
-//! The two commands of the README, `cargo xtask demo` and `cargo xtask test`. They install and start what is needed and
+//! The commands of the README: `cargo xtask demo`, `cargo xtask test` and `cargo xtask bench`. They install and start what is needed and
 //! say so; what is built and tested lies in the other crates.
 
+mod bench;
 mod demo;
 mod step;
 mod suite;
@@ -14,9 +15,16 @@ use step::Trouble;
 const USAGE: &str = "\
 usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole walk played and checked
        cargo xtask test [--fast]    every check and every test; installs what is missing and says what
+       cargo xtask bench [--quick] [--profile NAME] [--portcullis PROGRAM] [--against CONTESTANT]... [ROW]...
+                                    what a request costs, beside other proxies; best on a machine that does nothing else
 
   --check   play the walk without a browser, print each step with its time, fail when one is wrong
-  --fast    install nothing, and leave out the tests that need other people's programs";
+  --fast    install nothing, and leave out the tests that need other people's programs
+  --quick   less of each row, under three minutes: a first look only
+  --profile, --portcullis
+            the profile to build in (`dist` unless named), or a program that is built already
+  --against floor, nginx, `nginx auth_request` or haproxy; all unless named
+  ROW       http1, http2, handshake, resumed, download, upload, websocket, big or idle; all unless named";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +34,7 @@ fn main() -> ExitCode {
         ["demo", "--check"] => demo::run(&["--check"]),
         ["test"] => suite::run(suite::Extent::Everything),
         ["test", "--fast"] => suite::run(suite::Extent::Fast),
+        ["bench", words @ ..] => bench::run(words),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -19,7 +19,7 @@ pub(crate) enum Extent {
 pub(crate) fn run(extent: Extent) -> Done {
     announce(extent);
     if extent == Extent::Everything {
-        system::install()?;
+        system::install(&system::OF_TESTS)?;
         tools::install()?;
     }
     step("formatting", || run_cargo(&["fmt", "--all", "--check"]))?;
@@ -48,7 +48,7 @@ fn announce(extent: Extent) {
         return;
     }
     println!("It needs these programs:");
-    system::announce();
+    system::announce(&system::OF_TESTS);
     tools::announce();
 }
 

@@ -4,19 +4,28 @@ use std::process::Command;
 
 use crate::step::{Done, Trouble, find, run, step};
 
-/// A program that tests start, and the Debian package that has it.
-struct Need {
+/// A program that tests or benchmarks start, and the Debian package that has it.
+pub(crate) struct Need {
     program: &'static str,
     package: &'static str,
     purpose: &'static str,
 }
 
-const NEEDS: [Need; 5] = [
+/// What the tests need.
+pub(crate) const OF_TESTS: [Need; 5] = [
     Need { program: "chromium", package: "chromium", purpose: "a real browser walks through the login" },
     Need { program: "certutil", package: "libnss3-tools", purpose: "lets that browser trust a certificate" },
     Need { program: "node", package: "nodejs", purpose: "runs an Okta that was not written here" },
     Need { program: "npm", package: "npm", purpose: "fetches it" },
     Need { program: "python3", package: "python3-venv", purpose: "runs a judge of SCIM endpoints" },
+];
+
+/// What the benchmarks need. HAProxy takes part where it is installed, and `perf` counts system calls where it is.
+pub(crate) const OF_BENCH: [Need; 4] = [
+    Need { program: "nginx", package: "nginx-light", purpose: "what the gateway is measured against" },
+    Need { program: "wrk", package: "wrk", purpose: "asks over HTTP/1.1" },
+    Need { program: "h2load", package: "nghttp2-client", purpose: "asks over HTTP/2" },
+    Need { program: "taskset", package: "util-linux", purpose: "pins each program to a core" },
 ];
 
 impl Need {
@@ -29,8 +38,8 @@ impl Need {
 }
 
 /// Says what is needed and what of it will be installed.
-pub(crate) fn announce() {
-    for need in &NEEDS {
+pub(crate) fn announce(needs: &[Need]) {
+    for need in needs {
         let state = match find(need.program).filter(|_| need.is_there()) {
             Some(path) => format!("is there: {}", path.display()),
             None => format!("is absent: the Debian package `{}` will be installed", need.package),
@@ -40,8 +49,8 @@ pub(crate) fn announce() {
 }
 
 /// Installs what is absent.
-pub(crate) fn install() -> Done {
-    let absent: Vec<&Need> = NEEDS.iter().filter(|need| !need.is_there()).collect();
+pub(crate) fn install(needs: &[Need]) -> Done {
+    let absent: Vec<&Need> = needs.iter().filter(|need| !need.is_there()).collect();
     if absent.is_empty() {
         return Ok(());
     }

@@ -14,6 +14,7 @@ use crate::in_use::Requests;
 use crate::live::{ApplicationSession, LiveSession, Passage, Standing};
 use crate::route::Target;
 use crate::socket::{Cutter, Kept};
+use crate::tls::Handshake;
 
 /// How many sessions and applications may use one client connection.
 const MAX_PASSAGES_PER_CONNECTION: usize = 64;
@@ -25,8 +26,8 @@ const PINGS_BYTES: u64 = 4 * 1024;
 pub(crate) struct Client {
     /// The address that is judged.
     pub(crate) ip: IpAddr,
-    /// What the client asked for in the handshake, once there was one.
-    pub(crate) tls_name: OnceLock<String>,
+    /// What the handshake told, once there was one.
+    pub(crate) handshake: OnceLock<Handshake>,
     /// The requests that it carries.
     pub(crate) requests: Requests,
     /// What upstreams are told about the way that its requests came.
@@ -69,9 +70,9 @@ impl Kept for Arc<Client> {
 
 impl Client {
     pub(crate) fn new(ip: IpAddr, cutter: Arc<Cutter>, admitted: Admitted) -> Self {
-        let (tls_name, passages) = (OnceLock::new(), Mutex::default());
+        let (handshake, passages) = (OnceLock::new(), Mutex::default());
         let (requests, ways) = (Requests::new(), Ways::default());
-        Self { ip: ip.to_canonical(), tls_name, requests, ways, cutter, _admitted: admitted, passages }
+        Self { ip: ip.to_canonical(), handshake, requests, ways, cutter, _admitted: admitted, passages }
     }
 
     /// Returns when the peer has taken next to nothing of what is sent to it for that long.

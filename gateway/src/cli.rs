@@ -95,7 +95,6 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         }
         Command::Check(file) => {
             let config = file.load()?;
-            serve::check(&config)?;
             say(&format!(
                 "{}: no fault; {} applications, {} identity providers, {} directories",
                 file.file.display(),

@@ -12,14 +12,18 @@ mod headers;
 mod policy;
 mod provider;
 mod server;
+mod tls;
 
 pub use application::{Application, Directory, Upstream};
 pub use document::Fault;
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
 pub use provider::{GroupsApi, IdentityProvider};
-pub use server::{Certificate, Limits, LogFormat, Server};
+pub use server::{Limits, LogFormat, Server};
+pub use tls::{Certificates, ClientCertificates, Tls};
 
 use portcullis_policy::PolicySet;
+
+use crate::host::Host;
 
 /// Everything that the gateway was told, checked as a whole.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub struct Config {
     /// `[server]`
     pub server: Server,
     /// `[tls]`
-    pub certificate: Certificate,
+    pub tls: Tls,
     /// `[store] url`: the SQLite file.
     pub store_file: PathBuf,
     /// `[store] key_file`: the key that seals secrets at rest and the cookies of a login; made on first start.
@@ -118,11 +122,17 @@ impl Config {
     }
 
     /// `https://<host>[:port]`, as a browser sees it.
-    pub fn origin(&self, host: &crate::host::Host) -> String {
+    pub fn origin(&self, host: &Host) -> String {
         match self.server.public_port {
             443 => format!("https://{host}"),
             port => format!("https://{host}:{port}"),
         }
+    }
+
+    /// Every host that is served.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let hosts = self.applications.iter().flat_map(|application| &application.hosts);
+        hosts.chain([&self.server.auth_host])
     }
 
     /// `https://<auth host>/scim/v2/<directory>`: what is pasted into the provisioning client.
@@ -134,7 +144,6 @@ impl Config {
 /// Reads every section even when an earlier one is wrong, so that all faults are found in one go.
 fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, folder: &Path) -> Option<Config> {
     let server = server::read_server(&mut root);
-    let certificate = server::read_tls(&mut root, folder);
     let store = server::read_store(&mut root, folder);
     let session_duration = server::read_session(&mut root);
     let limits = server::read_limits(&mut root);
@@ -143,11 +152,14 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let directories = application::read_directories(&mut root, &providers);
     let applications = application::read_applications(&mut root, server.as_ref(), folder);
     let policies = policy::read_all(&mut root, faults, &applications, &providers);
+    let hosts = applications.iter().flat_map(|read| &read.application.hosts);
+    let hosts: Vec<Host> = hosts.chain(server.as_ref().map(|server| &server.auth_host)).cloned().collect();
+    let tls = tls::read_tls(&mut root, folder, &hosts);
     root.finish();
     let (store_file, store_key_file) = store?;
     Some(Config {
         server: server?,
-        certificate: certificate?,
+        tls: tls?,
         store_file,
         store_key_file,
         session_duration: session_duration?,

@@ -10,7 +10,7 @@ use http::request::Parts;
 use portcullis_policy::{Decision, PolicySet};
 
 use crate::assertion::short_id;
-use crate::authorize::{Denial, Permit};
+use crate::authorize::{Client, Denial, Permit};
 use crate::live::LiveSession;
 use crate::respond::Rejection;
 use crate::route::{Canonical, RouteError, Target};
@@ -18,7 +18,7 @@ use crate::route::{Canonical, RouteError, Target};
 /// What became of a request.
 pub(crate) struct Outcome<'a> {
     id: &'a str,
-    client: IpAddr,
+    client: &'a Client,
     canonical: &'a Canonical,
     started: Instant,
     pub(crate) application: Option<Arc<Target>>,
@@ -29,7 +29,7 @@ pub(crate) struct Outcome<'a> {
 }
 
 impl<'a> Outcome<'a> {
-    pub(crate) fn new(id: &'a str, client: IpAddr, canonical: &'a Canonical, started: Instant) -> Self {
+    pub(crate) fn new(id: &'a str, client: &'a Client, canonical: &'a Canonical, started: Instant) -> Self {
         Self {
             id,
             client,
@@ -67,6 +67,7 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
         _ => None,
     });
     let record = outcome.session.as_ref().map(|session| &session.record);
+    let presented = outcome.client.handshake.get().and_then(|handshake| handshake.presented.as_ref());
     tracing::info!(
         target: "portcullis::decision",
         request = outcome.id,
@@ -76,7 +77,9 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
         host = outcome.canonical.host.as_str(),
         method = outcome.canonical.method.as_str(),
         path = outcome.canonical.path.as_str(),
-        client = %outcome.client,
+        client = %outcome.client.ip,
+        certificate = presented.map(|presented| presented.fingerprint.as_str()),
+        certificate_subject = presented.and_then(|presented| presented.subject.as_deref()),
         email = record.and_then(|record| record.email.as_deref()),
         subject = record.map(|record| record.subject.as_str()),
         provider = record.map(|record| record.provider.as_str()),

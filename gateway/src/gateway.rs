@@ -15,6 +15,7 @@ use crate::live::Live;
 use crate::login::Provider;
 use crate::route::{RESERVED_PREFIX, Routes};
 use crate::seal::{Sealer, SingleUse};
+use crate::tls::Tls;
 
 /// Provisioning requests at once: what they hold together is this many bodies.
 pub(crate) const MAX_SCIM_REQUESTS: usize = 128;
@@ -28,6 +29,7 @@ const SPENT_LIFE: Duration = Duration::from_secs(2 * 600);
 pub(crate) struct Gateway {
     pub(crate) config: Config,
     pub(crate) routes: Routes,
+    pub(crate) tls: Tls,
     pub(crate) live: Arc<Live>,
     pub(crate) store: Store,
     pub(crate) sealer: Sealer,

@@ -13,10 +13,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +29,7 @@ use crate::forward::Upstreams;
 use crate::gateway::Gateway;
 use crate::pipeline;
 use crate::socket::{CuttableStream, Cutter};
+use crate::tls::{Handshake, Tls};
 
 const BACKLOG: i32 = 1_024;
 /// How long to wait when the system has no socket left to accept with.
@@ -67,7 +68,6 @@ fn bind_shared(address: SocketAddr) -> io::Result<StdListener> {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) tls: Arc<ServerConfig>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) upstreams: Upstreams,
     /// Set when the gateway is to stop: no new connections, open requests may finish.
@@ -120,14 +120,10 @@ impl Worker {
         let cutter = Arc::new(Cutter::of(&stream)?);
         let client = Arc::new(Client::new(peer.ip(), cutter.clone(), admitted));
         let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout);
-        let shaking = TlsAcceptor::from(self.tls.clone()).accept(stream);
-        let shaken = tokio::time::timeout(limits.handshake_timeout, shaking).await;
-        let stream = shaken.map_err(|_| ConnectionEnd::Handshake)??;
-        let (_, session) = stream.get_ref();
-        let http2 = session.alpn_protocol() == Some(b"h2");
-        if let Some(name) = session.server_name() {
-            let _ = client.tls_name.set(name.to_owned());
-        }
+        let shaken = tokio::time::timeout(limits.handshake_timeout, shake(&self.gateway.tls, stream)).await;
+        let (stream, handshake) = shaken.map_err(|_| ConnectionEnd::Handshake)??;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let _ = client.handshake.set(handshake);
         Ok(if http2 { self.http2(stream, client).await } else { self.http1(stream, client).await }?)
     }
 
@@ -184,6 +180,18 @@ impl Worker {
             }
         })
     }
+}
+
+/// The rules depend on the name that the client asks for, so its first message is read before they are chosen.
+async fn shake(
+    tls: &Tls,
+    stream: CuttableStream<Arc<Client>>,
+) -> io::Result<(TlsStream<CuttableStream<Arc<Client>>>, Handshake)> {
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let (policy, config) = tls.choose(&begun.client_hello());
+    let stream = begun.into_stream(config).await?;
+    let handshake = Handshake::of(stream.get_ref().1, policy);
+    Ok((stream, handshake))
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {

@@ -33,12 +33,12 @@ pub(crate) async fn handle(
     let id = request_id();
     let audience = Audience::of_request(&request);
     let (head, body) = request.into_parts();
-    let routed = gateway.routes.resolve(&head, client.tls_name.get().map(String::as_str));
+    let routed = resolve(gateway, client, &head);
     let (canonical, destination) = match routed {
         Ok(routed) => routed,
         Err(error) => return unrouted(client, &head, error, audience, &id, started),
     };
-    let mut outcome = Outcome::new(&id, client.ip, &canonical, started);
+    let mut outcome = Outcome::new(&id, client, &canonical, started);
     let request = Request::from_parts(head, body);
     let result = match destination {
         Destination::AuthHost => on_auth_host(gateway, client, &canonical, request, &id).await,
@@ -56,6 +56,19 @@ pub(crate) async fn handle(
     });
     decision_log::write(&outcome, response.status());
     response
+}
+
+/// Finds where a request goes. What a client proved in its handshake counts for hosts of the same rules only.
+fn resolve(gateway: &Gateway, client: &Client, head: &Parts) -> Result<(Canonical, Destination), RouteError> {
+    let handshake = client.handshake.get();
+    let (canonical, destination) =
+        gateway.routes.resolve(head, handshake.and_then(|handshake| handshake.name.as_deref()))?;
+    let policy = gateway.tls.policy(&canonical.host);
+    if handshake.is_some_and(|handshake| handshake.policy == policy) {
+        Ok((canonical, destination))
+    } else {
+        Err(RouteError::TlsPolicy)
+    }
 }
 
 /// A request that names no application, or none in a single way.

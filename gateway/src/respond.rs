@@ -165,6 +165,10 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
         Rejection::TooManyRequests => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
+        // On another connection the client is asked again, or not any more, for its certificate.
+        Rejection::Route(RouteError::TlsPolicy) => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         _ => {}
     }
 }

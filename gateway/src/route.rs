@@ -66,6 +66,8 @@ pub(crate) enum RouteError {
     UnknownHost,
     #[error("the TLS name is another than the host, and no application lives there")]
     Misdirected,
+    #[error("the connection was opened under other rules about client certificates than the host's")]
+    TlsPolicy,
 }
 
 /// All hosts of the configuration.

@@ -29,7 +29,7 @@ use crate::live::Live;
 use crate::login::{Provider, ProviderHttp};
 use crate::route::Routes;
 use crate::seal::{KeyFileError, Sealer, random_text};
-use crate::tls::{self, TlsError};
+use crate::tls::{Tls, TlsError};
 
 /// Threads for logins, provisioning and everything else that is no request to an application.
 const CONTROL_THREADS: usize = 2;
@@ -106,20 +106,12 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     let lock = store.lock_for_serving().map_err(store_fault)?;
     let listeners = bind_public(&config)?;
     let inner = bind_inner(&control, &config)?;
-    let tls = tls::server_config(&config)?;
-    let gateway = Arc::new(control.block_on(assemble(config, store, control.handle().clone()))?);
-    let running = Running::start(&control, &gateway, &tls, listeners, inner, connections)?;
+    let tls = Tls::new(&config, None)?;
+    let gateway = Arc::new(control.block_on(assemble(config, tls, store, control.handle().clone()))?);
+    let running = Running::start(&control, &gateway, listeners, inner, connections)?;
     control.block_on(until_told_to_stop())?;
     running.stop();
     drop(lock);
-    Ok(())
-}
-
-/// Checks everything of `run` that can be checked without serving.
-pub fn check(config: &Config) -> Result<(), ServeError> {
-    if matches!(config.certificate, crate::config::Certificate::Files { .. }) {
-        tls::server_config(config)?;
-    }
     Ok(())
 }
 
@@ -162,6 +154,7 @@ fn bind_inner(control: &Runtime, config: &Config) -> Result<TcpListener, ServeEr
 
 async fn assemble(
     config: Config,
+    tls: Tls,
     store: Store,
     control: tokio::runtime::Handle,
 ) -> Result<Gateway, ServeError> {
@@ -185,6 +178,7 @@ async fn assemble(
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?,
         config,
         routes,
+        tls,
         live,
         store,
         sealer,
@@ -224,7 +218,6 @@ impl Running {
     fn start(
         control: &Runtime,
         gateway: &Arc<Gateway>,
-        tls: &Arc<rustls::ServerConfig>,
         listeners: Vec<Vec<StdListener>>,
         inner: TcpListener,
         connections: usize,
@@ -260,7 +253,6 @@ impl Running {
             let worker = Arc::new(Worker {
                 upstreams: Upstreams::new(&gateway.config.applications, bounds),
                 gateway: gateway.clone(),
-                tls: tls.clone(),
                 admission: admission.clone(),
                 stopping: stopping.clone(),
                 tasks: TaskTracker::new(),

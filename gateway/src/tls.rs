@@ -1,22 +1,29 @@
-//! Certificates and the TLS configuration. The handshake itself is left to `listen`.
+//! What the public listeners say in a handshake: which certificate is shown, and on which hosts the client must show one. One
+//! value, made from a configuration as a whole and replaced by the next. The handshake itself is left to `listen`.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 
-use crate::config::{Certificate, Config};
+mod certificate;
+mod choice;
+mod client_certificate;
+mod development;
+mod name;
+
+pub(crate) use certificate::{CertificateError, Certified};
+pub(crate) use client_certificate::{Accepted, Mode, Presented};
+pub(crate) use name::Name;
+
+use crate::config::{Certificates, ClientCertificates, Config};
 use crate::host::Host;
-
-/// The development authority, beside the store. Browsers that trust it accept every host of the configuration.
-pub(crate) const DEVELOPMENT_CA: &str = "portcullis-dev-ca.pem";
-const DEVELOPMENT_CA_KEY: &str = "portcullis-dev-ca.key";
+use choice::Choice;
 
 /// Why TLS cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -29,108 +36,147 @@ pub enum TlsError {
         /// What the system said.
         source: io::Error,
     },
-    /// A file is not the PEM that it should be.
-    #[error("`{}` holds no {what} in PEM form: {source}", file.display())]
-    Pem {
-        /// The file.
-        file: PathBuf,
-        /// What was looked for.
-        what: &'static str,
-        /// What the parser said.
-        source: rustls::pki_types::pem::Error,
-    },
     /// The development certificate could not be made.
     #[error("cannot make the development certificate: {0}")]
     Development(#[from] rcgen::Error),
-    /// Certificate and key do not belong together, or cannot be used.
-    #[error("the certificate and its key cannot be used: {0}")]
+    /// A certificate cannot be served.
+    #[error("{0}")]
+    Certificate(#[from] CertificateError),
+    /// The parts do not make a whole.
+    #[error("tls cannot be set up: {0}")]
     Rustls(#[from] rustls::Error),
 }
 
-/// The configuration of the public listeners.
-pub(crate) fn server_config(config: &Config) -> Result<Arc<ServerConfig>, TlsError> {
-    let (chain, key) = match &config.certificate {
-        Certificate::Files { certificate, key } => from_files(certificate, key)?,
-        Certificate::SelfSigned => development(config)?,
-    };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut server = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // rustls resumes nothing by itself; early data stays off, since it can be replayed.
-    server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
-    server.max_early_data_size = 0;
-    Ok(Arc::new(server))
-}
+/// Under which rules about client certificates a connection was made. A request is answered under the rules of its own host only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TlsPolicy(Option<[u8; 32]>);
 
-type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+impl TlsPolicy {
+    /// No client certificate is asked for.
+    pub(crate) const OPEN: Self = Self(None);
 
-fn from_files(certificate: &Path, key: &Path) -> Result<Pair, TlsError> {
-    let broken = |file: &Path, what| {
-        let file = file.to_owned();
-        move |source| TlsError::Pem { file, what, source }
-    };
-    let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(certificate).map_err(broken(certificate, "certificate"))?.collect();
-    let chain = chain.map_err(broken(certificate, "certificate"))?;
-    if chain.is_empty() {
-        return Err(broken(certificate, "certificate")(rustls::pki_types::pem::Error::NoItemsFound));
+    /// The rules are what they are made of, so that a reload changes them just when it changes a file.
+    fn of(digest: &aws_lc_rs::digest::Digest) -> Self {
+        Self(digest.as_ref().try_into().ok())
     }
-    let key = PrivateKeyDer::from_pem_file(key).map_err(broken(key, "private key"))?;
-    Ok((chain, key))
 }
 
-/// A leaf for all hosts, new at each start, signed by an authority that is kept.
-fn development(config: &Config) -> Result<Pair, TlsError> {
-    let folder = config.store_file.parent().unwrap_or(Path::new("."));
-    let authority = development_authority(folder)?;
-    let hosts = config.applications.iter().flat_map(|application| &application.hosts);
-    let names: Vec<String> = hosts
-        .chain([&config.server.auth_host])
-        .map(Host::to_string)
-        .chain(["localhost".to_owned()])
-        .collect();
-    let mut leaf = CertificateParams::new(names)?;
-    leaf.distinguished_name.push(DnType::CommonName, "Portcullis development");
-    let key = KeyPair::generate()?;
-    let certificate = leaf.signed_by(&key, &authority)?;
-    let key = PrivateKeyDer::try_from(key.serialize_der())
-        .map_err(|text| rustls::Error::General(text.to_owned()))?;
-    Ok((vec![certificate.der().clone()], key))
+/// What is said in handshakes.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    open: Arc<ServerConfig>,
+    guarded: Vec<Guarded>,
 }
 
-fn development_authority(folder: &Path) -> Result<Issuer<'static, KeyPair>, TlsError> {
-    let (certificate, key) = (folder.join(DEVELOPMENT_CA), folder.join(DEVELOPMENT_CA_KEY));
-    if certificate.exists() && key.exists() {
-        let read = |file: &PathBuf| {
-            fs::read_to_string(file).map_err(|source| TlsError::File { file: file.clone(), source })
+/// Hosts on which client certificates are asked for.
+#[derive(Debug)]
+struct Guarded {
+    names: Vec<Name>,
+    policy: TlsPolicy,
+    config: Arc<ServerConfig>,
+}
+
+impl Tls {
+    /// `before` is what this replaces: its tickets go on to be good.
+    pub(crate) fn new(config: &Config, before: Option<&Self>) -> Result<Self, TlsError> {
+        let choice = match &config.tls.certificates {
+            Certificates::Files(certificates) => {
+                warn_of_uncovered(config, certificates);
+                Choice::new(certificates)
+            }
+            Certificates::SelfSigned => Choice::new(&[development::certified(config)?]),
         };
-        let pair = KeyPair::from_pem(&read(&key)?)?;
-        read(&certificate)?;
-        return Ok(Issuer::new(authority_params(), pair));
+        Self::of(choice, &config.tls.client_certificates, before)
     }
-    let pair = KeyPair::generate()?;
-    let params = authority_params();
-    write(&key, &pair.serialize_pem(), 0o600)?;
-    write(&certificate, &params.self_signed(&pair)?.pem(), 0o644)?;
-    Ok(Issuer::new(params, pair))
+
+    fn of(choice: Choice, asked: &[ClientCertificates], before: Option<&Self>) -> Result<Self, TlsError> {
+        let choice: Arc<dyn ResolvesServerCert> = Arc::new(choice);
+        let mut open = server_config(WebPkiClientVerifier::no_client_auth(), choice.clone())?;
+        // rustls resumes nothing by itself.
+        open.ticketer = match before {
+            Some(before) => before.open.ticketer.clone(),
+            None => rustls::crypto::aws_lc_rs::Ticketer::new()?,
+        };
+        let guarded = asked.iter().map(|asked| {
+            let mut guarded = server_config(asked.accepted.verifier.clone(), choice.clone())?;
+            // A session that is resumed shows the certificate of its ticket, and nobody looks whether it was revoked since.
+            guarded.session_storage = Arc::new(NoServerSessionStorage {});
+            guarded.send_tls13_tickets = 0;
+            let (names, policy) = (asked.hosts.clone(), asked.accepted.policy);
+            Ok(Guarded { names, policy, config: Arc::new(guarded) })
+        });
+        Ok(Self { guarded: guarded.collect::<Result<_, TlsError>>()?, open: Arc::new(open) })
+    }
+
+    /// What to say to a client that began like this, and under which rules.
+    pub(crate) fn choose(&self, hello: &ClientHello<'_>) -> (TlsPolicy, Arc<ServerConfig>) {
+        let host = hello.server_name().and_then(|name| name.parse().ok());
+        match host.and_then(|host| self.guarding(&host)) {
+            Some(guarded) => (guarded.policy, guarded.config.clone()),
+            None => (TlsPolicy::OPEN, self.open.clone()),
+        }
+    }
+
+    /// The rules of a host.
+    pub(crate) fn policy(&self, host: &Host) -> TlsPolicy {
+        self.guarding(host).map_or(TlsPolicy::OPEN, |guarded| guarded.policy)
+    }
+
+    /// A table that names the host wins over one that covers it.
+    fn guarding(&self, host: &Host) -> Option<&Guarded> {
+        let naming = |guarded: &&Guarded| {
+            guarded.names.iter().any(|name| matches!(name, Name::Host(it) if it == host))
+        };
+        let covering = |guarded: &&Guarded| guarded.names.iter().any(|name| name.covers(host));
+        self.guarded.iter().find(naming).or_else(|| self.guarded.iter().find(covering))
+    }
 }
 
-/// The same each time, so that a leaf made later names the authority that was kept.
-fn authority_params() -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Portcullis development authority");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params
+/// What a finished handshake told.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    /// The host that the client asked for.
+    pub(crate) name: Option<String>,
+    /// The rules that it was made under.
+    pub(crate) policy: TlsPolicy,
+    /// The certificate of the client, verified.
+    pub(crate) presented: Option<Presented>,
 }
 
-fn write(file: &Path, text: &str, mode: u32) -> Result<(), TlsError> {
-    let written = || {
-        let mut opened = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(file)?;
-        opened.write_all(text.as_bytes())
-    };
-    written().map_err(|source| TlsError::File { file: file.to_owned(), source })
+impl Handshake {
+    pub(crate) fn of(session: &rustls::ServerConnection, policy: TlsPolicy) -> Self {
+        let leaf = session.peer_certificates().and_then(<[CertificateDer<'_>]>::first);
+        let name = session.server_name().map(str::to_owned);
+        Self { name, policy, presented: leaf.map(Presented::of) }
+    }
 }
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn server_config(
+    verifier: Arc<dyn ClientCertVerifier>,
+    choice: Arc<dyn ResolvesServerCert>,
+) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(choice);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Early data can be replayed.
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+/// A host without a certificate is the operator's affair, and no reason to serve nobody: browsers warn of it.
+fn warn_of_uncovered(config: &Config, certificates: &[Certified]) {
+    for host in config.hosts() {
+        if !certificates.iter().any(|certificate| certificate.covers(host)) {
+            tracing::warn!(target: "portcullis::tls", %host, "no certificate is made out to this host");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

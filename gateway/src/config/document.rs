@@ -236,9 +236,13 @@ impl<'a, 's> Value<'a, 's> {
         array.iter().map(item).collect()
     }
 
+    pub(super) fn is_list(&self) -> bool {
+        self.node.get_ref().is_array()
+    }
+
     /// The items of a list, or the one value standing alone.
     pub(super) fn one_or_list(&self) -> Vec<Value<'a, 's>> {
-        if self.node.get_ref().is_array() { self.list() } else { vec![self.clone()] }
+        if self.is_list() { self.list() } else { vec![self.clone()] }
     }
 
     pub(super) fn section(&self) -> Option<Section<'a, 's>> {

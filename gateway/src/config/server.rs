@@ -1,4 +1,4 @@
-//! `[server]`, `[tls]`, `[store]`, `[session]`, `[limits]` and `[log]`: what concerns the process as a whole.
+//! `[server]`, `[store]`, `[session]`, `[limits]` and `[log]`: what concerns the process as a whole.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,20 +20,6 @@ pub struct Server {
     pub public_port: u16,
     /// Data-plane threads, each with its own listener and upstream connections.
     pub workers: usize,
-}
-
-/// `[tls]`: where the certificate comes from.
-#[derive(Debug, Clone)]
-pub enum Certificate {
-    /// A development authority and certificate, made on first start beside the store.
-    SelfSigned,
-    /// PEM files given by the operator.
-    Files {
-        /// Certificate chain, leaf first.
-        certificate: PathBuf,
-        /// Private key.
-        key: PathBuf,
-    },
 }
 
 /// How log lines look.
@@ -139,33 +125,6 @@ pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-pub(super) fn read_tls(root: &mut Section<'_, '_>, folder: &Path) -> Option<Certificate> {
-    let mut section =
-        root.required("tls", "give `certificate` and `key`, or `self_signed = true`")?.section()?;
-    let self_signed = section.optional("self_signed").and_then(|value| value.boolean()).unwrap_or(false);
-    let certificate = section.optional("certificate").and_then(|value| readable_file(&value, folder));
-    let key = section.optional("key").and_then(|value| readable_file(&value, folder));
-    let chosen = match (self_signed, certificate, key) {
-        (true, None, None) => Some(Certificate::SelfSigned),
-        (false, Some(certificate), Some(key)) => Some(Certificate::Files { certificate, key }),
-        _ => {
-            section.fault("give both `certificate` and `key`, or `self_signed = true`");
-            None
-        }
-    };
-    section.finish();
-    chosen
-}
-
-/// A path that must name a file that can be read now, so that a typing error shows before the first connection.
-pub(super) fn readable_file(value: &Value<'_, '_>, folder: &Path) -> Option<PathBuf> {
-    let path = folder.join(value.string()?);
-    if let Err(error) = std::fs::File::open(&path) {
-        value.fault(format!("cannot read `{}`: {error}", path.display()));
-    }
-    Some(path)
 }
 
 pub(super) fn read_store(root: &mut Section<'_, '_>, folder: &Path) -> Option<(PathBuf, PathBuf)> {

@@ -164,3 +164,31 @@ fn what_is_not_toml_is_named_by_line() {
     let found = faults(&format!("{WHOLE}\n[server\n"));
     assert!(found.iter().any(|fault| fault.starts_with("line 29:")), "{found:#?}");
 }
+
+#[test]
+fn t54_certificates_are_whole_or_faults() {
+    let tls = "self_signed = true";
+    assert!(fault_of(tls, "").contains("self_signed = true"));
+    assert!(fault_of(tls, "self_signed = true\ncertificate = \"a.pem\"").contains("give `certificate`"));
+    assert!(fault_of(tls, "certificate = \"a.pem\"").contains("give `certificate`"));
+    assert!(fault_of(tls, "certificate = []").contains("give `certificate`"));
+    let absent = fault_of(tls, "[[tls.certificate]]\ncertificate = \"/absent.pem\"\nkey = \"/absent.key\"");
+    assert!(absent.starts_with("line 8: `tls.certificate.certificate`: no certificate"), "{absent}");
+    let keyless = fault_of(tls, "[[tls.certificate]]\ncertificate = \"/absent.pem\"");
+    assert!(keyless.contains("`key` is missing"), "{keyless}");
+}
+
+#[test]
+fn t54_client_certificates_are_asked_for_where_something_lives() {
+    let asked = |lines: &str| {
+        faults(&format!("{WHOLE}[[client_certificate]]\nca_file = \"/absent.pem\"\n{lines}\n")).join("\n")
+    };
+    let absent = asked("hosts = [\"wiki.localhost\"]");
+    assert!(absent.contains("`client_certificate.ca_file`: no certificate can be read"), "{absent}");
+    let slip = asked("hosts = [\"wikki.localhost\"]");
+    assert!(slip.contains("`wikki.localhost`: neither an application nor"), "{slip}");
+    assert!(asked("hosts = [\"*.localhost\"]").lines().count() == 1);
+    assert!(asked("hosts = []").contains("needs at least one host"));
+    assert!(asked("hosts = [\"wiki.localhost\"]\nmode = \"never\"").contains("\"required\" or \"optional\""));
+    assert!(asked("").contains("`hosts` is missing"));
+}

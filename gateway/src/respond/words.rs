@@ -81,7 +81,9 @@ pub(super) fn of(rejection: &Rejection) -> Words {
 fn route(error: RouteError) -> Words {
     let (status, code) = match error {
         RouteError::UnknownHost => (StatusCode::NOT_FOUND, "unknown_host"),
-        RouteError::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "misdirected_request"),
+        RouteError::Misdirected | RouteError::TlsPolicy => {
+            (StatusCode::MISDIRECTED_REQUEST, "misdirected_request")
+        }
         RouteError::Method => (StatusCode::NOT_IMPLEMENTED, "method_not_served"),
         RouteError::Path(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
         RouteError::TransferEncoding => (StatusCode::BAD_REQUEST, "ambiguous_framing"),
@@ -90,6 +92,9 @@ fn route(error: RouteError) -> Words {
         }
     };
     let title = match status {
+        StatusCode::MISDIRECTED_REQUEST if matches!(error, RouteError::TlsPolicy) => {
+            "This host needs a connection of its own"
+        }
         StatusCode::NOT_FOUND | StatusCode::MISDIRECTED_REQUEST => "No application lives here",
         _ => "That request has no single meaning",
     };

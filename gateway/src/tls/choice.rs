@@ -1,0 +1,54 @@
+//! Which certificate a client is shown: the one for the name that it asks for, of a kind that it can check. Whether the client
+//! must show one too is left to `client_certificate`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::certificate::Certified;
+use super::name::{self, Name};
+use crate::host::Host;
+
+/// All certificates by the names they are made out to.
+#[derive(Debug)]
+pub(super) struct Choice {
+    hosts: HashMap<Host, Vec<Arc<CertifiedKey>>>,
+    one_below: HashMap<Host, Vec<Arc<CertifiedKey>>>,
+    /// In the order of the configuration: for whoever asks for no name, or for one that nothing is made out to.
+    all: Vec<Arc<CertifiedKey>>,
+}
+
+impl Choice {
+    pub(super) fn new<'a>(certificates: impl IntoIterator<Item = &'a Certified>) -> Self {
+        let (mut hosts, mut one_below, mut all) = (HashMap::new(), HashMap::new(), Vec::new());
+        for certificate in certificates {
+            for name in &certificate.names {
+                let (by_name, host): (&mut HashMap<_, Vec<_>>, _) = match name {
+                    Name::Host(host) => (&mut hosts, host),
+                    Name::OneBelow(domain) => (&mut one_below, domain),
+                };
+                by_name.entry(host.clone()).or_default().push(certificate.key.clone());
+            }
+            all.push(certificate.key.clone());
+        }
+        Self { hosts, one_below, all }
+    }
+
+    /// The exact name wins over the wildcard, and either over the first certificate. One name may have a certificate of each
+    /// kind of key.
+    pub(super) fn of(&self, name: Option<&str>) -> impl Iterator<Item = &Arc<CertifiedKey>> {
+        let host: Option<Host> = name.and_then(|name| name.parse().ok());
+        let exact = host.as_ref().and_then(|host| self.hosts.get(host));
+        let below = host.as_ref().and_then(name::parent).and_then(|domain| self.one_below.get(domain));
+        exact.into_iter().chain(below).chain([&self.all]).flatten()
+    }
+}
+
+impl ResolvesServerCert for Choice {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let usable = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
+        self.of(hello.server_name()).find(usable).cloned()
+    }
+}

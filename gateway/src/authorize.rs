@@ -9,6 +9,7 @@ use portcullis_policy::{Decision, PolicySet, Question};
 use portcullis_store::EndReason;
 
 use crate::admission::Admitted;
+use crate::decision_log::Journal;
 use crate::forwarded::Ways;
 use crate::in_use::Requests;
 use crate::live::{ApplicationSession, LiveSession, Passage, Standing};
@@ -32,6 +33,8 @@ pub(crate) struct Client {
     pub(crate) requests: Requests,
     /// What upstreams are told about the way that its requests came.
     pub(crate) ways: Ways,
+    /// Where its events wait to be written.
+    pub(crate) journal: Arc<Journal>,
     cutter: Arc<Cutter>,
     /// Counted for as long as a byte of the connection is on its way.
     _admitted: Admitted,
@@ -69,10 +72,11 @@ impl Kept for Arc<Client> {
 }
 
 impl Client {
-    pub(crate) fn new(ip: IpAddr, cutter: Arc<Cutter>, admitted: Admitted) -> Self {
+    pub(crate) fn new(ip: IpAddr, cutter: Arc<Cutter>, admitted: Admitted, journal: Arc<Journal>) -> Self {
         let (handshake, passages) = (OnceLock::new(), Mutex::default());
         let (requests, ways) = (Requests::new(), Ways::default());
-        Self { ip: ip.to_canonical(), handshake, requests, ways, cutter, _admitted: admitted, passages }
+        let ip = ip.to_canonical();
+        Self { ip, handshake, requests, ways, journal, cutter, _admitted: admitted, passages }
     }
 
     /// Returns when the peer has taken next to nothing of what is sent to it for that long.

@@ -90,7 +90,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Run(file) => {
             let config = file.load()?;
-            log::start(config.log_format);
+            let _written_at_the_end = log::start(&config.log)?;
             Ok(serve::run(config)?)
         }
         Command::Check(file) => {

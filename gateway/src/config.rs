@@ -9,6 +9,7 @@ use std::sync::Arc;
 mod application;
 mod document;
 mod headers;
+mod observe;
 mod policy;
 mod provider;
 mod server;
@@ -17,8 +18,9 @@ mod tls;
 pub use application::{Application, Directory, Upstream};
 pub use document::Fault;
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
+pub use observe::{Log, LogFormat, LogLevel, LogOutput};
 pub use provider::{GroupsApi, IdentityProvider};
-pub use server::{Limits, LogFormat, Server};
+pub use server::{Limits, Server};
 pub use tls::{Certificates, ClientCertificates, Tls};
 
 use portcullis_policy::PolicySet;
@@ -40,8 +42,8 @@ pub struct Config {
     pub session_duration: std::time::Duration,
     /// `[limits]`
     pub limits: Limits,
-    /// `[log] format`
-    pub log_format: LogFormat,
+    /// `[log]`
+    pub log: Log,
     /// `[[identity_provider]]`, in the order of the file.
     pub identity_providers: Vec<Arc<IdentityProvider>>,
     /// `[[directory]]`
@@ -147,7 +149,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let store = server::read_store(&mut root, folder);
     let session_duration = server::read_session(&mut root);
     let limits = server::read_limits(&mut root);
-    let log_format = server::read_log(&mut root);
+    let log = observe::read_log(&mut root, folder);
     let providers = provider::read_all(&mut root, folder);
     let directories = application::read_directories(&mut root, &providers);
     let applications = application::read_applications(&mut root, server.as_ref(), folder);
@@ -164,7 +166,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         store_key_file,
         session_duration: session_duration?,
         limits: limits?,
-        log_format: log_format?,
+        log: log?,
         identity_providers: providers.into_iter().map(Arc::new).collect(),
         directories,
         applications: applications.into_iter().map(|read| Arc::new(read.application)).collect(),

@@ -1,7 +1,7 @@
 //! One event for each request: who, what, from where, which policy and rule, why. Never a query string, a header or a body:
-//! secrets travel there.
+//! secrets travel there. Keeping events until they are written is left to `journal`, their form to `scribe`.
 
-use std::net::IpAddr;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,11 +9,17 @@ use http::StatusCode;
 use http::request::Parts;
 use portcullis_policy::{Decision, PolicySet};
 
-use crate::assertion::short_id;
+mod journal;
+mod scribe;
+
+pub(crate) use journal::{Batch, Journal};
+pub(crate) use scribe::Scribe;
+
 use crate::authorize::{Client, Denial, Permit};
 use crate::live::LiveSession;
 use crate::respond::Rejection;
 use crate::route::{Canonical, RouteError, Target};
+use journal::{Facts, Texts};
 
 /// What became of a request.
 pub(crate) struct Outcome<'a> {
@@ -25,7 +31,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) session: Option<Arc<LiveSession>>,
     pub(crate) rejection: Option<Rejection>,
     decision: Option<Decision>,
-    policy: Option<String>,
+    policy: Option<&'a str>,
 }
 
 impl<'a> Outcome<'a> {
@@ -44,9 +50,9 @@ impl<'a> Outcome<'a> {
     }
 
     /// Notes the decision that a request is forwarded under.
-    pub(crate) fn allowed(&mut self, permit: &Permit, policies: &PolicySet) {
+    pub(crate) fn allowed(&mut self, permit: &Permit, policies: &'a PolicySet) {
         self.decision = Some(permit.decision);
-        self.policy = permit.decision.policy.and_then(|id| policies.policy_name(id)).map(str::to_owned);
+        self.policy = permit.decision.policy.and_then(|id| policies.policy_name(id));
     }
 
     fn verdict(&self) -> &'static str {
@@ -60,7 +66,7 @@ impl<'a> Outcome<'a> {
     }
 }
 
-/// Writes the event of a request that was routed.
+/// Records the event of a request that was routed.
 pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
     let decision = outcome.decision.or(match &outcome.rejection {
         Some(Rejection::Denied(Denial::Policy(decision))) => Some(*decision),
@@ -68,49 +74,59 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
     });
     let record = outcome.session.as_ref().map(|session| &session.record);
     let presented = outcome.client.handshake.get().and_then(|handshake| handshake.presented.as_ref());
-    tracing::info!(
-        target: "portcullis::decision",
-        request = outcome.id,
-        verdict = outcome.verdict(),
-        status = status.as_u16(),
-        application = outcome.application.as_ref().map(|target| target.application.name.as_str()),
-        host = outcome.canonical.host.as_str(),
-        method = outcome.canonical.method.as_str(),
-        path = outcome.canonical.path.as_str(),
-        client = %outcome.client.ip,
-        certificate = presented.map(|presented| presented.fingerprint.as_str()),
-        certificate_subject = presented.and_then(|presented| presented.subject.as_deref()),
-        email = record.and_then(|record| record.email.as_deref()),
-        subject = record.map(|record| record.subject.as_str()),
-        provider = record.map(|record| record.provider.as_str()),
-        session = outcome.session.as_ref().map(|session| short_id(session)),
-        policy = outcome.policy.as_deref(),
-        rule = decision.and_then(|decision| decision.rule).map(tracing::field::display),
-        reason = decision.map(|decision| decision.reason.as_str()),
-        cause = outcome.rejection.as_ref().map(tracing::field::display),
-        micros = u64::try_from(outcome.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        "request"
-    );
+    let texts = Texts {
+        request: outcome.id,
+        application: outcome.application.as_ref().map_or("", |target| &target.application.name),
+        host: outcome.canonical.host.as_str(),
+        method: outcome.canonical.method.as_str(),
+        path: outcome.canonical.path.as_str(),
+        certificate: presented.map_or("", |presented| &presented.fingerprint),
+        certificate_subject: presented.and_then(|presented| presented.subject.as_deref()).unwrap_or_default(),
+        email: record.and_then(|record| record.email.as_deref()).unwrap_or_default(),
+        subject: record.map_or("", |record| &record.subject),
+        provider: record.map_or("", |record| &record.provider),
+        policy: outcome.policy.unwrap_or_default(),
+        cause: "",
+    };
+    let answered = Instant::now();
+    let facts = Facts {
+        answered,
+        micros: micros(outcome.started, answered),
+        verdict: outcome.verdict(),
+        status: status.as_u16(),
+        client: outcome.client.ip,
+        session: record.map(|record| record.id),
+        rule: decision.and_then(|decision| decision.rule),
+        reason: decision.map(|decision| decision.reason),
+    };
+    let cause = outcome.rejection.as_ref().map(|rejection| rejection as &dyn Display);
+    outcome.client.journal.record(facts, &texts, cause);
 }
 
-/// Writes the event of a request that was not: its parts have no single meaning, so they are not repeated.
+/// Records the event of a request that was not: its parts have no single meaning, so they are not repeated.
 pub(crate) fn write_unrouted(
     id: &str,
-    client: IpAddr,
+    client: &Client,
     head: &Parts,
     error: RouteError,
     status: StatusCode,
     started: Instant,
 ) {
-    tracing::info!(
-        target: "portcullis::decision",
-        request = id,
-        verdict = "deny",
-        status = status.as_u16(),
-        method = head.method.as_str(),
-        client = %client,
-        cause = %error,
-        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        "request"
-    );
+    let texts = Texts { request: id, method: head.method.as_str(), ..Texts::default() };
+    let answered = Instant::now();
+    let facts = Facts {
+        answered,
+        micros: micros(started, answered),
+        verdict: "deny",
+        status: status.as_u16(),
+        client: client.ip,
+        session: None,
+        rule: None,
+        reason: None,
+    };
+    client.journal.record(facts, &texts, Some(&error));
+}
+
+fn micros(started: Instant, answered: Instant) -> u64 {
+    u64::try_from(answered.saturating_duration_since(started).as_micros()).unwrap_or(u64::MAX)
 }

@@ -25,6 +25,7 @@ use crate::admission::{Admission, Admitted};
 use crate::authorize::Client;
 use crate::body::Body;
 use crate::config::Limits;
+use crate::decision_log::Journal;
 use crate::forward::Upstreams;
 use crate::gateway::Gateway;
 use crate::pipeline;
@@ -69,6 +70,8 @@ fn bind_shared(address: SocketAddr) -> io::Result<StdListener> {
 pub(crate) struct Worker {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) admission: Arc<Admission>,
+    /// Where its events wait to be written.
+    pub(crate) journal: Arc<Journal>,
     pub(crate) upstreams: Upstreams,
     /// Set when the gateway is to stop: no new connections, open requests may finish.
     pub(crate) stopping: CancellationToken,
@@ -118,7 +121,7 @@ impl Worker {
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
         let limits = &self.gateway.config.limits;
         let cutter = Arc::new(Cutter::of(&stream)?);
-        let client = Arc::new(Client::new(peer.ip(), cutter.clone(), admitted));
+        let client = Arc::new(Client::new(peer.ip(), cutter.clone(), admitted, self.journal.clone()));
         let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout);
         let shaken = tokio::time::timeout(limits.handshake_timeout, shake(&self.gateway.tls, stream)).await;
         let (stream, handshake) = shaken.map_err(|_| ConnectionEnd::Handshake)??;

@@ -258,6 +258,7 @@ impl Follower for Live {
         let Ok(cuts) = applied else {
             // A memory that may be wrong must not go on deciding. A new process reads the truth from the store.
             tracing::error!(target: "portcullis::drop", seq = seq.0, "a change could not be applied; the gateway ends");
+            crate::log::flush();
             std::process::abort();
         };
         if cuts.0 > 0 {

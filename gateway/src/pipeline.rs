@@ -16,7 +16,7 @@ use crate::forward::{self, Context, ForwardError, Upstreams};
 use crate::gateway::{Gateway, now};
 use crate::identity_headers;
 use crate::login;
-use crate::request_id::request_id;
+use crate::request_id::RequestId;
 use crate::respond::{self, Audience, Rejection};
 use crate::route::{Canonical, Destination, RouteError, Target};
 use crate::scim;
@@ -30,27 +30,27 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let started = Instant::now();
-    let id = request_id();
+    let id = RequestId::next();
+    let id = id.as_str();
     let audience = Audience::of_request(&request);
     let (head, body) = request.into_parts();
     let routed = resolve(gateway, client, &head);
     let (canonical, destination) = match routed {
         Ok(routed) => routed,
-        Err(error) => return unrouted(client, &head, error, audience, &id, started),
+        Err(error) => return unrouted(client, &head, error, audience, id, started),
     };
-    let mut outcome = Outcome::new(&id, client, &canonical, started);
+    let mut outcome = Outcome::new(id, client, &canonical, started);
     let request = Request::from_parts(head, body);
-    let result = match destination {
-        Destination::AuthHost => on_auth_host(gateway, client, &canonical, request, &id).await,
+    let result = match &destination {
+        Destination::AuthHost => on_auth_host(gateway, client, &canonical, request, id).await,
         Destination::Application(target) => {
             outcome.application = Some(target.clone());
-            let stages =
-                Stages { gateway, client, upstreams, canonical: &canonical, target: &target, id: &id };
+            let stages = Stages { gateway, client, upstreams, canonical: &canonical, target, id };
             stages.run(request, &mut outcome).await
         }
     };
     let response = result.unwrap_or_else(|rejection| {
-        let response = respond::rejected(&rejection, audience, &id);
+        let response = respond::rejected(&rejection, audience, id);
         outcome.rejection = Some(rejection);
         response
     });
@@ -81,7 +81,7 @@ fn unrouted(
     started: Instant,
 ) -> Response<Body> {
     let response = respond::rejected(&Rejection::Route(error), audience, id);
-    decision_log::write_unrouted(id, client.ip, head, error, response.status(), started);
+    decision_log::write_unrouted(id, client, head, error, response.status(), started);
     response
 }
 
@@ -112,11 +112,11 @@ struct Stages<'a> {
     id: &'a str,
 }
 
-impl Stages<'_> {
+impl<'a> Stages<'a> {
     async fn run(
         &self,
         request: Request<Incoming>,
-        outcome: &mut Outcome<'_>,
+        outcome: &mut Outcome<'a>,
     ) -> Result<Response<Body>, Rejection> {
         let now = now();
         if let Some(endpoint) = access::endpoint(self.canonical) {

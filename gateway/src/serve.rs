@@ -26,6 +26,7 @@ use crate::inner::{self, Readiness};
 use crate::limit::RateLimit;
 use crate::listen::{self, Worker};
 use crate::live::Live;
+use crate::log;
 use crate::login::{Provider, ProviderHttp};
 use crate::route::Routes;
 use crate::seal::{KeyFileError, Sealer, random_text};
@@ -254,6 +255,7 @@ impl Running {
                 upstreams: Upstreams::new(&gateway.config.applications, bounds),
                 gateway: gateway.clone(),
                 admission: admission.clone(),
+                journal: log::journal(),
                 stopping: stopping.clone(),
                 tasks: TaskTracker::new(),
             });
@@ -261,6 +263,7 @@ impl Running {
         }
         control.spawn(inner::serve(inner, readiness.clone()));
         control.spawn(expire(gateway.clone()));
+        control.spawn(log::follow_hangups());
         readiness.set(true);
         tracing::info!(
             target: "portcullis::serve",

@@ -1,4 +1,4 @@
-//! `[server]`, `[store]`, `[session]`, `[limits]` and `[log]`: what concerns the process as a whole.
+//! `[server]`, `[store]`, `[session]` and `[limits]`: what concerns the process as a whole.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,15 +20,6 @@ pub struct Server {
     pub public_port: u16,
     /// Data-plane threads, each with its own listener and upstream connections.
     pub workers: usize,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For a person's eyes.
-    Text,
 }
 
 /// `[limits]`: everything that a peer controls has a bound.
@@ -200,19 +191,4 @@ fn set_duration(section: &mut Section<'_, '_>, key: &'static str, target: &mut D
     if let Some(duration) = section.optional(key).and_then(|value| value.duration()) {
         *target = duration;
     }
-}
-
-pub(super) fn read_log(root: &mut Section<'_, '_>) -> Option<LogFormat> {
-    let Some(value) = root.optional("log") else { return Some(LogFormat::Json) };
-    let mut section = value.section()?;
-    let format = section.optional("format").map(|value| match value.string()? {
-        "json" => Some(LogFormat::Json),
-        "text" => Some(LogFormat::Text),
-        _ => {
-            value.fault("must be \"json\" or \"text\"");
-            None
-        }
-    });
-    section.finish();
-    format.unwrap_or(Some(LogFormat::Json))
 }

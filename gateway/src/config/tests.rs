@@ -192,3 +192,15 @@ fn t54_client_certificates_are_asked_for_where_something_lives() {
     assert!(asked("hosts = [\"wiki.localhost\"]\nmode = \"never\"").contains("\"required\" or \"optional\""));
     assert!(asked("").contains("`hosts` is missing"));
 }
+
+#[test]
+fn the_log_goes_where_it_is_told() {
+    let read = |log: &str| Config::parse(&format!("{WHOLE}\n[log]\n{log}"), Path::new("/etc/portcullis"));
+    assert_eq!(read("").unwrap().log, Log::default());
+    let log = read("format = \"text\"\noutput = \"log/events.log\"\nlevel = \"debug\"").unwrap().log;
+    let file = LogOutput::File("/etc/portcullis/log/events.log".into());
+    assert_eq!(log, Log { format: LogFormat::Text, output: file, level: LogLevel::Debug });
+    let faults = read("format = \"xml\"\noutput = \"\"\nlevel = \"loud\"").unwrap_err();
+    let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["log.format", "log.output", "log.level"], "{faults:?}");
+}

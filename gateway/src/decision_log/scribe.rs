@@ -1,0 +1,81 @@
+//! Makes lines of events, on the thread that writes the log. Which fields there are, and under which names, is decided here.
+
+use std::fmt;
+
+use portcullis_store::SessionId;
+
+use super::journal::Event;
+use crate::config::LogFormat;
+use crate::log::{Lines, Stamps};
+
+const TARGET: &str = "portcullis::decision";
+
+/// Writes events one after another.
+#[derive(Debug)]
+pub(crate) struct Scribe {
+    stamps: Stamps,
+    lines: Lines,
+}
+
+impl Scribe {
+    pub(crate) fn new(format: LogFormat) -> Self {
+        Self { stamps: Stamps::new(), lines: Lines::new(format) }
+    }
+
+    /// Called before each batch.
+    pub(crate) fn begin(&mut self) {
+        self.stamps.compare_clocks();
+    }
+
+    /// Adds an event's line to `out`.
+    pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        let (facts, texts) = (event.facts, &event.texts);
+        let mut line = self.lines.begin(out, self.stamps.text(facts.answered), TARGET, "request");
+        line.text("request", texts.request);
+        line.text("verdict", facts.verdict);
+        line.number("status", facts.status.into());
+        line.text("application", texts.application);
+        line.text("host", texts.host);
+        line.text("method", texts.method);
+        line.text("path", texts.path);
+        line.shown("client", facts.client);
+        line.text("certificate", texts.certificate);
+        line.text("certificate_subject", texts.certificate_subject);
+        line.text("email", texts.email);
+        line.text("subject", texts.subject);
+        line.text("provider", texts.provider);
+        if let Some(session) = &facts.session {
+            line.shown("session", Short(session));
+        }
+        line.text("policy", texts.policy);
+        if let Some(rule) = facts.rule {
+            line.shown("rule", rule);
+        }
+        line.text("reason", facts.reason.map_or("", |reason| reason.as_str()));
+        line.text("cause", texts.cause);
+        line.number("micros", facts.micros);
+        line.end();
+    }
+}
+
+/// Enough of a session's hashed id to find it; it opens nothing.
+struct Short<'a>(&'a SessionId);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g, h, i, ..] = *self.0.as_bytes();
+        write!(f, "{:016x}", u64::from_be_bytes([a, b, c, d, e, g, h, i]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_named_by_the_beginning_of_its_hashed_id() {
+        let id = SessionId::new(std::array::from_fn(|at| u8::try_from(at).unwrap()));
+        assert_eq!(Short(&id).to_string(), "0001020304050607");
+        assert!(id.to_string().starts_with("0001020304050607"));
+    }
+}

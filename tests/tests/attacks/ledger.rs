@@ -5,6 +5,10 @@ use std::fs;
 use portcullis_tests::harness::binary::repository;
 
 const PATH: &str = "tests/tests/attacks/path.rs";
+const HOST: &str = "tests/tests/attacks/host.rs";
+const IDENTITY: &str = "tests/tests/attacks/identity.rs";
+const SURFACE: &str = "tests/tests/attacks/surface.rs";
+const DOORS: &str = "tests/tests/doors.rs";
 const FRAMING: &str = "tests/tests/attacks/framing.rs";
 
 /// Case, file, test.
@@ -22,6 +26,30 @@ const LEDGER: &[(&str, &str, &str)] = &[
     ("T11", PATH, "t11_broken_escapes_and_bytes_that_are_no_text_are_refused"),
     ("T12", PATH, "t12_an_absolute_target_must_name_the_host_of_the_request"),
     ("T13", PATH, "t13_asterisk_and_authority_forms_are_refused"),
+    ("T16", "gateway/src/route/path.rs", "t16_one_meaning_for_everybody"),
+    ("T17", HOST, "t17_the_case_of_a_host_means_nothing"),
+    ("T18", HOST, "t18_other_spellings_of_a_host_are_refused"),
+    ("T19", HOST, "t19_a_request_names_one_host"),
+    ("T20", HOST, "t20_a_host_that_is_not_served_over_this_connection_is_misdirected"),
+    ("T21", HOST, "t21_a_hello_in_pieces_or_without_a_name_is_a_hello"),
+    ("T22", HOST, "t22_http3_is_not_spoken"),
+    ("T23", HOST, "t23_no_request_travels_in_early_data"),
+    ("T24", HOST, "t24_nothing_of_a_host_can_write_into_a_field_for_the_upstream"),
+    ("T25", "gateway/src/seal.rs", "what_was_sealed_opens_for_the_same_purpose_host_and_time_only"),
+    ("T25", "gateway/src/seal.rs", "t74_no_byte_can_be_changed"),
+    ("T26", IDENTITY, "t26_nobody_is_trusted_to_say_where_a_request_comes_from"),
+    ("T27", DOORS, "t26_t27_t30_t37_a_forged_identity_never_reaches_the_upstream"),
+    ("T28", DOORS, "t28_t31_t33_t35_what_is_ours_or_the_connections_stays_behind"),
+    ("T29", IDENTITY, "t29_t32_a_claim_that_is_no_field_value_leaves_no_room_for_another"),
+    ("T30", DOORS, "t26_t27_t30_t37_a_forged_identity_never_reaches_the_upstream"),
+    ("T31", DOORS, "t28_t31_t33_t35_what_is_ours_or_the_connections_stays_behind"),
+    ("T32", IDENTITY, "t29_t32_a_claim_that_is_no_field_value_leaves_no_room_for_another"),
+    ("T33", IDENTITY, "t33_identity_in_trailers_stays_behind"),
+    ("T34", IDENTITY, "t34_fields_that_are_no_text_change_no_decision"),
+    ("T35", DOORS, "t28_t31_t33_t35_what_is_ours_or_the_connections_stays_behind"),
+    ("T36", IDENTITY, "t36_a_page_of_ours_tells_no_secret"),
+    ("T37", DOORS, "t26_t27_t30_t37_a_forged_identity_never_reaches_the_upstream"),
+    ("T38", IDENTITY, "t38_every_field_that_the_gateway_sets_is_its_own"),
     ("T39", FRAMING, "t39_two_readings_of_a_body_are_refused"),
     ("T39", FRAMING, "t39_a_length_beside_chunks_never_reaches_the_upstream"),
     ("T39", FRAMING, "t39_broken_chunks_break_the_request_off"),
@@ -50,7 +78,17 @@ const LEDGER: &[(&str, &str, &str)] = &[
         "t49_a_redirect_is_an_answer_and_nothing_is_followed",
     ),
     ("T49", "gateway/src/login/provider_http/tests.rs", "t49_addresses_that_no_provider_lives_at"),
-    ("T16", "gateway/src/route/path.rs", "t16_one_meaning_for_everybody"),
+    ("T50", SURFACE, "t50_nothing_that_a_client_says_of_itself_opens_a_door"),
+    ("T51", SURFACE, "t51_options_is_a_request_like_any_other"),
+    ("T52", SURFACE, "t52_only_known_methods_are_served_and_none_is_overridden"),
+    ("T53", SURFACE, "t53_a_rule_on_addresses_sees_the_peer"),
+    ("T54", "gateway/src/config/tests.rs", "t54_names_that_nothing_bears_are_faults"),
+    ("T54", "tests/tests/bad_input/configuration.rs", "each_fault_is_named_with_its_line"),
+    ("T56", SURFACE, "t56_our_endpoints_are_below_one_prefix_and_nowhere_else"),
+    ("T57", SURFACE, "t57_what_is_inside_is_not_on_the_public_listener"),
+    ("T57", DOORS, "every_door_for_everybody_in_every_way"),
+    ("T58", "tests/tests/bad_input/cookies.rs", "what_is_no_session_of_this_host_is_nobody"),
+    ("T58", "tests/tests/bad_input/cookies.rs", "a_cookie_of_a_megabyte_is_refused_by_its_size"),
 ];
 
 #[test]

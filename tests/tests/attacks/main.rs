@@ -21,4 +21,10 @@ mod wire;
 
 mod path;
 
+mod host;
+
+mod identity;
+
 mod framing;
+
+mod surface;

@@ -65,10 +65,27 @@ pub struct Odd {
     pub upstream: MutexGuard<'static, Scripted>,
 }
 
-/// Everybody's applications beside the wiki, and patience that ends within a test.
+/// Applications by address of their visitors.
+const BY_ADDRESS: &str = r#"
+[[policy]]
+name = "from-the-office"
+action = "allow"
+include = [{ ip = "10.0.0.0/8" }]
+
+[[policy]]
+name = "from-near"
+action = "allow"
+include = [{ ip = "127.0.0.0/8" }]
+"#;
+
+/// More applications beside the wiki, and patience that ends within a test.
 fn settings(settings: &mut Settings) {
     let odd = format!("http://127.0.0.1:{}", ports::free());
     settings.applications.push(ApplicationSettings::new("odd", &odd, "anybody"));
+    let upstream = settings.applications[0].upstream.clone();
+    settings.applications.push(ApplicationSettings::new("office", &upstream, "from-the-office"));
+    settings.applications.push(ApplicationSettings::new("near", &upstream, "from-near"));
+    settings.policies.push_str(BY_ADDRESS);
     settings.extra = "[limits]\nupstream_response_timeout = \"4s\"\n".to_owned();
 }
 
@@ -81,6 +98,11 @@ pub fn run<F: AsyncFnOnce(&'static Rig)>(case: F) {
     });
     let _words = LastWords(rig);
     RUNTIME.block_on(case(rig));
+}
+
+/// Runs a case that starts its own.
+pub fn alone<F: AsyncFnOnce()>(case: F) {
+    RUNTIME.block_on(case());
 }
 
 /// A static is never dropped, so somebody else ends its process and removes its folder: a shell that waits for the end of this

@@ -4,7 +4,7 @@
 use http::header::{HeaderMap, HeaderName};
 
 /// Names by which upstreams are told who somebody is or where a request came from.
-const IDENTITY: [&str; 14] = [
+const IDENTITY: [&str; 15] = [
     "cf-connecting-ip",
     "client-ip",
     "forwarded",
@@ -13,6 +13,7 @@ const IDENTITY: [&str; 14] = [
     "x-cluster-client-ip",
     "x-email",
     "x-groups",
+    "x-http-method",
     "x-method-override",
     "x-real-ip",
     "x-request-id",
@@ -129,6 +130,7 @@ mod tests {
             "X-Original-URL",
             "X-Rewrite-URL",
             "X-HTTP-Method-Override",
+            "X-HTTP-Method",
             "X-Real-IP",
             "X-Auth-User",
             "X.Auth.User",

@@ -26,6 +26,7 @@ const LEDGER: &[(&str, &str, &str)] = &[
     ("T11", PATH, "t11_broken_escapes_and_bytes_that_are_no_text_are_refused"),
     ("T12", PATH, "t12_an_absolute_target_must_name_the_host_of_the_request"),
     ("T13", PATH, "t13_asterisk_and_authority_forms_are_refused"),
+    ("T16", "tests/tests/attacks/property.rs", "t16_what_the_policy_saw_is_what_the_upstream_decodes"),
     ("T16", "gateway/src/route/path.rs", "t16_one_meaning_for_everybody"),
     ("T17", HOST, "t17_the_case_of_a_host_means_nothing"),
     ("T18", HOST, "t18_other_spellings_of_a_host_are_refused"),

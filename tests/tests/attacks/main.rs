@@ -20,6 +20,7 @@ mod scripted;
 mod wire;
 
 mod path;
+mod property;
 
 mod host;
 

@@ -291,6 +291,11 @@ impl Rig {
         found.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
     }
 
+    /// Every request that reached the upstream.
+    pub fn all_arrived(&self) -> Vec<String> {
+        self.requests().iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    }
+
     /// No byte of the request reached the upstream, on any connection.
     pub fn assert_nothing_of(&self, mark: &Mark, what: &str) {
         let arrived = self.arrived(mark);

@@ -33,7 +33,8 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     admission: Arc<Admission>,
-    address: IpAddr,
+    /// Whose share it counts for, once that is known.
+    address: Option<IpAddr>,
 }
 
 impl Admission {
@@ -53,15 +54,32 @@ impl Admission {
 
     /// Counts one more connection, unless that would be too many.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admitted> {
-        let address = network(address);
+        self.admit_somebody()?.counted_for(address)
+    }
+
+    /// Counts one more connection of somebody whose address is not known yet.
+    pub(crate) fn admit_somebody(self: &Arc<Self>) -> Option<Admitted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_address = open.by_address.get(&address).copied().unwrap_or_default();
-        if open.total >= self.connections || of_address >= self.per_address {
+        if open.total >= self.connections {
             return None;
         }
         open.total += 1;
-        open.by_address.insert(address, of_address + 1);
-        Some(Admitted { admission: self.clone(), address })
+        Some(Admitted { admission: self.clone(), address: None })
+    }
+}
+
+impl Admitted {
+    /// Counts the connection for an address too, unless that has its share.
+    pub(crate) fn counted_for(mut self, address: IpAddr) -> Option<Self> {
+        let address = network(address);
+        let mut open = self.admission.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.by_address.entry(address).or_default();
+        if *count < self.admission.per_address {
+            *count += 1;
+            self.address = Some(address);
+        }
+        drop(open);
+        self.address.is_some().then_some(self)
     }
 }
 
@@ -69,11 +87,12 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut open = self.admission.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.total = open.total.saturating_sub(1);
-        let left = open.by_address.get(&self.address).map_or(0, |count| count.saturating_sub(1));
+        let Some(address) = self.address else { return };
+        let left = open.by_address.get(&address).map_or(0, |count| count.saturating_sub(1));
         if left == 0 {
-            open.by_address.remove(&self.address);
+            open.by_address.remove(&address);
         } else {
-            open.by_address.insert(self.address, left);
+            open.by_address.insert(address, left);
         }
     }
 }
@@ -111,7 +130,19 @@ mod tests {
         let admission = admission(2, 2);
         let held: Vec<_> = (1..=3).map(|last| admission.admit([192, 0, 2, last].into())).collect();
         assert!(held[1].is_some() && held[2].is_none());
+        assert!(admission.admit_somebody().is_none());
         drop(held);
-        assert!(admission.open.lock().unwrap().by_address.is_empty());
+        assert!(admission.open.lock().unwrap().by_address.is_empty() && admission.is_idle());
+    }
+
+    #[test]
+    fn who_is_told_later_counts_from_then_on() {
+        let admission = admission(3, 1);
+        let one: IpAddr = "192.0.2.1".parse().unwrap();
+        let first = admission.admit_somebody().unwrap().counted_for(one).unwrap();
+        assert!(admission.admit_somebody().unwrap().counted_for(one).is_none());
+        assert!(admission.admit_somebody().unwrap().counted_for("192.0.2.2".parse().unwrap()).is_some());
+        drop(first);
+        assert!(admission.is_idle());
     }
 }

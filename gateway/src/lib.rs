@@ -21,6 +21,7 @@ mod identity_headers;
 mod in_use;
 mod listen;
 mod pipeline;
+mod proxy_protocol;
 mod request_id;
 mod respond;
 mod route;

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::server::Acceptor;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,7 @@ use crate::decision_log::Journal;
 use crate::forward::Upstreams;
 use crate::gateway::Gateway;
 use crate::pipeline;
+use crate::proxy_protocol::{self, ProxyError, Told};
 use crate::socket::{CuttableStream, Cutter};
 use crate::tls::{Handshake, Tls};
 
@@ -100,11 +102,20 @@ impl Worker {
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let proxies = &self.gateway.config.server.proxy_protocol_from;
+        let opener = match proxies.iter().any(|network| network.contains(&peer.ip().to_canonical())) {
+            true => Opener::Proxy,
+            false => Opener::Client,
+        };
         // Beyond the caps a connection is closed unread; a word to each would be work for the attacker's asking.
-        let Some(admitted) = self.admission.admit(peer.ip()) else { return };
+        let admitted = match opener {
+            Opener::Proxy => self.admission.admit_somebody(),
+            Opener::Client => self.admission.admit(peer.ip()),
+        };
+        let Some(admitted) = admitted else { return };
         let worker = self.clone();
         self.tasks.spawn(async move {
-            if let Err(cause) = worker.connection(stream, peer, admitted).await {
+            if let Err(cause) = worker.connection(stream, peer, opener, admitted).await {
                 tracing::debug!(target: "portcullis::listen", client = %peer.ip(), %cause, "a connection ended");
             }
         });
@@ -112,8 +123,9 @@ impl Worker {
 
     async fn connection(
         self: Arc<Self>,
-        stream: TcpStream,
+        mut stream: TcpStream,
         peer: SocketAddr,
+        opener: Opener,
         admitted: Admitted,
     ) -> Result<(), ConnectionEnd> {
         stream.set_nodelay(true)?;
@@ -121,9 +133,21 @@ impl Worker {
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
         let limits = &self.gateway.config.limits;
         let cutter = Arc::new(Cutter::of(&stream)?);
-        let client = Arc::new(Client::new(peer.ip(), cutter.clone(), admitted, self.journal.clone()));
+        let deadline = Instant::now() + limits.handshake_timeout;
+        let (address, admitted) = match opener {
+            Opener::Client => (peer.ip(), admitted),
+            Opener::Proxy => {
+                let told = timeout_at(deadline, proxy_protocol::read(&mut stream)).await;
+                let address = match told.map_err(|_| ConnectionEnd::Handshake)?? {
+                    Told::Client(address) => address,
+                    Told::Itself => peer.ip(),
+                };
+                (address, admitted.counted_for(address).ok_or(ConnectionEnd::Share)?)
+            }
+        };
+        let client = Arc::new(Client::new(address, cutter.clone(), admitted, self.journal.clone()));
         let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout);
-        let shaken = tokio::time::timeout(limits.handshake_timeout, shake(&self.gateway.tls, stream)).await;
+        let shaken = timeout_at(deadline, shake(&self.gateway.tls, stream)).await;
         let (stream, handshake) = shaken.map_err(|_| ConnectionEnd::Handshake)??;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let _ = client.handshake.set(handshake);
@@ -224,11 +248,22 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
 }
 
+/// Who opened a connection: one that tells for whom, and must, or the client itself.
+#[derive(Debug, Clone, Copy)]
+enum Opener {
+    Proxy,
+    Client,
+}
+
 /// Why a connection ended otherwise than by agreement. Worth a line when looking for a fault, not more.
 #[derive(Debug, thiserror::Error)]
 enum ConnectionEnd {
     #[error("the handshake took too long")]
     Handshake,
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
+    #[error("the address behind the proxy has its share of connections")]
+    Share,
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]

@@ -14,6 +14,7 @@
 pub mod bench;
 pub mod browser;
 pub mod demo;
+pub mod handshake;
 pub mod harness;
 pub mod okta;
 pub mod outside;

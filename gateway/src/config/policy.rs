@@ -138,7 +138,7 @@ where
 }
 
 /// Networks in CIDR form; a bare address is a network of one.
-fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
+pub(super) fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
     let network = |item: &Value<'_, '_>| {
         let text = item.string()?;
         let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::document::{Section, Value};
+use super::policy::networks;
 use crate::host::Host;
 
 /// `[server]`
@@ -18,6 +21,8 @@ pub struct Server {
     pub auth_host: Host,
     /// The port that browsers use, when it differs from the listener's.
     pub public_port: u16,
+    /// Networks of the balancers that speak the PROXY protocol, and must; from nobody else it is read.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// Data-plane threads, each with its own listener and upstream connections.
     pub workers: usize,
 }
@@ -102,6 +107,7 @@ pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
         });
     let public_port = section.optional("public_port").and_then(|value| value.number(1..=65_535));
     let workers = section.optional("workers").and_then(|value| value.number(1..=MAX_WORKERS));
+    let proxy_protocol_from = section.optional("proxy_protocol_from").map(|value| read_proxies(&value));
     section.finish();
     let listen = listen?;
     let first_port = listen.first()?.port();
@@ -110,8 +116,18 @@ pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
         auth_host: auth_host?,
         public_port: public_port.and_then(|port| u16::try_from(port).ok()).unwrap_or(first_port),
         workers: workers.and_then(|count| usize::try_from(count).ok()).unwrap_or_else(cores),
+        proxy_protocol_from: proxy_protocol_from.unwrap_or_default(),
         listen,
     })
+}
+
+/// Whoever may tell an address may tell any, so nobody can mean everybody.
+fn read_proxies(value: &Value<'_, '_>) -> Vec<IpNet> {
+    let networks = networks(value).unwrap_or_default();
+    if networks.iter().any(|network| network.prefix_len() == 0) {
+        value.fault("would let everybody choose the address that they are judged by: name the balancers");
+    }
+    networks
 }
 
 fn cores() -> usize {

@@ -204,3 +204,15 @@ fn the_log_goes_where_it_is_told() {
     let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
     assert_eq!(keys, ["log.format", "log.output", "log.level"], "{faults:?}");
 }
+
+#[test]
+fn t26b_nobody_can_let_everybody_tell_their_address() {
+    let listen = "auth_host = \"auth.localhost\"";
+    for everybody in ["0.0.0.0/0", "::/0"] {
+        let fault =
+            fault_of(listen, &format!("{listen}\nproxy_protocol_from = [\"10.0.0.1\", \"{everybody}\"]"));
+        assert!(fault.contains("name the balancers"), "{fault}");
+    }
+    let config = Config::parse(WHOLE, Path::new("/etc/portcullis")).unwrap();
+    assert!(config.server.proxy_protocol_from.is_empty());
+}

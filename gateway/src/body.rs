@@ -57,6 +57,8 @@ pub(crate) enum BodyError {
     Client(#[source] hyper::Error),
     #[error("the body stood still for too long")]
     Idle,
+    #[error("the body is longer than it may be")]
+    TooLarge,
 }
 
 impl From<Infallible> for BodyError {

@@ -14,14 +14,19 @@ mod policy;
 mod provider;
 mod server;
 mod tls;
+mod upstream;
+mod upstream_health;
+mod upstream_tls;
 
-pub use application::{Application, Directory, Upstream};
+pub use application::{Application, Directory};
 pub use document::Fault;
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
 pub use observe::{Log, LogFormat, LogLevel, LogOutput};
 pub use provider::{GroupsApi, IdentityProvider};
 pub use server::{Limits, Server};
 pub use tls::{Certificates, ClientCertificates, Tls};
+pub use upstream::{Address, Endpoint, Protocol, Upstream, UpstreamHost};
+pub use upstream_health::{Health, Outlier};
 
 use portcullis_policy::PolicySet;
 
@@ -152,7 +157,10 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let log = observe::read_log(&mut root, folder);
     let providers = provider::read_all(&mut root, folder);
     let directories = application::read_directories(&mut root, &providers);
-    let applications = application::read_applications(&mut root, server.as_ref(), folder);
+    let defaults = Limits::default();
+    let place =
+        application::Place { server: server.as_ref(), limits: limits.as_ref().unwrap_or(&defaults), folder };
+    let applications = application::read_applications(&mut root, &place);
     let policies = policy::read_all(&mut root, faults, &applications, &providers);
     let hosts = applications.iter().flat_map(|read| &read.application.hosts);
     let hosts: Vec<Host> = hosts.chain(server.as_ref().map(|server| &server.auth_host)).cloned().collect();

@@ -1,33 +1,43 @@
 //! Spends a permit: sends the request to the upstream and brings the answer back, every byte under the passage that was
 //! allowed. Deciding is left to `authorize`, words for failures to `respond`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 mod activity;
+mod balance;
+mod budget;
+mod clock;
+mod endpoint;
+mod fleet;
 mod headers;
+mod health;
+mod lease;
+mod outgoing;
+mod pool;
+mod send;
 mod stream;
+mod sweeper;
 mod tunnel;
-mod upstream;
+mod wire;
 
+pub(crate) use fleet::Fleet;
+pub(crate) use pool::{Bounds, Upstreams};
 pub(crate) use stream::UpstreamBody;
-pub(crate) use upstream::{Bounds, Upstreams};
 
 use crate::authorize::Permit;
 use crate::body::Body;
-use crate::config::Limits;
 use crate::forwarded::Way;
 use crate::identity_headers::{IdentityError, IdentityHeaders};
 use crate::live::Dropped;
 use crate::route::Canonical;
-use activity::Activity;
-use stream::RequestBody;
-use upstream::{Lease, Pool};
+use lease::Lease;
+use send::Sending;
+use stream::{Pace, RequestBody};
 
 /// Why a permitted request brought no answer.
 #[derive(Debug, thiserror::Error)]
@@ -42,16 +52,52 @@ pub(crate) enum ForwardError {
     ConnectTimeout(String, Duration),
     #[error("the upstream `{0}` did not begin its answer within {1:?}")]
     ResponseTimeout(String, Duration),
+    #[error("the exchange with the upstream `{0}` took too long as a whole")]
+    TotalTimeout(String),
     #[error("the upstream `{0}` broke off: {1}")]
     Broken(String, #[source] hyper::Error),
+    #[error("the upstream switched to another protocol without being asked")]
+    UnaskedSwitch,
+    #[error("the path lies outside the prefix that the upstream is told nothing of")]
+    OutsidePrefix,
+    #[error("the request body is longer than the application takes")]
+    BodyTooLarge,
+    #[error("the client sent nothing more of its request body")]
+    ClientStill,
+    #[error("the client broke off its request body")]
+    ClientGone,
+    #[error("the application has no upstream")]
+    NoUpstream,
     #[error("the request cannot be written for the upstream")]
     Request(#[from] http::Error),
-    #[error("the system refused a socket: {0}")]
-    Socket(#[from] std::io::Error),
     #[error("the host cannot be written in a field")]
     Way,
     #[error("{0}")]
     Identity(#[from] IdentityError),
+}
+
+impl ForwardError {
+    /// Whether the endpoint is at fault, so that another one might do better.
+    fn is_of_upstream(&self) -> bool {
+        match self {
+            Self::Unreachable(..)
+            | Self::ConnectTimeout(..)
+            | Self::ResponseTimeout(..)
+            | Self::TotalTimeout(..)
+            | Self::Broken(..) => true,
+            Self::Dropped(_)
+            | Self::Busy(_)
+            | Self::UnaskedSwitch
+            | Self::OutsidePrefix
+            | Self::BodyTooLarge
+            | Self::ClientStill
+            | Self::ClientGone
+            | Self::NoUpstream
+            | Self::Request(_)
+            | Self::Way
+            | Self::Identity(_) => false,
+        }
+    }
 }
 
 /// What is told to the upstream about a request beside the request itself.
@@ -68,79 +114,38 @@ pub(crate) async fn forward(
     request: Request<Incoming>,
     context: &Context<'_>,
     upstreams: &Upstreams,
-    limits: &Limits,
 ) -> Result<Response<Body>, ForwardError> {
-    let pool = upstreams.pool(&permit.target.application.upstream);
+    let application = permit.target.application.clone();
+    let upstream = &application.upstream;
+    let group = upstreams.0.groups.get(upstream.number).ok_or(ForwardError::NoUpstream)?;
     let http2 = request.version() == Version::HTTP_2;
     let (mut head, body) = request.into_parts();
+    let target = outgoing::target(canonical, &head.uri, upstream)?;
     let upgrade = headers::wanted_upgrade(&head).then(|| head.extensions.remove::<OnUpgrade>()).flatten();
-    let rules = &permit.target.application.headers;
-    headers::for_upstream(&mut head.headers, rules, context, upgrade.is_some());
-    let activity = Arc::new(Activity::new());
-    let mut outgoing =
-        Request::new(RequestBody::new(body, permit.target.clone(), limits.idle_timeout, activity.clone()));
+    headers::for_upstream(&mut head.headers, &application.headers, context, upgrade.is_some());
+    let mut outgoing = Request::new(RequestBody::new(body, &application));
+    // Before the first byte is asked for: a client that waits for `100 Continue` never gets it.
+    if outgoing.body().is_too_large() {
+        return Err(ForwardError::BodyTooLarge);
+    }
     *outgoing.method_mut() = canonical.method.clone();
-    *outgoing.uri_mut() = origin_form(canonical)?;
     *outgoing.headers_mut() = head.headers;
-    let (mut response, lease) = send(&permit, outgoing, &pool, &activity, limits).await?;
-    match (switched(&mut response), upgrade) {
-        (Some(upstream_side), Some(client_side)) => {
-            let sides = (client_side, upstream_side);
-            Ok(tunnelled(permit, response, lease, sides, limits))
-        }
-        _ => {
-            let (mut head, body) = response.into_parts();
-            headers::for_client(&mut head.headers, &permit.target.application.response_headers);
-            let body = UpstreamBody::new(body, lease, permit.passage, limits.idle_timeout);
-            let body = if http2 { body.watched() } else { body };
-            Ok(Response::from_parts(head, Body::upstream(body)))
-        }
-    }
-}
-
-/// The path that was judged, byte for byte, and the query.
-fn origin_form(canonical: &Canonical) -> Result<Uri, http::Error> {
-    let target = match &canonical.query {
-        Some(query) => format!("{}?{query}", canonical.path),
-        None => canonical.path.to_string(),
-    };
-    Uri::builder().path_and_query(target).build()
-}
-
-/// Sends the request over a kept or a new connection. Repeated only when a kept connection turned out to be closed before the
-/// first byte was sent.
-async fn send(
-    permit: &Permit,
-    mut request: Request<RequestBody>,
-    pool: &Pool,
-    activity: &Activity,
-    limits: &Limits,
-) -> Result<(Response<Incoming>, Lease), ForwardError> {
-    loop {
-        let (connection, kept) = pool.connection(limits.upstream_connect_timeout).await?;
-        let attached = permit.passage.attach(connection.cutter())?;
-        let mut lease = Lease::new(pool.clone(), connection, attached);
-        let name = || pool.name().to_owned();
-        let timeout = limits.upstream_response_timeout;
-        // A long upload may take its time: the wait is bounded from the last byte that moved.
-        let sent = tokio::select! {
-            sent = lease.send(request) => sent,
-            () = activity.still_for(timeout) => return Err(ForwardError::ResponseTimeout(name(), timeout)),
+    outgoing::tell_prefix(&mut outgoing, upstream);
+    let (pools, passage, host) = (&upstreams.0, &permit.passage, &context.way.authority);
+    let sending = Sending { pools, group, upstream, passage, target: &target, host };
+    let (mut response, lease) = sending.send(outgoing).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let upstream_side = response.extensions_mut().remove::<OnUpgrade>();
+        let (Some(client_side), Some(upstream_side)) = (upgrade, upstream_side) else {
+            return Err(ForwardError::UnaskedSwitch);
         };
-        match sent {
-            Ok(response) => return Ok((response, lease)),
-            Err(mut failed) => match failed.take_message() {
-                Some(unsent) if kept => request = unsent,
-                _ => return Err(ForwardError::Broken(name(), failed.into_error())),
-            },
-        }
+        return Ok(tunnelled(permit, response, lease, (client_side, upstream_side), upstream.idle_timeout));
     }
-}
-
-/// The upstream's side of a connection that it has switched to another protocol.
-fn switched(response: &mut Response<Incoming>) -> Option<OnUpgrade> {
-    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    switched.then(|| response.extensions_mut().remove::<OnUpgrade>()).flatten()
+    let (mut head, body) = response.into_parts();
+    headers::for_client(&mut head.headers, &application.response_headers);
+    let pace = if http2 { Pace::Stream } else { Pace::Socket };
+    let body = UpstreamBody::new(body, lease, permit.passage, upstream.idle_timeout, pace);
+    Ok(Response::from_parts(head, Body::upstream(body)))
 }
 
 fn tunnelled(
@@ -148,12 +153,12 @@ fn tunnelled(
     response: Response<Incoming>,
     lease: Lease,
     (client_side, upstream_side): (OnUpgrade, OnUpgrade),
-    limits: &Limits,
+    idle_limit: Duration,
 ) -> Response<Body> {
     let (mut head, _) = response.into_parts();
     headers::for_client(&mut head.headers, &permit.target.application.response_headers);
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    tunnel::spawn(client_side, upstream_side, lease, permit, limits.idle_timeout);
+    tunnel::spawn(client_side, upstream_side, lease, permit, idle_limit);
     Response::from_parts(head, Body::empty())
 }

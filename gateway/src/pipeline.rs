@@ -155,7 +155,6 @@ impl<'a> Stages<'a> {
         let way = self.client.ways.way(self.client.ip, &self.canonical.host, port);
         let way = way.ok_or(ForwardError::Way)?;
         let context = Context { request_id: self.id, way: &way, identity: &identity };
-        let limits = &self.gateway.config.limits;
-        forward::forward(permit, self.canonical, request, &context, self.upstreams, limits).await
+        forward::forward(permit, self.canonical, request, &context, self.upstreams).await
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::assertion::{AssertionError, Signer};
 use crate::config::{Config, IdentityProvider};
-use crate::forward::{Bounds, Upstreams};
+use crate::forward::{Bounds, Fleet, Upstreams};
 use crate::gateway::{self, Gateway, MAX_SCIM_REQUESTS, now};
 use crate::inner::{self, Readiness};
 use crate::limit::RateLimit;
@@ -213,6 +213,7 @@ struct Running {
     readiness: Arc<Readiness>,
     stopping: CancellationToken,
     workers: Vec<JoinHandle<()>>,
+    _fleet: Fleet,
 }
 
 impl Running {
@@ -250,9 +251,11 @@ impl Running {
             }
         }
         let bounds = Bounds::of_worker(&gateway.config, connections);
+        let fleet = Fleet::new(&gateway.config.applications, None);
+        fleet.ask(control.handle());
         for share in shares {
             let worker = Arc::new(Worker {
-                upstreams: Upstreams::new(&gateway.config.applications, bounds),
+                upstreams: Upstreams::new(&fleet, bounds),
                 gateway: gateway.clone(),
                 admission: admission.clone(),
                 journal: log::journal(),
@@ -274,7 +277,7 @@ impl Running {
             workers = workers.len(),
             "serving"
         );
-        Ok(Self { readiness, stopping, workers })
+        Ok(Self { readiness, stopping, workers, _fleet: fleet })
     }
 
     /// Lets open requests finish for a while, then ends the rest.

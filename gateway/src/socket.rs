@@ -1,4 +1,4 @@
-//! A TCP stream that any thread can cut at once, whatever its owner is doing, and that stays within reach until its last byte has
+//! A stream that any thread can cut at once, whatever its owner is doing, and that stays within reach until its last byte has
 //! been delivered. When to cut is left to `live`.
 
 use std::io;
@@ -30,14 +30,14 @@ impl Kept for () {
     const DELIVERS: bool = false;
 }
 
-/// A TCP stream whose [`Cutter`] others may hold.
+/// A stream, over TCP or in the file system, whose [`Cutter`] others may hold.
 ///
 /// The kernel goes on sending for a descriptor that was closed, and for a process that was killed. Here nothing is sent that
 /// nobody can stop any more: closing, also by the end of the process, resets the connection, unless the queue is empty; and a
 /// queue that is not empty keeps what is `kept`, and so its cutter, until it is.
 #[derive(Debug)]
-pub(crate) struct CuttableStream<K: Kept> {
-    stream: TcpStream,
+pub(crate) struct CuttableStream<K: Kept, S = TcpStream> {
+    stream: S,
     cutter: Arc<Cutter>,
     kept: K,
     /// How long the peer may take nothing of what is written to it.
@@ -45,8 +45,8 @@ pub(crate) struct CuttableStream<K: Kept> {
     stalled: Option<Stall>,
 }
 
-impl<K: Kept> CuttableStream<K> {
-    pub(crate) fn new(stream: TcpStream, cutter: Arc<Cutter>, kept: K, patience: Duration) -> Self {
+impl<K: Kept, S> CuttableStream<K, S> {
+    pub(crate) fn new(stream: S, cutter: Arc<Cutter>, kept: K, patience: Duration) -> Self {
         Self { stream, cutter, kept, patience, stalled: None }
     }
 
@@ -85,7 +85,7 @@ impl Stall {
     }
 }
 
-impl<K: Kept> Drop for CuttableStream<K> {
+impl<K: Kept, S> Drop for CuttableStream<K, S> {
     fn drop(&mut self) {
         if self.cutter.unsent() == 0 {
             self.cutter.close();
@@ -119,7 +119,7 @@ async fn deliver<K>(cutter: Arc<Cutter>, kept: K, patience: Duration) {
     drop(kept);
 }
 
-impl<K: Kept> AsyncRead for CuttableStream<K> {
+impl<K: Kept, S: AsyncRead + Unpin> AsyncRead for CuttableStream<K, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -129,14 +129,18 @@ impl<K: Kept> AsyncRead for CuttableStream<K> {
     }
 }
 
-impl<K: Kept> AsyncWrite for CuttableStream<K> {
+impl<K: Kept, S: AsyncWrite + Unpin> AsyncWrite for CuttableStream<K, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = polled {
+            self.cutter.note_flushed();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,13 +4,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use http::uri::Authority;
-use url::Url;
-
 use super::document::{Section, Value};
 use super::headers::{RequestHeaders, ResponseHeaders, read_request_headers, read_response_headers};
 use super::provider::{IdentityProvider, read_name};
-use super::server::Server;
+use super::server::{Limits, Server};
+use super::upstream::{self, Upstream};
 use crate::host::Host;
 
 /// One protected application.
@@ -30,17 +28,6 @@ pub struct Application {
     pub headers: RequestHeaders,
     /// `[application.response_headers]`
     pub response_headers: ResponseHeaders,
-}
-
-/// An HTTP/1.1 server behind the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// Host and port, as the `Host` field of a request to it would name them.
-    pub authority: Authority,
-    /// Host to connect to.
-    pub host: String,
-    /// Port to connect to.
-    pub port: u16,
 }
 
 /// One provisioning source.
@@ -85,14 +72,18 @@ pub(super) fn read_directories(root: &mut Section<'_, '_>, providers: &[Identity
     directories
 }
 
-pub(super) fn read_applications(
-    root: &mut Section<'_, '_>,
-    server: Option<&Server>,
-    folder: &Path,
-) -> Vec<ReadApplication> {
+/// What an application is read against.
+pub(super) struct Place<'p> {
+    pub(super) server: Option<&'p Server>,
+    pub(super) limits: &'p Limits,
+    /// Where relative paths begin.
+    pub(super) folder: &'p Path,
+}
+
+pub(super) fn read_applications(root: &mut Section<'_, '_>, place: &Place<'_>) -> Vec<ReadApplication> {
     let mut applications: Vec<ReadApplication> = Vec::new();
     for mut section in root.sections("application") {
-        if let Some(application) = read_application(&mut section, server, &applications, folder) {
+        if let Some(application) = read_application(&mut section, place, &applications) {
             applications.push(ReadApplication { application, span: section.span() });
         }
         section.finish();
@@ -102,28 +93,26 @@ pub(super) fn read_applications(
 
 fn read_application(
     section: &mut Section<'_, '_>,
-    server: Option<&Server>,
+    place: &Place<'_>,
     earlier: &[ReadApplication],
-    folder: &Path,
 ) -> Option<Application> {
     let name = read_name(section, "it stands in logs and pages");
     let hosts = section.required("hosts", "a list such as [\"wiki.corp.example\"]").map(|value| {
         let hosts: Vec<Host> =
-            value.list().iter().filter_map(|host| read_host(host, server, earlier)).collect();
+            value.list().iter().filter_map(|host| read_host(host, place.server, earlier)).collect();
         if hosts.is_empty() {
             value.fault("needs at least one host");
         }
         hosts
     });
-    let upstream = section.required("upstreams", "a list such as [\"http://127.0.0.1:8081\"]");
-    let upstream = upstream.and_then(|value| read_upstreams(&value));
+    let upstream = upstream::read(section, place.limits, place.folder, earlier.len());
     let policies =
         section.required("policies", "names of `[[policy]]`; an application without one denies everybody");
     let policies = policies.map(|value| {
         value.list().iter().filter_map(|name| name.string().map(str::to_owned)).collect::<Vec<String>>()
     });
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
-    let headers = read_request_headers(section, folder);
+    let headers = read_request_headers(section, place.folder);
     let response_headers = read_response_headers(section);
     let name = name?;
     if earlier.iter().any(|other| other.application.name == name) {
@@ -149,34 +138,4 @@ fn read_host(value: &Value<'_, '_>, server: Option<&Server>, earlier: &[ReadAppl
         value.fault(format!("`{host}` already belongs to the application `{}`", other.application.name));
     }
     Some(host)
-}
-
-fn read_upstreams(value: &Value<'_, '_>) -> Option<Upstream> {
-    let items = value.list();
-    let [only] = items.as_slice() else {
-        value.fault("needs exactly one upstream");
-        return None;
-    };
-    let text = only.string()?;
-    let upstream = parse_upstream(text);
-    if upstream.is_none() {
-        only.fault(format!("`{text}` must be http://host[:port] without path, query or user"));
-    }
-    upstream
-}
-
-fn parse_upstream(text: &str) -> Option<Upstream> {
-    let url = Url::parse(text).ok()?;
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    if url.scheme() != "http" || !bare || !url.username().is_empty() || url.password().is_some() {
-        return None;
-    }
-    let port = url.port_or_known_default()?;
-    let named = url.host_str()?;
-    let authority = match url.port() {
-        Some(port) => format!("{named}:{port}"),
-        None => named.to_owned(),
-    };
-    let host = named.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Some(Upstream { authority: authority.parse().ok()?, host, port })
 }

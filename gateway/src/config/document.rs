@@ -245,6 +245,11 @@ impl<'a, 's> Value<'a, 's> {
         if self.is_list() { self.list() } else { vec![self.clone()] }
     }
 
+    /// The table, when it is one.
+    pub(super) fn table(&self) -> Option<Section<'a, 's>> {
+        self.node.get_ref().as_table().and_then(|_| self.section())
+    }
+
     pub(super) fn section(&self) -> Option<Section<'a, 's>> {
         self.section_or("must be a table")
     }

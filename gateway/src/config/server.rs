@@ -50,6 +50,14 @@ pub struct Limits {
     pub upstream_connect_timeout: Duration,
     /// Time until an upstream begins its answer.
     pub upstream_response_timeout: Duration,
+    /// How long a whole exchange with an upstream may last.
+    pub upstream_total_timeout: Option<Duration>,
+    /// How often a request that failed may be sent to another endpoint.
+    pub upstream_retries: u32,
+    /// How many requests in a hundred may be sent again.
+    pub upstream_retry_budget: u32,
+    /// The longest request body, in bytes.
+    pub max_request_body: Option<u64>,
     /// How long a body or a tunnel may stand still, either way, and how long a peer may read nothing.
     pub idle_timeout: Duration,
     /// Time for one call to an identity provider.
@@ -73,6 +81,10 @@ impl Default for Limits {
             upstream_connections: 4_096,
             upstream_connect_timeout: Duration::from_secs(5),
             upstream_response_timeout: Duration::from_secs(60),
+            upstream_total_timeout: None,
+            upstream_retries: 1,
+            upstream_retry_budget: 20,
+            max_request_body: None,
             idle_timeout: Duration::from_secs(120),
             provider_timeout: Duration::from_secs(10),
             login_per_minute: 600,
@@ -184,6 +196,12 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<Limits> {
     set_duration(&mut section, "header_timeout", &mut limits.header_timeout);
     set_duration(&mut section, "upstream_connect_timeout", &mut limits.upstream_connect_timeout);
     set_duration(&mut section, "upstream_response_timeout", &mut limits.upstream_response_timeout);
+    let total = section.optional("upstream_total_timeout").and_then(|value| value.duration());
+    limits.upstream_total_timeout = total;
+    limits.max_request_body =
+        section.optional("max_request_body").and_then(|value| value.number(0..=u64::MAX));
+    set_number(&mut section, "upstream_retries", 0..=10, &mut limits.upstream_retries);
+    set_number(&mut section, "upstream_retry_budget", 0..=100, &mut limits.upstream_retry_budget);
     set_duration(&mut section, "idle_timeout", &mut limits.idle_timeout);
     set_duration(&mut section, "provider_timeout", &mut limits.provider_timeout);
     set_duration(&mut section, "drain_timeout", &mut limits.drain_timeout);

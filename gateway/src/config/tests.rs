@@ -125,7 +125,69 @@ fn hosts_and_upstreams_are_checked() {
     assert!(fault_of(hosts, "hosts = [\"auth.localhost\"]").contains("is `server.auth_host`"));
     let upstreams = "upstreams = [\"http://127.0.0.1:8081\"]";
     assert!(fault_of(upstreams, "upstreams = [\"http://127.0.0.1:8081/path\"]").contains("without path"));
-    assert!(fault_of(upstreams, "upstreams = []").contains("exactly one upstream"));
+    assert!(fault_of(upstreams, "upstreams = []").contains("from 1 to 64 upstreams"));
+    let many = format!("upstreams = [{}]", "\"http://a\", ".repeat(65));
+    assert!(fault_of(upstreams, &many).contains("from 1 to 64 upstreams"));
+    for (wrong, words) in [
+        ("\"ftp://a\"", "must be http://, https:// or h2c://"),
+        ("\"http://user@a\"", "must be http://"),
+        ("\"unix:run/a.sock\"", "absolute path"),
+        ("{ url = \"http://a\", weight = 0 }", "must be from 1 to 1000"),
+        ("{ url = \"http://a\", wieght = 2 }", "did you mean `weight`"),
+        ("{ weight = 2 }", "`url` is missing"),
+    ] {
+        let fault = fault_of(upstreams, &format!("upstreams = [{wrong}]"));
+        assert!(fault.contains("line 21:") && fault.contains(words), "{fault}");
+    }
+}
+
+#[test]
+fn upstreams_are_read_in_every_form() {
+    let list =
+        "upstreams = [\"http://10.0.0.1:8081\", { url = \"h2c://[::1]\", weight = 3 }, \"unix:/run/a.sock\"]";
+    let source = WHOLE.replacen("upstreams = [\"http://127.0.0.1:8081\"]", list, 1);
+    let how = "[application.upstream]\nhost = \"rewrite\"\nstrip_prefix = \"/wiki\"\nmax_request_body = 10\n\
+               health = { path = \"/healthz\", status = [200, 204] }\noutlier = { failures = 2 }\n[[policy]]";
+    let source = source.replacen("[[policy]]", how, 1);
+    let source = format!("{source}\n[limits]\nupstream_retries = 3\nupstream_total_timeout = \"9s\"\n");
+    let config = Config::parse(&source, Path::new("/")).unwrap();
+    let upstream = &config.applications[0].upstream;
+    let [tcp, h2c, unix] = upstream.endpoints.as_slice() else { panic!("{upstream:?}") };
+    assert_eq!((&tcp.address, tcp.protocol), (&Address::Tcp("10.0.0.1".to_owned(), 8081), Protocol::Http1));
+    assert_eq!((&h2c.address, h2c.protocol), (&Address::Tcp("::1".to_owned(), 80), Protocol::Http2));
+    assert_eq!((h2c.authority.to_str().unwrap(), h2c.weight), ("[::1]", 3));
+    assert_eq!(unix.address, Address::Unix("/run/a.sock".into()));
+    assert_eq!(
+        (upstream.host.clone(), upstream.strip_prefix.as_deref()),
+        (UpstreamHost::Rewrite, Some("/wiki"))
+    );
+    assert_eq!((upstream.max_request_body, upstream.retries), (Some(10), 3));
+    assert_eq!(upstream.total_timeout, Some(std::time::Duration::from_secs(9)));
+    assert_eq!(upstream.health.as_ref().unwrap().status.len(), 2);
+    assert_eq!((upstream.outlier.failures, upstream.outlier.max_ejected_percent), (2, 50));
+}
+
+#[test]
+fn every_fault_of_the_way_to_an_upstream_is_found() {
+    for (wrong, words) in [
+        ("protocol = \"h3\"", "must be \"http1\" or \"http2\""),
+        ("protocol = \"http2\"", "write h2c:// for HTTP/2 without TLS"),
+        ("host = \"a b\"", "must be \"keep\", \"rewrite\" or a host"),
+        ("strip_prefix = \"/a/\"", "without a slash at its end"),
+        ("strip_prefix = \"/a/../b\"", "must be a path"),
+        ("server_name = \"wiki.corp.example\"", "is for https upstreams"),
+        ("ca_file = \"/etc/hostname\"", "is for https upstreams"),
+        ("retries = 11", "must be from 0 to 10"),
+        ("retry_budget = 101", "must be from 0 to 100"),
+        ("idle_timeout = \"soon\"", "is no duration"),
+        ("health = { path = \"healthz\" }", "must be a path"),
+        ("health = { path = \"/\", status = [99] }", "must be from 100 to 599"),
+        ("outlier = { failures = 2, ejekt_for = \"1s\" }", "did you mean `eject_for`"),
+        ("timeout = \"1s\"", "unknown key"),
+    ] {
+        let fault = fault_of("[[policy]]", &format!("[application.upstream]\n{wrong}\n[[policy]]"));
+        assert!(fault.contains("`application.upstream") && fault.contains(words), "{wrong}: {fault}");
+    }
 }
 
 #[test]

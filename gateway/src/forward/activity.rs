@@ -1,37 +1,209 @@
-//! When something last moved on a way, so that waiting can be bounded by standing still and not by size.
+//! When something last moved on an upstream connection, and how long it may stand still. What stands still for too long is cut by
+//! the worker's sweeper, whoever waits for it and however: no request needs a timer of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
-/// When a byte last moved, either way.
+use super::clock::{Clock, TICK, in_ms};
+use crate::socket::Cutter;
+
+/// Says that nothing is watched.
+const NEVER: u64 = u64::MAX;
+
+/// What moves on one upstream connection.
 #[derive(Debug)]
 pub(super) struct Activity {
-    start: Instant,
+    clock: Arc<Clock>,
+    cutter: Arc<Cutter>,
+    /// When a byte last moved, either way.
     last_ms: AtomicU64,
+    /// How long nothing may move.
+    limit_ms: AtomicU64,
+    /// When all of it must be over.
+    ends_ms: AtomicU64,
+    stopped: AtomicU8,
+    /// Whether the request still has a body to come.
+    uploading: AtomicBool,
+    /// Whether more of that body is waited for.
+    for_client: AtomicBool,
+    /// How often the connection had been flushed when the body of the request ended.
+    flushed: AtomicU64,
+}
+
+/// Why a connection was cut in the middle of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Nothing moved for too long, and it was the upstream's turn.
+    Still,
+    /// Nothing moved for too long, and it was the client's turn.
+    ClientStill,
+    /// The exchange took too long as a whole.
+    TooLong,
+    /// The request body is longer than it may be.
+    TooLarge,
+    /// The client broke off.
+    ClientGone,
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
-        Self { start: Instant::now(), last_ms: AtomicU64::new(0) }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    pub(super) fn note(&self) {
-        self.last_ms.store(self.now_ms(), Ordering::Relaxed);
-    }
-
-    /// Returns when nothing has moved for that long.
-    pub(super) async fn still_for(&self, limit: Duration) {
-        loop {
-            let still = self.now_ms().saturating_sub(self.last_ms.load(Ordering::Relaxed));
-            let left = limit.saturating_sub(Duration::from_millis(still));
-            if left.is_zero() {
-                return;
-            }
-            tokio::time::sleep(left).await;
+    pub(super) fn new(clock: Arc<Clock>, cutter: Arc<Cutter>) -> Self {
+        let last_ms = AtomicU64::new(clock.ms());
+        Self {
+            clock,
+            cutter,
+            last_ms,
+            limit_ms: AtomicU64::new(NEVER),
+            ends_ms: AtomicU64::new(NEVER),
+            stopped: AtomicU8::new(0),
+            uploading: AtomicBool::new(false),
+            for_client: AtomicBool::new(false),
+            flushed: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn cutter(&self) -> &Arc<Cutter> {
+        &self.cutter
+    }
+
+    /// A byte moved.
+    pub(super) fn note(&self) {
+        self.last_ms.store(self.clock.ms(), Ordering::Relaxed);
+    }
+
+    /// From now on nothing may stand still for longer than `limit`.
+    pub(super) fn watch(&self, limit: Duration) {
+        self.note();
+        self.limit_ms.store(in_ms(limit), Ordering::Relaxed);
+    }
+
+    /// Standing still is nobody's fault for now.
+    pub(super) fn pause(&self) {
+        self.limit_ms.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// The exchange must be over by then.
+    pub(super) fn end_at(&self, ends_ms: Option<u64>) {
+        self.ends_ms.store(ends_ms.unwrap_or(NEVER), Ordering::Relaxed);
+    }
+
+    /// Between two exchanges.
+    pub(super) fn rest(&self) {
+        self.pause();
+        self.ends_ms.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Cuts the connection when it stood still for too long. Never early: the last byte may have moved a tick before its note.
+    pub(super) fn sweep(&self, now_ms: u64) {
+        let limit = self.limit_ms.load(Ordering::Relaxed);
+        let still = now_ms.saturating_sub(self.last_ms.load(Ordering::Relaxed));
+        if now_ms >= self.ends_ms.load(Ordering::Relaxed) {
+            self.stop(Stop::TooLong);
+        } else if still > limit.saturating_add(in_ms(TICK)) {
+            let for_client = self.is_uploading() && self.for_client.load(Ordering::Relaxed);
+            self.stop(if for_client { Stop::ClientStill } else { Stop::Still });
+        }
+    }
+
+    /// Cuts the connection; the first reason counts.
+    pub(super) fn stop(&self, why: Stop) {
+        self.blame(why);
+        self.rest();
+        self.cutter.cut();
+    }
+
+    /// Says why the exchange is about to fail; the first reason counts.
+    pub(super) fn blame(&self, why: Stop) {
+        let code = match why {
+            Stop::Still => 1,
+            Stop::ClientStill => 2,
+            Stop::TooLong => 3,
+            Stop::TooLarge => 4,
+            Stop::ClientGone => 5,
+        };
+        let _ = self.stopped.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Why the connection was cut, when it was for one of our reasons.
+    pub(super) fn stopped(&self) -> Option<Stop> {
+        match self.stopped.load(Ordering::Acquire) {
+            1 => Some(Stop::Still),
+            2 => Some(Stop::ClientStill),
+            3 => Some(Stop::TooLong),
+            4 => Some(Stop::TooLarge),
+            5 => Some(Stop::ClientGone),
+            _ => None,
+        }
+    }
+
+    /// A request with a body begins.
+    pub(super) fn upload_begins(&self) {
+        self.uploading.store(true, Ordering::Release);
+    }
+
+    /// The last byte of the body was handed over, or none will follow.
+    pub(super) fn upload_ends(&self) {
+        self.flushed.store(self.cutter.flushed(), Ordering::Release);
+        self.uploading.store(false, Ordering::Release);
+    }
+
+    /// More of the body is waited for.
+    pub(super) fn wait_for_client(&self) {
+        self.for_client.store(true, Ordering::Relaxed);
+    }
+
+    /// More of the body came.
+    pub(super) fn note_from_client(&self) {
+        self.for_client.store(false, Ordering::Relaxed);
+        self.note();
+    }
+
+    pub(super) fn is_uploading(&self) -> bool {
+        self.uploading.load(Ordering::Acquire)
+    }
+
+    /// Whether the body of the last request is wholly delivered: handed over, flushed after that, and taken by the peer.
+    pub(super) fn is_delivered(&self) -> bool {
+        !self.is_uploading()
+            && self.cutter.flushed() > self.flushed.load(Ordering::Acquire)
+            && self.cutter.is_quiet()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    async fn activity() -> (Activity, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let cutter = Arc::new(Cutter::of(&near).unwrap());
+        (Activity::new(Arc::default(), cutter), near)
+    }
+
+    #[tokio::test]
+    async fn what_stands_still_for_longer_than_its_limit_is_cut() {
+        let (activity, _near) = activity().await;
+        activity.sweep(1_000_000);
+        assert_eq!(activity.stopped(), None, "nothing is watched yet");
+        activity.watch(Duration::from_secs(1));
+        activity.sweep(1_000 + in_ms(TICK));
+        assert_eq!(activity.stopped(), None);
+        activity.sweep(1_001 + in_ms(TICK));
+        assert_eq!(activity.stopped(), Some(Stop::Still));
+        assert!(activity.cutter().is_cut());
+    }
+
+    #[tokio::test]
+    async fn an_exchange_ends_when_it_must_even_while_bytes_move() {
+        let (activity, _near) = activity().await;
+        activity.watch(Duration::from_secs(1_000));
+        activity.end_at(Some(500));
+        activity.sweep(499);
+        assert_eq!(activity.stopped(), None);
+        activity.sweep(500);
+        assert_eq!(activity.stopped(), Some(Stop::TooLong));
     }
 }

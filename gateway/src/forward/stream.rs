@@ -1,81 +1,84 @@
-//! Bodies on their way through, both ways, frame by frame, with a bound on how long they may stand still. Trailers pass.
+//! Bodies on their way through, both ways, frame by frame, with a bound on their length and on how long they may stand still.
+//! Trailers pass.
 
-use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, Sleep};
 
-use super::activity::Activity;
+use super::activity::{Activity, Stop};
 use super::headers::strip_trailers;
-use super::upstream::Lease;
+use super::lease::Lease;
 use crate::body::BodyError;
+use crate::config::Application;
 use crate::live::Passage;
-use crate::route::Target;
-
-/// Runs while a body stands still; begins anew with every frame.
-#[derive(Debug)]
-struct IdleTimer {
-    limit: Duration,
-    running: Option<Pin<Box<Sleep>>>,
-}
-
-impl IdleTimer {
-    fn new(limit: Duration) -> Self {
-        Self { limit, running: None }
-    }
-
-    fn progress(&mut self) {
-        if let Some(timer) = &mut self.running {
-            timer.as_mut().reset(Instant::now() + self.limit);
-        }
-    }
-
-    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limit = self.limit;
-        self.running.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx)
-    }
-
-    /// The next frame, or an error when none comes in time. What breaks off is told as `broken` says.
-    fn poll_frame(
-        &mut self,
-        incoming: &mut Incoming,
-        cx: &mut Context<'_>,
-        broken: fn(hyper::Error) -> BodyError,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
-            self.progress();
-            return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
-        }
-        ready!(self.poll_expired(cx));
-        Poll::Ready(Some(Err(BodyError::Idle)))
-    }
-}
 
 /// The client's body on its way to the upstream. When the client breaks off, so does it: a part is never sent as a whole.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    incoming: Incoming,
+    /// None where there is no body.
+    incoming: Option<Incoming>,
     /// Says which trailers would tell an identity.
-    target: Arc<Target>,
-    idle: IdleTimer,
-    activity: Arc<Activity>,
+    application: Arc<Application>,
+    /// How many bytes may still follow.
+    left: u64,
+    /// Of the connection that it is sent over.
+    activity: Option<Arc<Activity>>,
 }
 
 impl RequestBody {
-    pub(super) fn new(
-        incoming: Incoming,
-        target: Arc<Target>,
-        idle_limit: Duration,
-        activity: Arc<Activity>,
-    ) -> Self {
-        Self { incoming, target, idle: IdleTimer::new(idle_limit), activity }
+    pub(super) fn new(incoming: Incoming, application: &Arc<Application>) -> Self {
+        let left = application.upstream.max_request_body.unwrap_or(u64::MAX);
+        Self { incoming: Some(incoming), application: application.clone(), left, activity: None }
+    }
+
+    pub(super) fn none(application: &Arc<Application>) -> Self {
+        Self { incoming: None, application: application.clone(), left: 0, activity: None }
+    }
+
+    /// Whether it says itself that it is longer than it may be.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.incoming.as_ref().is_some_and(|incoming| incoming.size_hint().lower() > self.left)
+    }
+
+    /// It is sent over this connection now.
+    pub(super) fn goes_over(&mut self, activity: &Arc<Activity>) {
+        if !self.is_end_stream() {
+            activity.upload_begins();
+            self.activity = Some(activity.clone());
+        }
+    }
+
+    fn note(&mut self, polled: &Poll<Option<Result<Frame<Bytes>, hyper::Error>>>) -> Result<(), BodyError> {
+        let Some(activity) = &self.activity else { return Ok(()) };
+        match polled {
+            Poll::Pending => activity.wait_for_client(),
+            Poll::Ready(Some(Ok(frame))) => {
+                activity.note_from_client();
+                let length = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+                let Some(left) = self.left.checked_sub(length) else {
+                    activity.blame(Stop::TooLarge);
+                    return Err(BodyError::TooLarge);
+                };
+                self.left = left;
+            }
+            Poll::Ready(Some(Err(_))) => activity.blame(Stop::ClientGone),
+            Poll::Ready(None) => activity.note_from_client(),
+        }
+        Ok(())
+    }
+}
+
+/// Hands over the last byte, or gives up: either way nothing of it follows.
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.activity {
+            activity.upload_ends();
+        }
     }
 }
 
@@ -88,89 +91,94 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let mut polled = this.idle.poll_frame(&mut this.incoming, cx, BodyError::Client);
-        if let Poll::Ready(frame) = &mut polled {
-            this.activity.note();
-            if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
-                strip_trailers(trailers, &this.target.application.headers);
-            }
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        let mut polled = Pin::new(incoming).poll_frame(cx);
+        if let Err(refused) = this.note(&polled) {
+            return Poll::Ready(Some(Err(refused)));
         }
-        polled
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            strip_trailers(trailers, &this.application.headers);
+        }
+        polled.map(|frame| frame.map(|frame| frame.map_err(BodyError::Client)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(hyper::body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), hyper::body::Body::size_hint)
     }
+}
+
+/// Who sees to it that a client takes what it asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// The client's socket: an HTTP/1.1 client that takes nothing is cut there.
+    Socket,
+    /// The body: an HTTP/2 client opens the window of each stream as it likes, and a body without window is not asked at all.
+    Stream,
 }
 
 /// An upstream's body on its way to the client, under the passage that was allowed.
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
     incoming: Incoming,
-    lease: Arc<Mutex<Option<Lease>>>,
+    lease: Option<Lease>,
     /// Keeps the passage known for as long as a byte of it may be on its way.
     _passage: Arc<Passage>,
-    idle: IdleTimer,
-    /// When the client's side last asked for more.
-    asked: Arc<Activity>,
-    watch: Option<Watch>,
-}
-
-/// A task that ends with the body it watches.
-#[derive(Debug)]
-struct Watch(AbortHandle);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    idle_limit: Duration,
+    pace: Pace,
+    /// Whether the client's side waits for a frame.
+    asking: bool,
 }
 
 impl UpstreamBody {
-    pub(super) fn new(incoming: Incoming, lease: Lease, passage: Arc<Passage>, idle_limit: Duration) -> Self {
-        let mut body = Self {
-            incoming,
-            lease: Arc::new(Mutex::new(Some(lease))),
-            _passage: passage,
-            idle: IdleTimer::new(idle_limit),
-            asked: Arc::new(Activity::new()),
-            watch: None,
-        };
+    pub(super) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        passage: Arc<Passage>,
+        idle_limit: Duration,
+        pace: Pace,
+    ) -> Self {
+        match pace {
+            Pace::Socket => lease.activity().pause(),
+            Pace::Stream => lease.activity().watch(idle_limit),
+        }
+        let lease = Some(lease);
+        let mut body = Self { incoming, lease, _passage: passage, idle_limit, pace, asking: false };
         if body.incoming.is_end_stream() {
             body.finish();
         }
         body
     }
 
-    /// Lets go of the upstream when nobody asks for more for too long. On HTTP/2 a client opens the window of each stream as
-    /// it likes, and a body without window is not asked at all, so that its own timer does not run.
-    pub(super) fn watched(mut self) -> Self {
-        let (asked, lease, limit) = (self.asked.clone(), self.lease.clone(), self.idle.limit);
-        if held(&lease).is_some() {
-            let watching = tokio::spawn(async move {
-                asked.still_for(limit).await;
-                held(&lease).take();
-            });
-            self.watch = Some(Watch(watching.abort_handle()));
-        }
-        self
-    }
-
     fn finish(&mut self) {
-        self.watch = None;
-        let lease = held(&self.lease).take();
-        if let Some(lease) = lease {
-            lease.finish(self.idle.limit);
+        if let Some(lease) = self.lease.take() {
+            lease.finish(self.idle_limit);
         }
     }
-}
 
-fn held(lease: &Mutex<Option<Lease>>) -> MutexGuard<'_, Option<Lease>> {
-    lease.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The clock runs while the upstream is waited for, and, where nobody else sees to it, while the client is.
+    fn note(&mut self, moved: bool) {
+        let Some(lease) = &self.lease else { return };
+        match (moved, self.pace) {
+            (true, Pace::Socket) => lease.activity().pause(),
+            (true, Pace::Stream) => lease.activity().note(),
+            (false, _) if !self.asking => lease.activity().watch(self.idle_limit),
+            (false, _) => {}
+        }
+        self.asking = !moved;
+    }
+
+    fn broken(&self, error: hyper::Error) -> BodyError {
+        match self.lease.as_ref().and_then(|lease| lease.activity().stopped()) {
+            Some(_) => BodyError::Idle,
+            None => BodyError::Upstream(error),
+        }
+    }
 }
 
 impl http_body::Body for UpstreamBody {
@@ -182,17 +190,24 @@ impl http_body::Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        this.asked.note();
-        let polled = this.idle.poll_frame(&mut this.incoming, cx, BodyError::Upstream);
-        let ended = match &polled {
-            Poll::Ready(Some(Ok(_))) => this.incoming.is_end_stream(),
-            Poll::Ready(None) => true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
-        };
-        if ended {
-            this.finish();
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.note(true);
+                if this.incoming.is_end_stream() {
+                    this.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.broken(error)))),
+            Poll::Ready(None) => {
+                this.finish();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                this.note(false);
+                Poll::Pending
+            }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

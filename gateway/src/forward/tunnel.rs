@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
-use super::upstream::Lease;
+use super::lease::Lease;
 use crate::authorize::Permit;
 
 /// Carries bytes between the two sides once both have switched. Nothing that the client sent before the upstream agreed
@@ -23,17 +23,16 @@ pub(super) fn spawn(
     permit: Permit,
     idle_limit: Duration,
 ) {
+    let activity = lease.activity().clone();
+    // However long it lasts: what counts is that something moves. The sweeper cuts the upstream's side otherwise.
+    activity.end_at(None);
+    activity.watch(idle_limit);
     tokio::spawn(async move {
         let Some(held) = lease.into_tunnel() else { return };
         let (Ok(client), Ok(upstream)) = (client.await, upstream.await) else { return };
-        let activity = Arc::new(Activity::new());
         let mut client = Watched::new(client, &activity);
         let mut upstream = Watched::new(upstream, &activity);
-        let carry = tokio::io::copy_bidirectional(&mut client, &mut upstream);
-        tokio::select! {
-            _ = carry => {}
-            () = activity.still_for(idle_limit) => {}
-        }
+        let _ended = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
         // Both sockets close with the two sides; only then is nothing on its way any more.
         drop((client, upstream));
         drop((held, permit));

@@ -84,6 +84,11 @@ impl Passage {
         }
     }
 
+    /// Whether it was ended.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).dropped
+    }
+
     fn detach(&self, socket: &Arc<Cutter>) {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         upstreams.sockets.retain(|held| !Arc::ptr_eq(held, socket));
@@ -95,6 +100,13 @@ impl Passage {
 pub(crate) struct Attached {
     passage: Arc<Passage>,
     socket: Arc<Cutter>,
+}
+
+impl Attached {
+    /// Whether the socket already hangs on this passage.
+    pub(crate) fn is_of(&self, passage: &Arc<Passage>) -> bool {
+        Arc::ptr_eq(&self.passage, passage)
+    }
 }
 
 impl Drop for Attached {

@@ -135,7 +135,27 @@ fn forward(error: &ForwardError) -> Words {
             "Your access has ended",
             "Your access ended while the request was under way.",
         ),
-        ForwardError::ConnectTimeout(..) | ForwardError::ResponseTimeout(..) => (
+        ForwardError::BodyTooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "That is too large",
+            "The application does not take that much at once. Send less, or ask its owners.",
+        ),
+        ForwardError::ClientStill | ForwardError::ClientGone => (
+            StatusCode::REQUEST_TIMEOUT,
+            "request_incomplete",
+            "The request did not come whole",
+            "The rest of the request did not arrive. Try again.",
+        ),
+        ForwardError::OutsidePrefix => (
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "Nothing is here",
+            "The address is none of the application's. Check it for a typing error.",
+        ),
+        ForwardError::ConnectTimeout(..)
+        | ForwardError::ResponseTimeout(..)
+        | ForwardError::TotalTimeout(_) => (
             StatusCode::GATEWAY_TIMEOUT,
             "upstream_timeout",
             "The application does not answer",
@@ -147,7 +167,7 @@ fn forward(error: &ForwardError) -> Words {
             "The application is busy",
             "Too many requests to the application are under way. Try again in a moment.",
         ),
-        ForwardError::Unreachable(..) | ForwardError::Broken(..) => (
+        ForwardError::Unreachable(..) | ForwardError::Broken(..) | ForwardError::UnaskedSwitch => (
             StatusCode::BAD_GATEWAY,
             "upstream_unreachable",
             "The application cannot be reached",
@@ -162,7 +182,7 @@ fn forward(error: &ForwardError) -> Words {
              your administrator, with the reference below.",
         ),
         ForwardError::Request(_)
-        | ForwardError::Socket(_)
+        | ForwardError::NoUpstream
         | ForwardError::Way
         | ForwardError::Identity(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -3,16 +3,15 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::ioctl::{Getter, Opcode, ioctl};
 use rustix::net::sockopt::set_socket_linger;
-use tokio::net::TcpStream;
 
-/// Linux: bytes of a TCP socket that the peer has not acknowledged (tcp(7), SIOCOUTQ).
+/// Linux: bytes of a TCP socket that the peer has not acknowledged (tcp(7), SIOCOUTQ), or of a Unix socket that it has not read.
 const SIOCOUTQ: Opcode = 0x5411;
 
 /// A second descriptor of a socket: what is done to it is done to the stream, from any thread and in the middle of any system
@@ -24,17 +23,22 @@ pub(crate) struct Cutter {
     blocked: AtomicBool,
     /// Bytes that the kernel has taken.
     written: AtomicU64,
+    /// How often all that was written had reached the kernel.
+    flushed: AtomicU64,
+    cut: AtomicBool,
 }
 
 impl Cutter {
     /// Of a stream that has carried nothing yet. From here on, closing it resets the connection, unless [`Self::close`] did it.
-    pub(crate) fn of(stream: &TcpStream) -> io::Result<Self> {
+    pub(crate) fn of(stream: &impl AsFd) -> io::Result<Self> {
         let second = rustix::io::fcntl_dupfd_cloexec(stream, 0)?;
         set_socket_linger(&second, Some(Duration::ZERO))?;
         Ok(Self {
             socket: Mutex::new(Some(second)),
             blocked: AtomicBool::new(false),
             written: AtomicU64::new(0),
+            flushed: AtomicU64::new(0),
+            cut: AtomicBool::new(false),
         })
     }
 
@@ -44,12 +48,16 @@ impl Cutter {
 
     /// Ends the connection in the kernel: what it had queued is thrown away, the peer gets a reset, and every later read or
     /// write of the owner fails. When this returns, no further byte passes in either direction.
+    ///
+    /// A Unix socket has no queue of its own: what was written lies in the peer's queue at once, as what a TCP peer has
+    /// acknowledged does, and stays there. Nothing more follows.
     pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
         let held = self.held();
         let Some(socket) = held.as_ref() else { return };
         // Dissolving the association (connect(2) with AF_UNSPEC) drops the send queue, which shutdown(2) would still deliver.
         if rustix::net::connect_unspec(socket).is_err() {
-            // An error here means that the peer was quicker to close; shutdown then has nothing left to deliver either.
+            // An error here means that the peer was quicker to close, or a Unix socket: shutdown has nothing left to deliver.
             let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
         }
     }
@@ -77,6 +85,20 @@ impl Cutter {
     pub(crate) fn delivered(&self) -> u64 {
         let written = self.written.load(Ordering::Acquire);
         written.saturating_sub(u64::try_from(self.unsent()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether it was cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// How often all that the owner had written reached the kernel.
+    pub(crate) fn flushed(&self) -> u64 {
+        self.flushed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn note_flushed(&self) {
+        self.flushed.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn note_written(&self, bytes: usize) {

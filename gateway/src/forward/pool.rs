@@ -1,0 +1,229 @@
+//! Connections to endpoints: kept while idle, last in first out, one pool for each worker and endpoint. A connection serves one
+//! request at a time, over HTTP/2 too, so that cutting it concerns nobody else.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::ForwardError;
+use super::activity::Activity;
+use super::balance::{Balance, Draw};
+use super::fleet::Fleet;
+use super::lease::Lease;
+use super::stream::RequestBody;
+use super::sweeper::{self, Sweeper};
+use super::wire::{self, Sender};
+use crate::config::Config;
+use crate::live::{Attached, Passage};
+
+/// How long a connection is kept without use, in milliseconds: below the five seconds after which common servers close theirs.
+const KEEP_IDLE_MS: u64 = 4_000;
+/// How many idle connections a worker keeps for one endpoint.
+const MAX_IDLE: usize = 128;
+
+/// How many connections a worker may have to the endpoints of one application.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds(usize);
+
+impl Bounds {
+    /// The share of one worker and one application, of `borne` connections that the process can bear in all.
+    pub(crate) fn of_worker(config: &Config, borne: usize) -> Self {
+        let of_upstream = config.limits.upstream_connections.min(borne / config.applications.len().max(1));
+        Self(of_upstream.div_ceil(config.server.workers.max(1)).max(1))
+    }
+}
+
+/// The pools of one worker.
+#[derive(Debug)]
+pub(crate) struct Upstreams(pub(super) Arc<Pools>);
+
+#[derive(Debug)]
+pub(super) struct Pools {
+    pub(super) sweeper: Sweeper,
+    /// By the number of the application.
+    pub(super) groups: Vec<Group>,
+    bounds: Bounds,
+}
+
+/// The pools of one application.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) balance: Arc<Balance>,
+    pub(super) draw: Draw,
+    /// Connections that are open, idle ones included.
+    open: AtomicUsize,
+    /// Idle connections, by the number of the endpoint.
+    idle: Vec<Mutex<Vec<Idle>>>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) sender: Sender<RequestBody>,
+    pub(super) activity: Arc<Activity>,
+    _counted: Counted,
+}
+
+/// A connection between two uses. It stays under the passage that used it last until it is used again.
+#[derive(Debug)]
+struct Idle {
+    since_ms: u64,
+    connection: Connection,
+    /// Whether the last request had a body, whose tail may still be on its way when it was answered early.
+    had_body: bool,
+    last: Attached,
+}
+
+/// One open connection, counted out when it closes.
+#[derive(Debug)]
+struct Counted {
+    pools: Arc<Pools>,
+    group: usize,
+    number: Option<usize>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(group) = self.pools.groups.get(self.group) {
+            group.open.fetch_sub(1, Ordering::AcqRel);
+        }
+        if let Some(number) = self.number {
+            self.pools.sweeper.leave(number);
+        }
+    }
+}
+
+impl Idle {
+    /// The connection for somebody else; none when anything of the last request could follow.
+    fn reuse(self, passage: &Arc<Passage>) -> Option<(Connection, Option<Attached>)> {
+        let Self { connection, had_body, last, .. } = self;
+        if !connection.sender.is_ready() || connection.activity.cutter().is_cut() {
+            return None;
+        }
+        // A body that is not wholly delivered belongs to the last passage: it is not left to flow under the next.
+        if had_body && !connection.activity.is_delivered() {
+            connection.activity.cutter().cut();
+            return None;
+        }
+        // Still tied to the same passage, it need not be tied anew.
+        let attached = last.is_of(passage).then_some(last);
+        Some((connection, attached))
+    }
+}
+
+impl Upstreams {
+    pub(crate) fn new(fleet: &Fleet, bounds: Bounds) -> Self {
+        let group = |balance: &Arc<Balance>| Group {
+            balance: balance.clone(),
+            draw: Draw::new(Arc::as_ptr(balance) as u64),
+            open: AtomicUsize::new(0),
+            idle: balance.endpoints().iter().map(|_| Mutex::default()).collect(),
+        };
+        let groups = fleet.balances().iter().map(group).collect();
+        Self(Arc::new(Pools { sweeper: Sweeper::default(), groups, bounds }))
+    }
+}
+
+impl Pools {
+    /// A connection to one endpoint of an application, tied to the passage: a kept one, or a new one when there is none or
+    /// `fresh` is asked for.
+    pub(super) async fn lease(
+        self: &Arc<Self>,
+        group_number: usize,
+        endpoint: usize,
+        passage: &Arc<Passage>,
+    ) -> Result<Lease, ForwardError> {
+        let group = self.groups.get(group_number).ok_or(ForwardError::NoUpstream)?;
+        let (connection, attached, kept) = match group.take_idle(endpoint, passage) {
+            Some((connection, Some(attached))) => (connection, attached, true),
+            Some((connection, None)) => {
+                let attached = passage.attach(connection.activity.cutter())?;
+                (connection, attached, true)
+            }
+            None => {
+                let connection = self.open(group_number, endpoint).await?;
+                let attached = passage.attach(connection.activity.cutter())?;
+                (connection, attached, false)
+            }
+        };
+        let in_flight = group.balance.begin(endpoint);
+        Ok(Lease::new(self.clone(), (group_number, endpoint), connection, attached, in_flight, kept))
+    }
+
+    async fn open(
+        self: &Arc<Self>,
+        group_number: usize,
+        endpoint: usize,
+    ) -> Result<Connection, ForwardError> {
+        let group = self.groups.get(group_number).ok_or(ForwardError::NoUpstream)?;
+        let upstream = &group.balance.application().upstream;
+        let configured = upstream.endpoints.get(endpoint).ok_or(ForwardError::NoUpstream)?;
+        let name = || configured.url.clone();
+        let before = group.open.fetch_add(1, Ordering::AcqRel);
+        let mut counted = Counted { pools: self.clone(), group: group_number, number: None };
+        if before >= self.bounds.0 {
+            return Err(ForwardError::Busy(name()));
+        }
+        let connecting = async {
+            let (wire, cutter) = wire::connect(configured, upstream).await?;
+            let sender = wire::speak(wire, configured.protocol).await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((sender, cutter))
+        };
+        let (sender, cutter) = wire::within(upstream.connect_timeout, connecting)
+            .await
+            .ok_or_else(|| ForwardError::ConnectTimeout(name(), upstream.connect_timeout))?
+            .map_err(|error| ForwardError::Unreachable(name(), error))?;
+        let activity = Arc::new(Activity::new(self.sweeper.clock.clone(), cutter));
+        counted.number = Some(self.sweeper.enter(activity.clone()));
+        sweeper::start(self);
+        Ok(Connection { sender, activity, _counted: counted })
+    }
+
+    /// Takes a connection back whose exchange is whole.
+    pub(super) fn keep(
+        &self,
+        (group, endpoint): (usize, usize),
+        connection: Connection,
+        had_body: bool,
+        last: Attached,
+    ) {
+        connection.activity.rest();
+        let Some(group) = self.groups.get(group) else { return };
+        let Some(mut idle) = group.idle(endpoint) else { return };
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { since_ms: self.sweeper.clock.ms(), connection, had_body, last });
+        }
+    }
+
+    /// Closes what was idle for too long, or was closed by the other side.
+    pub(super) fn close_idle(&self) {
+        let now = self.sweeper.clock.ms();
+        let over = |kept: &mut Idle| {
+            now.saturating_sub(kept.since_ms) >= KEEP_IDLE_MS || !kept.connection.sender.is_ready()
+        };
+        for group in &self.groups {
+            for idle in (0..group.idle.len()).filter_map(|endpoint| group.idle(endpoint)) {
+                // Closed after the lock is let go of.
+                let mut idle = idle;
+                let closed: Vec<Idle> = idle.extract_if(.., over).collect();
+                drop(idle);
+                drop(closed);
+            }
+        }
+    }
+}
+
+impl Group {
+    fn idle(&self, endpoint: usize) -> Option<MutexGuard<'_, Vec<Idle>>> {
+        self.idle.get(endpoint).map(|idle| idle.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take_idle(&self, endpoint: usize, passage: &Arc<Passage>) -> Option<(Connection, Option<Attached>)> {
+        loop {
+            let kept = self.idle(endpoint)?.pop()?;
+            if let Some(reused) = kept.reuse(passage) {
+                return Some(reused);
+            }
+        }
+    }
+}

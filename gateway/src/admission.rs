@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Limits;
+use crate::metrics::Connection;
 
 /// Whose share a connection counts for: an IPv4 address, or the /64 network that an IPv6 host chooses its addresses from.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
@@ -35,6 +36,7 @@ pub(crate) struct Admitted {
     admission: Arc<Admission>,
     /// Whose share it counts for, once that is known.
     address: Option<IpAddr>,
+    _counted: Connection,
 }
 
 impl Admission {
@@ -64,7 +66,7 @@ impl Admission {
             return None;
         }
         open.total += 1;
-        Some(Admitted { admission: self.clone(), address: None })
+        Some(Admitted { admission: self.clone(), address: None, _counted: Connection::open() })
     }
 }
 

@@ -74,7 +74,7 @@ impl Kept for Arc<Client> {
 impl Client {
     pub(crate) fn new(ip: IpAddr, cutter: Arc<Cutter>, admitted: Admitted, journal: Arc<Journal>) -> Self {
         let (handshake, passages) = (OnceLock::new(), Mutex::default());
-        let (requests, ways) = (Requests::new(), Ways::default());
+        let (requests, ways) = (Requests::new(journal.worker()), Ways::default());
         let ip = ip.to_canonical();
         Self { ip, handshake, requests, ways, journal, cutter, _admitted: admitted, passages }
     }

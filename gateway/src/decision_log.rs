@@ -17,11 +17,42 @@ pub(crate) use scribe::Scribe;
 
 use crate::authorize::{Client, Denial, Permit};
 use crate::live::LiveSession;
+use crate::metrics::{self, Answer};
 use crate::respond::Rejection;
 use crate::route::{Canonical, RouteError, Target};
 use journal::{Facts, Texts};
 
-/// What became of a request.
+/// What became of a request, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was forwarded.
+    Allow,
+    /// It was not to be.
+    Deny,
+    /// Nobody is logged in.
+    LoginRequired,
+    /// It was to be, and could not.
+    Failed,
+    /// It was for us.
+    Own,
+}
+
+impl Verdict {
+    pub(crate) const ALL: [Self; 5] = [Self::Allow, Self::Deny, Self::LoginRequired, Self::Failed, Self::Own];
+
+    /// The word in log and metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::LoginRequired => "login_required",
+            Self::Failed => "failed",
+            Self::Own => "own",
+        }
+    }
+}
+
+/// What became of a request, and all that led to it.
 pub(crate) struct Outcome<'a> {
     id: &'a str,
     client: &'a Client,
@@ -31,6 +62,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) session: Option<Arc<LiveSession>>,
     pub(crate) rejection: Option<Rejection>,
     decision: Option<Decision>,
+    allowed_at: Option<Instant>,
     policy: Option<&'a str>,
 }
 
@@ -45,6 +77,7 @@ impl<'a> Outcome<'a> {
             session: None,
             rejection: None,
             decision: None,
+            allowed_at: None,
             policy: None,
         }
     }
@@ -52,16 +85,17 @@ impl<'a> Outcome<'a> {
     /// Notes the decision that a request is forwarded under.
     pub(crate) fn allowed(&mut self, permit: &Permit, policies: &'a PolicySet) {
         self.decision = Some(permit.decision);
+        self.allowed_at = Some(Instant::now());
         self.policy = permit.decision.policy.and_then(|id| policies.policy_name(id));
     }
 
-    fn verdict(&self) -> &'static str {
+    fn verdict(&self) -> Verdict {
         match (&self.rejection, &self.application, &self.decision) {
-            (Some(Rejection::LoginRequired(_)), _, _) => "login_required",
-            (Some(Rejection::Forward(_)), _, _) => "failed",
-            (Some(_), _, _) => "deny",
-            (None, Some(_), Some(_)) => "allow",
-            (None, _, _) => "own",
+            (Some(Rejection::LoginRequired(_)), _, _) => Verdict::LoginRequired,
+            (Some(Rejection::Forward(_)), _, _) => Verdict::Failed,
+            (Some(_), _, _) => Verdict::Deny,
+            (None, Some(_), Some(_)) => Verdict::Allow,
+            (None, _, _) => Verdict::Own,
         }
     }
 }
@@ -89,11 +123,17 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
         cause: "",
     };
     let answered = Instant::now();
-    let facts = Facts {
-        answered,
-        micros: micros(outcome.started, answered),
+    let answer = Answer {
         verdict: outcome.verdict(),
         status: status.as_u16(),
+        micros: micros(outcome.started, answered),
+        upstream_micros: outcome.allowed_at.map(|at| micros(at, answered)),
+    };
+    let figures = outcome.application.as_ref().map_or(metrics::elsewhere(), |target| &target.figures);
+    figures.count(outcome.client.journal.worker(), &answer);
+    let facts = Facts {
+        answered,
+        answer,
         client: outcome.client.ip,
         session: record.map(|record| record.id),
         rule: decision.and_then(|decision| decision.rule),
@@ -114,16 +154,10 @@ pub(crate) fn write_unrouted(
 ) {
     let texts = Texts { request: id, method: head.method.as_str(), ..Texts::default() };
     let answered = Instant::now();
-    let facts = Facts {
-        answered,
-        micros: micros(started, answered),
-        verdict: "deny",
-        status: status.as_u16(),
-        client: client.ip,
-        session: None,
-        rule: None,
-        reason: None,
-    };
+    let micros = micros(started, answered);
+    let answer = Answer { verdict: Verdict::Deny, status: status.as_u16(), micros, upstream_micros: None };
+    metrics::elsewhere().count(client.journal.worker(), &answer);
+    let facts = Facts { answered, answer, client: client.ip, session: None, rule: None, reason: None };
     client.journal.record(facts, &texts, Some(&error));
 }
 

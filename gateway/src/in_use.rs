@@ -6,9 +6,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::metrics::InFlight;
+
 /// Counts the requests of one connection, from their head to the end of their answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Requests(Arc<State>);
+pub(crate) struct Requests {
+    state: Arc<State>,
+    worker: usize,
+}
 
 #[derive(Debug)]
 struct State {
@@ -20,28 +25,29 @@ struct State {
 
 /// One request under way.
 #[derive(Debug)]
-pub(crate) struct InUse(Arc<State>);
+pub(crate) struct InUse {
+    state: Arc<State>,
+    _counted: InFlight,
+}
 
 impl Requests {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(State {
-            begun: Instant::now(),
-            open: AtomicUsize::new(0),
-            ended_ms: AtomicU64::new(0),
-        }))
+    /// Those of a connection that a worker serves.
+    pub(crate) fn new(worker: usize) -> Self {
+        let (open, ended_ms) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { state: Arc::new(State { begun: Instant::now(), open, ended_ms }), worker }
     }
 
     pub(crate) fn begin(&self) -> InUse {
-        self.0.open.fetch_add(1, Ordering::AcqRel);
-        InUse(self.0.clone())
+        self.state.open.fetch_add(1, Ordering::AcqRel);
+        InUse { state: self.state.clone(), _counted: InFlight::begin(self.worker) }
     }
 
     /// Returns once the connection has carried no request for that long.
     pub(crate) async fn unused_for(&self, limit: Duration) {
         loop {
-            let ended = Duration::from_millis(self.0.ended_ms.load(Ordering::Acquire));
-            let unused = self.0.begun.elapsed().saturating_sub(ended);
-            if self.0.open.load(Ordering::Acquire) > 0 {
+            let ended = Duration::from_millis(self.state.ended_ms.load(Ordering::Acquire));
+            let unused = self.state.begun.elapsed().saturating_sub(ended);
+            if self.state.open.load(Ordering::Acquire) > 0 {
                 tokio::time::sleep(limit).await;
             } else if unused < limit {
                 tokio::time::sleep(limit - unused).await;
@@ -54,9 +60,9 @@ impl Requests {
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        let now = u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.ended_ms.store(now, Ordering::Release);
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        let now = u64::try_from(self.state.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.state.ended_ms.store(now, Ordering::Release);
+        self.state.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -68,7 +74,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_unused_from_its_last_request_on() {
-        let requests = Requests::new();
+        let requests = Requests::new(0);
         let begun = Instant::now();
         requests.unused_for(LIMIT).await;
         assert_eq!(begun.elapsed().as_secs(), 10);

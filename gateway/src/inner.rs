@@ -1,4 +1,4 @@
-//! Health, on a listener of its own that the public never reaches. Metrics will find their place here.
+//! Health and metrics, on a listener of its own that the public never reaches.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,13 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+
+use crate::gateway::Gateway;
+use crate::log;
+use crate::metrics::{self, Figures};
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -27,17 +32,21 @@ impl Readiness {
     }
 }
 
-/// Answers `/healthz` (the process lives) and `/readyz` (it serves) until the runtime ends.
-pub(crate) async fn serve(listener: TcpListener, readiness: Arc<Readiness>) -> io::Result<()> {
+/// Answers `/healthz` (the process lives), `/readyz` (it serves) and `/metrics` until the runtime ends.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    readiness: Arc<Readiness>,
+    gateway: Arc<Gateway>,
+) -> io::Result<()> {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let readiness = readiness.clone();
+        let (readiness, gateway) = (readiness.clone(), gateway.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let answer = answer(&request, &readiness);
+                let answer = answer(&request, &readiness, &gateway);
                 async move { Ok::<_, Infallible>(answer) }
             });
             let mut builder = http1::Builder::new();
@@ -47,14 +56,25 @@ pub(crate) async fn serve(listener: TcpListener, readiness: Arc<Readiness>) -> i
     }
 }
 
-fn answer(request: &Request<Incoming>, readiness: &Readiness) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, readiness: &Readiness, gateway: &Gateway) -> Response<Full<Bytes>> {
     let (status, text) = match request.uri().path() {
         "/healthz" => (StatusCode::OK, "ok\n"),
         "/readyz" if readiness.0.load(Ordering::SeqCst) => (StatusCode::OK, "ready\n"),
         "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-        _ => (StatusCode::NOT_FOUND, "nothing here: /healthz and /readyz\n"),
+        "/metrics" => return figures(gateway),
+        _ => (StatusCode::NOT_FOUND, "nothing here: /healthz, /readyz and /metrics\n"),
     };
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
+    response
+}
+
+fn figures(gateway: &Gateway) -> Response<Full<Bytes>> {
+    let (sessions, application_sessions) = gateway.live.counts();
+    // A store that cannot be read is told by what cannot be served then, not by a missing figure.
+    let changes = gateway.store.watermark().map_or(0, |seq| u64::try_from(seq.0).unwrap_or_default());
+    let figures = Figures { sessions, application_sessions, changes, log_lost: log::lost() };
+    let mut response = Response::new(Full::from(metrics::text(figures).unwrap_or_default()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
     response
 }

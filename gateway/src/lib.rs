@@ -20,6 +20,7 @@ mod host;
 mod identity_headers;
 mod in_use;
 mod listen;
+mod metrics;
 mod pipeline;
 mod proxy_protocol;
 mod request_id;

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::server::Acceptor;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -29,6 +30,7 @@ use crate::config::Limits;
 use crate::decision_log::Journal;
 use crate::forward::Upstreams;
 use crate::gateway::Gateway;
+use crate::metrics;
 use crate::pipeline;
 use crate::proxy_protocol::{self, ProxyError, Told};
 use crate::socket::{CuttableStream, Cutter};
@@ -148,7 +150,7 @@ impl Worker {
         let client = Arc::new(Client::new(address, cutter.clone(), admitted, self.journal.clone()));
         let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout);
         let shaken = timeout_at(deadline, shake(&self.gateway.tls, stream)).await;
-        let (stream, handshake) = shaken.map_err(|_| ConnectionEnd::Handshake)??;
+        let (stream, handshake) = counted(shaken)?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let _ = client.handshake.set(handshake);
         Ok(if http2 { self.http2(stream, client).await } else { self.http1(stream, client).await }?)
@@ -209,16 +211,36 @@ impl Worker {
     }
 }
 
+/// A connection after its handshake, and what that told.
+type Shaken<S> = (TlsStream<S>, Handshake);
+
 /// The rules depend on the name that the client asks for, so its first message is read before they are chosen.
 async fn shake(
     tls: &Tls,
     stream: CuttableStream<Arc<Client>>,
-) -> io::Result<(TlsStream<CuttableStream<Arc<Client>>>, Handshake)> {
+) -> io::Result<Shaken<CuttableStream<Arc<Client>>>> {
     let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let (policy, config) = tls.choose(&begun.client_hello());
     let stream = begun.into_stream(config).await?;
     let handshake = Handshake::of(stream.get_ref().1, policy);
     Ok((stream, handshake))
+}
+
+/// What became of a handshake is counted, whatever it was.
+fn counted<S>(shaken: Result<io::Result<Shaken<S>>, Elapsed>) -> Result<Shaken<S>, ConnectionEnd> {
+    let shaken = match shaken {
+        Ok(Ok(shaken)) => shaken,
+        Ok(Err(error)) => {
+            metrics::not_shaken("failed");
+            return Err(error.into());
+        }
+        Err(_) => {
+            metrics::not_shaken("timeout");
+            return Err(ConnectionEnd::Handshake);
+        }
+    };
+    metrics::shaken(shaken.0.get_ref().1);
+    Ok(shaken)
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {

@@ -19,6 +19,7 @@ use passage::Reach;
 pub(crate) use passage::{Attached, Dropped, Passage};
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
+use crate::metrics;
 use people::People;
 
 /// The memory of the gateway.
@@ -55,6 +56,13 @@ impl Live {
     /// The application session with this id, live or ended.
     pub(crate) fn application_session(&self, id: &SessionId) -> Option<Arc<ApplicationSession>> {
         self.application_sessions.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// How many logins and application sessions are remembered.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner).len();
+        let applications = &self.application_sessions;
+        (sessions, applications.read().unwrap_or_else(PoisonError::into_inner).len())
     }
 
     /// Drops what runs on sessions that have run out. The request path refuses them by itself; this ends their open streams.
@@ -262,6 +270,7 @@ impl Follower for Live {
             std::process::abort();
         };
         if cuts.0 > 0 {
+            metrics::cut(change.kind(), cuts.0);
             tracing::info!(
                 target: "portcullis::drop",
                 seq = seq.0,

@@ -99,9 +99,15 @@ fn follow_tracing(settings: &config::Log) {
 
 /// A queue for the events of one worker.
 pub(crate) fn journal() -> Arc<Journal> {
-    let journal = Arc::new(Journal::new(LOG.wake.clone()));
-    LOG.journals.lock().unwrap_or_else(PoisonError::into_inner).push(journal.clone());
+    let mut journals = LOG.journals.lock().unwrap_or_else(PoisonError::into_inner);
+    let journal = Arc::new(Journal::new(LOG.wake.clone(), journals.len()));
+    journals.push(journal.clone());
     journal
+}
+
+/// Events and lines that found no place or could not be written.
+pub(crate) fn lost() -> u64 {
+    LOG.lost.load(Ordering::Relaxed)
 }
 
 /// Waits until all that was logged before is written, for a process that is about to end.

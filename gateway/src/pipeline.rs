@@ -16,6 +16,7 @@ use crate::forward::{self, Context, ForwardError, Upstreams};
 use crate::gateway::{Gateway, now};
 use crate::identity_headers;
 use crate::login;
+use crate::metrics;
 use crate::request_id::RequestId;
 use crate::respond::{self, Audience, Rejection};
 use crate::route::{Canonical, Destination, RouteError, Target};
@@ -94,7 +95,9 @@ async fn on_auth_host(
     id: &str,
 ) -> Result<Response<Body>, Rejection> {
     if scim::is_scim(canonical) {
-        return Ok(scim::respond(gateway, client, canonical, request, now()).await);
+        let response = scim::respond(gateway, client, canonical, request, now()).await;
+        metrics::provisioned(&canonical.method, response.status());
+        return Ok(response);
     }
     let Some(endpoint) = access::endpoint(canonical) else { return Err(Rejection::NotFound) };
     let (head, _) = request.into_parts();

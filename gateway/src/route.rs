@@ -15,6 +15,7 @@ pub(crate) use path::{NormalPath, PathError};
 
 use crate::config::Application;
 use crate::host::Host;
+use crate::metrics;
 
 /// Our own paths on every host.
 pub(crate) const RESERVED_PREFIX: &str = "/cdn-cgi/access/";
@@ -43,6 +44,8 @@ pub(crate) enum Destination {
 pub(crate) struct Target {
     pub(crate) application: Arc<Application>,
     pub(crate) id: ApplicationId,
+    /// What is counted of it.
+    pub(crate) figures: Arc<metrics::Application>,
 }
 
 /// Why a request has no single meaning, or none here.
@@ -83,7 +86,11 @@ impl Routes {
         for application in applications {
             // Every configured application was compiled; one that is missing is not served at all.
             let Some(id) = policies.application(&application.name) else { continue };
-            let target = Arc::new(Target { application: application.clone(), id });
+            let target = Arc::new(Target {
+                application: application.clone(),
+                id,
+                figures: metrics::application(&application.name),
+            });
             targets.extend(application.hosts.iter().map(|host| (host.clone(), target.clone())));
         }
         Self { auth_host, targets }

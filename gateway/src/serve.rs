@@ -28,6 +28,7 @@ use crate::listen::{self, Worker};
 use crate::live::Live;
 use crate::log;
 use crate::login::{Provider, ProviderHttp};
+use crate::metrics;
 use crate::route::Routes;
 use crate::seal::{KeyFileError, Sealer, random_text};
 use crate::tls::{Tls, TlsError};
@@ -264,7 +265,7 @@ impl Running {
             });
             workers.push(spawn_worker(worker, share)?);
         }
-        control.spawn(inner::serve(inner, readiness.clone()));
+        control.spawn(inner::serve(inner, readiness.clone(), gateway.clone()));
         control.spawn(expire(gateway.clone()));
         control.spawn(log::follow_hangups());
         readiness.set(true);
@@ -332,6 +333,7 @@ async fn expire(gateway: Arc<Gateway>) {
         let now = now();
         let cuts = gateway.live.drop_expired(now);
         if cuts.0 > 0 {
+            metrics::cut("expired", cuts.0);
             tracing::info!(target: "portcullis::drop", change = "expired", connections = cuts.0, "connections were cut");
         }
         if purged.elapsed() >= PURGE_INTERVAL {

@@ -11,6 +11,7 @@ use portcullis_policy::{Reason, RulePosition};
 use portcullis_store::SessionId;
 
 use crate::log::Wake;
+use crate::metrics::Answer;
 
 /// Events of one worker that may wait, and the bytes of their texts. What comes on top is dropped and counted: a request never waits for
 /// whoever reads the log.
@@ -40,9 +41,7 @@ const TEXTS: usize = 12;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
     pub(super) answered: Instant,
-    pub(super) micros: u64,
-    pub(super) verdict: &'static str,
-    pub(super) status: u16,
+    pub(super) answer: Answer,
     pub(super) client: IpAddr,
     pub(super) session: Option<SessionId>,
     pub(super) rule: Option<RulePosition>,
@@ -70,11 +69,17 @@ pub(crate) struct Batch {
 pub(crate) struct Journal {
     waiting: Mutex<Batch>,
     wake: Arc<Wake>,
+    worker: usize,
 }
 
 impl Journal {
-    pub(crate) fn new(wake: Arc<Wake>) -> Self {
-        Self { waiting: Mutex::default(), wake }
+    pub(crate) fn new(wake: Arc<Wake>, worker: usize) -> Self {
+        Self { waiting: Mutex::default(), wake, worker }
+    }
+
+    /// The number of the worker that fills it.
+    pub(crate) fn worker(&self) -> usize {
+        self.worker
     }
 
     /// Keeps an event until it is written. The writer holds the lock for an exchange of pointers, and nobody else takes it.
@@ -209,13 +214,12 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::decision_log::Verdict;
 
     fn facts(status: u16) -> Facts {
         Facts {
             answered: Instant::now(),
-            micros: 7,
-            verdict: "allow",
-            status,
+            answer: Answer { verdict: Verdict::Allow, status, micros: 7, upstream_micros: None },
             client: Ipv4Addr::LOCALHOST.into(),
             session: None,
             rule: None,
@@ -225,7 +229,7 @@ mod tests {
 
     #[test]
     fn events_come_back_whole_and_in_order() {
-        let journal = Journal::new(Arc::default());
+        let journal = Journal::new(Arc::default(), 0);
         let first = Texts { request: "1", path: "/ä", email: "engineer@corp.example", ..Texts::default() };
         journal.record(facts(200), &first, None);
         journal.record(facts(502), &Texts { request: "2", ..Texts::default() }, Some(&"it broke off"));
@@ -233,7 +237,9 @@ mod tests {
         journal.take(&mut batch);
         let seen: Vec<_> = batch
             .events()
-            .map(|it| (it.facts.status, it.texts.request, it.texts.path, it.texts.email, it.texts.cause))
+            .map(|it| {
+                (it.facts.answer.status, it.texts.request, it.texts.path, it.texts.email, it.texts.cause)
+            })
             .collect();
         assert_eq!(seen, [(200, "1", "/ä", "engineer@corp.example", ""), (502, "2", "", "", "it broke off")]);
         batch.clear();
@@ -243,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_event_over_the_limit_is_dropped_and_counted() {
-        let journal = Journal::new(Arc::default());
+        let journal = Journal::new(Arc::default(), 0);
         for _ in 0..=MAX_WAITING_EVENTS {
             journal.record(facts(200), &Texts::default(), None);
         }
@@ -258,7 +264,7 @@ mod tests {
         }
         journal.record(facts(404), &Texts::default(), None);
         journal.take(&mut batch);
-        let seen: Vec<_> = batch.events().map(|it| (it.facts.status, it.texts.path.len())).collect();
+        let seen: Vec<_> = batch.events().map(|it| (it.facts.answer.status, it.texts.path.len())).collect();
         assert_eq!(seen, [(200, half.len()), (200, half.len()), (404, 0)]);
         assert_eq!(batch.dropped(), 1);
     }

@@ -29,11 +29,11 @@ impl Scribe {
 
     /// Adds an event's line to `out`.
     pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        let (facts, texts) = (event.facts, &event.texts);
+        let (facts, answer, texts) = (event.facts, &event.facts.answer, &event.texts);
         let mut line = self.lines.begin(out, self.stamps.text(facts.answered), TARGET, "request");
         line.text("request", texts.request);
-        line.text("verdict", facts.verdict);
-        line.number("status", facts.status.into());
+        line.text("verdict", answer.verdict.as_str());
+        line.number("status", answer.status.into());
         line.text("application", texts.application);
         line.text("host", texts.host);
         line.text("method", texts.method);
@@ -53,7 +53,10 @@ impl Scribe {
         }
         line.text("reason", facts.reason.map_or("", |reason| reason.as_str()));
         line.text("cause", texts.cause);
-        line.number("micros", facts.micros);
+        line.number("micros", answer.micros);
+        if let Some(micros) = answer.upstream_micros {
+            line.number("upstream_micros", micros);
+        }
         line.end();
     }
 }

@@ -16,6 +16,7 @@ pub mod browser;
 pub mod demo;
 pub mod handshake;
 pub mod harness;
+pub mod http2_upstream;
 pub mod okta;
 pub mod outside;
 pub mod upstream;

@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::login;
 use crate::query::Query;
 use crate::respond::{self, Audience, Rejection};
-use crate::route::{Canonical, RESERVED_PREFIX, Target};
+use crate::route::{Canonical, RESERVED_PREFIX};
 use crate::session::{Visitor, application_visitor, login_visitor};
 
 /// One request to us.
@@ -51,8 +51,8 @@ pub(crate) async fn on_auth_host(
             called.or_else(|refused| Ok(refused_callback(asked, refused)))
         }
         ("logout", "") => Ok(login::logout(gateway, asked.head, &asked.canonical.host, asked.now).await?),
-        ("certs", "") => Ok(respond::keys(gateway.signer.published())),
-        ("get-identity", "") => match login_visitor(&gateway.live, &asked.head.headers, asked.now) {
+        ("certs", "") => Ok(respond::keys(gateway.process.signer.published())),
+        ("get-identity", "") => match login_visitor(&gateway.process.live, &asked.head.headers, asked.now) {
             Visitor::Known(session) => Ok(respond::identity(&identity(&session, &session.standing()))),
             Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
         },
@@ -64,7 +64,6 @@ pub(crate) async fn on_auth_host(
 pub(crate) async fn on_application_host(
     gateway: &Arc<Gateway>,
     asked: &Asked<'_>,
-    target: &Target,
     endpoint: &str,
 ) -> Result<Response<Body>, Rejection> {
     only_get(asked)?;
@@ -73,17 +72,19 @@ pub(crate) async fn on_application_host(
         "authorized" => {
             limited(gateway, asked)?;
             let query = Query::parse(asked.canonical.query.as_deref());
-            Ok(login::redeem(gateway, asked.head, host, target, &query, asked.now).await?)
+            Ok(login::redeem(gateway, asked.head, host, &query, asked.now).await?)
         }
         "logout" => Ok(login::logout(gateway, asked.head, host, asked.now).await?),
         "logout/app" => Ok(login::application_logout(gateway, asked.head, host, asked.now).await?),
-        "certs" => Ok(respond::keys(gateway.signer.published())),
-        "get-identity" => match application_visitor(&gateway.live, &asked.head.headers, host, asked.now) {
-            Visitor::Known(known) => {
-                Ok(respond::identity(&identity(&known.session, &known.session.standing())))
+        "certs" => Ok(respond::keys(gateway.process.signer.published())),
+        "get-identity" => {
+            match application_visitor(&gateway.process.live, &asked.head.headers, host, None, asked.now) {
+                Visitor::Known(known) => {
+                    Ok(respond::identity(&identity(&known.session, &known.session.standing())))
+                }
+                Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
             }
-            Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
-        },
+        }
         _ => Err(Rejection::NotFound),
     }
 }
@@ -96,7 +97,7 @@ fn only_get(asked: &Asked<'_>) -> Result<(), Rejection> {
 }
 
 fn limited(gateway: &Gateway, asked: &Asked<'_>) -> Result<(), Rejection> {
-    if gateway.rate_limit.allows(asked.client.ip) { Ok(()) } else { Err(Rejection::TooManyRequests) }
+    if gateway.limits.logins.allows(asked.client.ip) { Ok(()) } else { Err(Rejection::TooManyRequests) }
 }
 
 /// A refused callback is told at once, with the cookie of its attempt cleared.

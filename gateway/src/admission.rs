@@ -19,8 +19,8 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 /// Counts open client connections.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    connections: usize,
-    per_address: usize,
+    /// What the process can bear, whatever is configured.
+    borne: usize,
     open: Mutex<Open>,
 }
 
@@ -40,13 +40,9 @@ pub(crate) struct Admitted {
 }
 
 impl Admission {
-    /// `connections` is what the process can bear, when that is less than what is configured.
-    pub(crate) fn new(limits: &Limits, connections: usize) -> Self {
-        Self {
-            connections: limits.connections.min(connections),
-            per_address: limits.connections_per_address,
-            open: Mutex::default(),
-        }
+    /// `borne` is what the process can bear, when that is less than what is configured.
+    pub(crate) fn new(borne: usize) -> Self {
+        Self { borne, open: Mutex::default() }
     }
 
     /// Whether no connection is open.
@@ -55,14 +51,14 @@ impl Admission {
     }
 
     /// Counts one more connection, unless that would be too many.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admitted> {
-        self.admit_somebody()?.counted_for(address)
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Admitted> {
+        self.admit_somebody(limits)?.counted_for(address, limits)
     }
 
     /// Counts one more connection of somebody whose address is not known yet.
-    pub(crate) fn admit_somebody(self: &Arc<Self>) -> Option<Admitted> {
+    pub(crate) fn admit_somebody(self: &Arc<Self>, limits: &Limits) -> Option<Admitted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= self.connections {
+        if open.total >= limits.connections.min(self.borne) {
             return None;
         }
         open.total += 1;
@@ -72,11 +68,11 @@ impl Admission {
 
 impl Admitted {
     /// Counts the connection for an address too, unless that has its share.
-    pub(crate) fn counted_for(mut self, address: IpAddr) -> Option<Self> {
+    pub(crate) fn counted_for(mut self, address: IpAddr, limits: &Limits) -> Option<Self> {
         let address = network(address);
         let mut open = self.admission.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.by_address.entry(address).or_default();
-        if *count < self.admission.per_address {
+        if *count < limits.connections_per_address {
             *count += 1;
             self.address = Some(address);
         }
@@ -103,8 +99,21 @@ impl Drop for Admitted {
 mod tests {
     use super::*;
 
-    fn admission(connections: usize, connections_per_address: usize) -> Arc<Admission> {
-        Arc::new(Admission::new(&Limits { connections_per_address, ..Limits::default() }, connections))
+    struct Limited(Arc<Admission>, Limits);
+
+    impl Limited {
+        fn admit(&self, address: IpAddr) -> Option<Admitted> {
+            self.0.admit(address, &self.1)
+        }
+
+        fn admit_later(&self, address: IpAddr) -> Option<Admitted> {
+            self.0.admit_somebody(&self.1)?.counted_for(address, &self.1)
+        }
+    }
+
+    fn admission(borne: usize, connections_per_address: usize) -> Limited {
+        let limits = Limits { connections_per_address, ..Limits::default() };
+        Limited(Arc::new(Admission::new(borne)), limits)
     }
 
     #[test]
@@ -132,19 +141,19 @@ mod tests {
         let admission = admission(2, 2);
         let held: Vec<_> = (1..=3).map(|last| admission.admit([192, 0, 2, last].into())).collect();
         assert!(held[1].is_some() && held[2].is_none());
-        assert!(admission.admit_somebody().is_none());
+        assert!(admission.admit_later([192, 0, 2, 9].into()).is_none());
         drop(held);
-        assert!(admission.open.lock().unwrap().by_address.is_empty() && admission.is_idle());
+        assert!(admission.0.open.lock().unwrap().by_address.is_empty() && admission.0.is_idle());
     }
 
     #[test]
     fn who_is_told_later_counts_from_then_on() {
         let admission = admission(3, 1);
         let one: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = admission.admit_somebody().unwrap().counted_for(one).unwrap();
-        assert!(admission.admit_somebody().unwrap().counted_for(one).is_none());
-        assert!(admission.admit_somebody().unwrap().counted_for("192.0.2.2".parse().unwrap()).is_some());
+        let first = admission.admit_later(one).unwrap();
+        assert!(admission.admit_later(one).is_none());
+        assert!(admission.admit_later("192.0.2.2".parse().unwrap()).is_some());
         drop(first);
-        assert!(admission.is_idle());
+        assert!(admission.0.is_idle());
     }
 }

@@ -1,18 +1,19 @@
 //! May this request pass: joins session, directory and policy, and hands out the permit. The only maker of permits. Spending
 //! one is left to `forward`.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use portcullis_policy::{Decision, PolicySet, Question};
+use portcullis_policy::{Decision, Question};
 use portcullis_store::EndReason;
 
 use crate::admission::Admitted;
 use crate::decision_log::Journal;
 use crate::forwarded::Ways;
 use crate::in_use::Requests;
-use crate::live::{ApplicationSession, LiveSession, Passage, Standing};
+use crate::live::{ApplicationSession, LiveSession, NewPassage, Passage, Policies, Standing};
 use crate::route::Target;
 use crate::socket::{Cutter, Kept};
 use crate::tls::Handshake;
@@ -66,6 +67,20 @@ pub(crate) enum Denial {
     CrowdedConnection,
 }
 
+/// Why there is no permit, or no answer yet.
+#[derive(Debug)]
+pub(crate) enum NoPermit {
+    Denied(Denial),
+    /// The session is judged by a later configuration already: begin anew under that.
+    Superseded,
+}
+
+impl From<Denial> for NoPermit {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
 /// A client's connection stays known, and so can be cut, until its last byte is delivered.
 impl Kept for Arc<Client> {
     const DELIVERS: bool = true;
@@ -94,14 +109,22 @@ impl Client {
     /// also what is still in the connection's buffers after a request ends can be dropped.
     fn passage(&self, visitor: &ApplicationSession, target: &Target) -> Option<Arc<Passage>> {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = passages.iter().find(|it| it.owner() == visitor.id && it.application() == target.id);
+        let application = &target.application.name;
+        let known =
+            passages.iter().find(|it| it.owner() == visitor.id && it.application() == application.as_ref());
         if let Some(passage) = known {
             return Some(passage.clone());
         }
         if passages.len() >= MAX_PASSAGES_PER_CONNECTION {
             return None;
         }
-        let passage = visitor.session.open_passage(visitor.id, target.id, self.ip, &self.cutter);
+        let passage = visitor.session.open_passage(NewPassage {
+            owner: visitor.id,
+            application,
+            client_ip: self.ip,
+            expires_at: visitor.expires_at(target.application.session_duration),
+            client: &self.cutter,
+        });
         passages.push(passage.clone());
         Some(passage)
     }
@@ -110,25 +133,35 @@ impl Client {
 /// Decides one request. Without an awaiting step: what was true at the decision is true when the permit is handed out, and what
 /// changes later drops the passage that was made known before.
 pub(crate) fn authorize(
-    policies: &PolicySet,
+    policies: &Policies,
     client: &Client,
     visitor: &ApplicationSession,
     target: &Arc<Target>,
     now: i64,
-) -> Result<Permit, Denial> {
+) -> Result<Permit, NoPermit> {
     let session = &visitor.session;
     let passage = client.passage(visitor, target).ok_or(Denial::CrowdedConnection)?;
     let standing = session.standing();
     if let Some(reason) = standing.ended {
-        return Err(Denial::Ended(reason));
+        return Err(Denial::Ended(reason).into());
     }
     if visitor.is_over(now) {
-        return Err(Denial::Ended(EndReason::SignedOut));
+        return Err(Denial::Ended(EndReason::SignedOut).into());
     }
-    let question = Question { principal: &standing.principal, client_ip: client.ip };
-    let decision = policies.decide(target.id, &question);
+    let anew;
+    let principal = match standing.policies.generation.cmp(&policies.generation) {
+        Ordering::Equal => &standing.principal,
+        // A later configuration has looked through the passages already, and would not find this one again.
+        Ordering::Greater => return Err(NoPermit::Superseded),
+        // This configuration is being put in force; it has not come to this session yet, and will find the passage.
+        Ordering::Less => {
+            anew = policies.principal(&session.record, &standing.groups);
+            &anew
+        }
+    };
+    let decision = policies.set.decide(target.id, &Question { principal, client_ip: client.ip });
     if !decision.is_allowed() {
-        return Err(Denial::Policy(decision));
+        return Err(Denial::Policy(decision).into());
     }
     Ok(Permit { session: session.clone(), standing, target: target.clone(), decision, passage })
 }

@@ -30,11 +30,15 @@ pub use upstream_health::{Health, Outlier};
 
 use portcullis_policy::PolicySet;
 
-use crate::host::Host;
+use crate::host::{Host, HostPattern};
 
 /// Everything that the gateway was told, checked as a whole.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that it was read from.
+    pub file: PathBuf,
+    /// Further files that it names: certificates, keys, secrets.
+    pub files: Vec<PathBuf>,
     /// `[server]`
     pub server: Server,
     /// `[tls]`
@@ -103,16 +107,35 @@ impl Config {
         let source = std::fs::read_to_string(file)
             .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-        Self::parse(&source, &folder).map_err(|faults| ConfigError::Faults { file: file.to_owned(), faults })
+        let parsed = Self::parse(&source, &folder);
+        let config = parsed.map_err(|faults| ConfigError::Faults { file: file.to_owned(), faults })?;
+        Ok(Self { file: file.to_owned(), ..config })
+    }
+
+    /// The keys of another configuration that cannot be put in force while the process runs.
+    pub(crate) fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
+        let (one, other) = (&self.server, &next.server);
+        let differ = [
+            ("server.listen", one.listen != other.listen),
+            ("server.inner_listen", one.inner_listen != other.inner_listen),
+            ("server.auth_host", one.auth_host != other.auth_host),
+            ("server.public_port", one.public_port != other.public_port),
+            ("server.workers", one.workers != other.workers),
+            ("store.url", self.store_file != next.store_file),
+            ("store.key_file", self.store_key_file != next.store_key_file),
+            ("log", self.log != next.log),
+        ];
+        differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
 
     fn parse(source: &str, folder: &Path) -> Result<Self, Vec<Fault>> {
         let faults = document::Faults::new(source);
         let table = document::parse(&faults);
         let read = read(document::Section::root(&table, &faults), &faults, folder);
+        let files = faults.files();
         let list = faults.into_sorted();
         match read {
-            Some(config) if list.is_empty() => Ok(config),
+            Some(config) if list.is_empty() => Ok(Self { files, ..config }),
             _ => Err(list),
         }
     }
@@ -128,18 +151,23 @@ impl Config {
         of_provider.any(|directory| directory.require_provisioned)
     }
 
-    /// `https://<host>[:port]`, as a browser sees it.
-    pub fn origin(&self, host: &Host) -> String {
+    /// `host[:port]`, as a browser names it.
+    pub fn authority(&self, host: &Host) -> String {
         match self.server.public_port {
-            443 => format!("https://{host}"),
-            port => format!("https://{host}:{port}"),
+            443 => host.to_string(),
+            port => format!("{host}:{port}"),
         }
     }
 
+    /// `https://<host>[:port]`, as a browser sees it.
+    pub fn origin(&self, host: &Host) -> String {
+        format!("https://{}", self.authority(host))
+    }
+
     /// Every host that is served.
-    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
-        let hosts = self.applications.iter().flat_map(|application| &application.hosts);
-        hosts.chain([&self.server.auth_host])
+    pub fn hosts(&self) -> impl Iterator<Item = HostPattern> {
+        let hosts = self.applications.iter().flat_map(|application| &application.hosts).cloned();
+        hosts.chain([HostPattern::Exact(self.server.auth_host.clone())])
     }
 
     /// `https://<auth host>/scim/v2/<directory>`: what is pasted into the provisioning client.
@@ -163,11 +191,14 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let applications = application::read_applications(&mut root, &place);
     let policies = policy::read_all(&mut root, faults, &applications, &providers);
     let hosts = applications.iter().flat_map(|read| &read.application.hosts);
-    let hosts: Vec<Host> = hosts.chain(server.as_ref().map(|server| &server.auth_host)).cloned().collect();
+    let auth_host = server.as_ref().map(|server| HostPattern::Exact(server.auth_host.clone()));
+    let hosts: Vec<HostPattern> = hosts.cloned().chain(auth_host).collect();
     let tls = tls::read_tls(&mut root, folder, &hosts);
     root.finish();
     let (store_file, store_key_file) = store?;
     Some(Config {
+        file: PathBuf::new(),
+        files: Vec::new(),
         server: server?,
         tls: tls?,
         store_file,

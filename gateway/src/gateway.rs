@@ -1,8 +1,10 @@
-//! What all stages share: made once at start, read by every request. Holds no logic but how its parts find each other.
+//! What all stages share under one configuration: made whole at start and at each reload, never changed. Holds no logic but how
+//! its parts find each other; making one is left to `assemble`, replacing one to `reload`.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use portcullis_scim_sink::ScimSink;
 use portcullis_store::Store;
 use tokio::runtime::Handle;
@@ -10,9 +12,10 @@ use tokio::sync::Semaphore;
 
 use crate::assertion::Signer;
 use crate::config::Config;
+use crate::forward::{Fleet, Upstreams};
 use crate::limit::RateLimit;
-use crate::live::Live;
-use crate::login::Provider;
+use crate::live::{Live, Policies};
+use crate::login::{Provider, ProviderHttp};
 use crate::route::{RESERVED_PREFIX, Routes};
 use crate::seal::{Sealer, SingleUse};
 use crate::tls::Tls;
@@ -24,26 +27,70 @@ const MAX_SPENT: u64 = 1_000_000;
 /// Longer than anything that is used once can be used.
 const SPENT_LIFE: Duration = Duration::from_secs(2 * 600);
 
+/// What lives as long as the process, whatever the configuration says.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    pub(crate) live: Arc<Live>,
+    pub(crate) store: Store,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) used: Arc<SingleUse>,
+    /// Names this run of the process: what is used once is remembered no longer than it.
+    pub(crate) run: Arc<str>,
+    /// How many provisioning requests are read and answered at once.
+    pub(crate) scim_requests: Arc<Semaphore>,
+    /// Where provider calls and provisioning run, away from the threads that carry requests.
+    pub(crate) control: Handle,
+    /// How many connections the process can bear on each side.
+    pub(crate) borne: usize,
+}
+
 /// The gateway as its stages see it.
 #[derive(Debug)]
 pub(crate) struct Gateway {
+    pub(crate) process: Process,
     pub(crate) config: Config,
+    /// The policies, as this configuration numbers them.
+    pub(crate) policies: Policies,
     pub(crate) routes: Routes,
     pub(crate) tls: Tls,
-    pub(crate) live: Arc<Live>,
-    pub(crate) store: Store,
-    pub(crate) sealer: Sealer,
-    pub(crate) signer: Signer,
+    /// The servers behind the applications.
+    pub(crate) fleet: Fleet,
+    /// The same, as each worker reaches them.
+    pub(crate) upstreams: Vec<Arc<Upstreams>>,
+    pub(crate) provider_http: Arc<ProviderHttp>,
     pub(crate) providers: Vec<Arc<Provider>>,
-    pub(crate) used: SingleUse,
-    /// Names this run of the process: what is used once is remembered no longer than it.
-    pub(crate) run: String,
     pub(crate) scim: ScimSink,
-    /// How many provisioning requests are read and answered at once.
-    pub(crate) scim_requests: Arc<Semaphore>,
-    pub(crate) rate_limit: RateLimit,
-    /// Where provider calls and provisioning run, away from the threads that carry requests.
-    pub(crate) control: Handle,
+    pub(crate) limits: Arc<RateLimits>,
+}
+
+/// How often somebody may ask for something.
+#[derive(Debug)]
+pub(crate) struct RateLimits {
+    /// Logins, callbacks and refused SCIM keys, by address.
+    pub(crate) logins: RateLimit,
+    /// Requests, by address.
+    pub(crate) of_address: RateLimit,
+    /// Requests to applications, by person.
+    pub(crate) of_person: RateLimit,
+}
+
+/// The gateway of the moment. A request takes it once and keeps it: it sees one configuration, whole.
+#[derive(Debug)]
+pub(crate) struct Current(ArcSwap<Gateway>);
+
+impl Current {
+    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+        Self(ArcSwap::new(gateway))
+    }
+
+    pub(crate) fn get(&self) -> Arc<Gateway> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn replace(&self, gateway: Arc<Gateway>) {
+        self.0.store(gateway);
+    }
 }
 
 /// Remembers which attempts and hand-overs were used.

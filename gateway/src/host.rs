@@ -32,6 +32,63 @@ impl Host {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// `corp.example` of `wiki.corp.example`; none when there is one label alone.
+    pub(crate) fn without_first_label(&self) -> Option<&str> {
+        self.0.split_once('.').map(|(_, rest)| rest)
+    }
+}
+
+/// The hosts of an application: one, or all that have one more label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// `wiki.corp.example`
+    Exact(Host),
+    /// `*.apps.corp.example`: one label in front of the rest, no more and no less.
+    AnyLabel(Host),
+}
+
+impl HostPattern {
+    /// Whether it covers a host.
+    pub fn covers(&self, host: &Host) -> bool {
+        match self {
+            Self::Exact(exact) => exact == host,
+            Self::AnyLabel(rest) => host.without_first_label() == Some(rest.as_str()),
+        }
+    }
+
+    /// Whether it covers every host that another pattern covers.
+    pub(crate) fn covers_all_of(&self, other: &Self) -> bool {
+        match other {
+            Self::Exact(host) => self.covers(host),
+            Self::AnyLabel(_) => self == other,
+        }
+    }
+
+    /// Whether some host is covered by both.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.covers_all_of(other) || other.covers_all_of(self)
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = HostError;
+
+    fn from_str(text: &str) -> Result<Self, HostError> {
+        match text.strip_prefix("*.") {
+            Some(rest) => rest.parse().map(Self::AnyLabel),
+            None => text.parse().map(Self::Exact),
+        }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => host.fmt(f),
+            Self::AnyLabel(rest) => write!(f, "*.{rest}"),
+        }
+    }
 }
 
 impl FromStr for Host {
@@ -76,6 +133,23 @@ impl fmt::Debug for Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_star_stands_for_one_label() {
+        let pattern: HostPattern = "*.Apps.corp.example".parse().unwrap();
+        for (host, covered) in [
+            ("wiki.apps.corp.example", true),
+            ("apps.corp.example", false),
+            ("a.wiki.apps.corp.example", false),
+            ("wikiapps.corp.example", false),
+        ] {
+            assert_eq!(pattern.covers(&host.parse().unwrap()), covered, "{host}");
+        }
+        assert_eq!(pattern.to_string(), "*.apps.corp.example");
+        for wrong in ["*", "*.", "a.*.example", "**.example", "w*.example"] {
+            assert!(wrong.parse::<HostPattern>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_name_is_folded_and_checked() {

@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Current, Gateway};
 use crate::log;
 use crate::metrics::{self, Figures};
 
@@ -36,17 +36,17 @@ impl Readiness {
 pub(crate) async fn serve(
     listener: TcpListener,
     readiness: Arc<Readiness>,
-    gateway: Arc<Gateway>,
+    current: Arc<Current>,
 ) -> io::Result<()> {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (readiness, gateway) = (readiness.clone(), gateway.clone());
+        let (readiness, current) = (readiness.clone(), current.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let answer = answer(&request, &readiness, &gateway);
+                let answer = answer(&request, &readiness, &current.get());
                 async move { Ok::<_, Infallible>(answer) }
             });
             let mut builder = http1::Builder::new();
@@ -70,9 +70,9 @@ fn answer(request: &Request<Incoming>, readiness: &Readiness, gateway: &Gateway)
 }
 
 fn figures(gateway: &Gateway) -> Response<Full<Bytes>> {
-    let (sessions, application_sessions) = gateway.live.counts();
+    let (sessions, application_sessions) = gateway.process.live.counts();
     // A store that cannot be read is told by what cannot be served then, not by a missing figure.
-    let changes = gateway.store.watermark().map_or(0, |seq| u64::try_from(seq.0).unwrap_or_default());
+    let changes = gateway.process.store.watermark().map_or(0, |seq| u64::try_from(seq.0).unwrap_or_default());
     let figures = Figures { sessions, application_sessions, changes, log_lost: log::lost() };
     let mut response = Response::new(Full::from(metrics::text(figures).unwrap_or_default()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));

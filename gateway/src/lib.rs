@@ -9,6 +9,7 @@ pub mod serve;
 
 // A request's way through.
 mod admission;
+mod assemble;
 mod authorize;
 mod body;
 mod cookies;
@@ -23,6 +24,7 @@ mod listen;
 mod metrics;
 mod pipeline;
 mod proxy_protocol;
+mod reload;
 mod request_id;
 mod respond;
 mod route;

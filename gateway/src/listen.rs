@@ -28,10 +28,9 @@ use crate::authorize::Client;
 use crate::body::Body;
 use crate::config::Limits;
 use crate::decision_log::Journal;
-use crate::forward::Upstreams;
-use crate::gateway::Gateway;
+use crate::gateway::{Current, Gateway};
 use crate::metrics;
-use crate::pipeline;
+use crate::pipeline::{self, Via};
 use crate::proxy_protocol::{self, ProxyError, Told};
 use crate::socket::{CuttableStream, Cutter};
 use crate::tls::{Handshake, Tls};
@@ -72,11 +71,12 @@ fn bind_shared(address: SocketAddr) -> io::Result<StdListener> {
 /// One thread's share of the work.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) gateway: Arc<Gateway>,
+    /// Counts from zero.
+    pub(crate) number: usize,
+    pub(crate) current: Arc<Current>,
     pub(crate) admission: Arc<Admission>,
     /// Where its events wait to be written.
     pub(crate) journal: Arc<Journal>,
-    pub(crate) upstreams: Upstreams,
     /// Set when the gateway is to stop: no new connections, open requests may finish.
     pub(crate) stopping: CancellationToken,
     /// Every open connection.
@@ -104,20 +104,21 @@ impl Worker {
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let proxies = &self.gateway.config.server.proxy_protocol_from;
+        let gateway = self.current.get();
+        let proxies = &gateway.config.server.proxy_protocol_from;
         let opener = match proxies.iter().any(|network| network.contains(&peer.ip().to_canonical())) {
             true => Opener::Proxy,
             false => Opener::Client,
         };
         // Beyond the caps a connection is closed unread; a word to each would be work for the attacker's asking.
         let admitted = match opener {
-            Opener::Proxy => self.admission.admit_somebody(),
-            Opener::Client => self.admission.admit(peer.ip()),
+            Opener::Proxy => self.admission.admit_somebody(&gateway.config.limits),
+            Opener::Client => self.admission.admit(peer.ip(), &gateway.config.limits),
         };
         let Some(admitted) = admitted else { return };
         let worker = self.clone();
         self.tasks.spawn(async move {
-            if let Err(cause) = worker.connection(stream, peer, opener, admitted).await {
+            if let Err(cause) = worker.connection(&gateway, stream, peer, opener, admitted).await {
                 tracing::debug!(target: "portcullis::listen", client = %peer.ip(), %cause, "a connection ended");
             }
         });
@@ -125,6 +126,7 @@ impl Worker {
 
     async fn connection(
         self: Arc<Self>,
+        gateway: &Gateway,
         mut stream: TcpStream,
         peer: SocketAddr,
         opener: Opener,
@@ -133,7 +135,7 @@ impl Worker {
         stream.set_nodelay(true)?;
         // A shorter queue in the kernel: what a slow reader has not taken waits where it can be told from what was.
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
-        let limits = &self.gateway.config.limits;
+        let limits = &gateway.config.limits;
         let cutter = Arc::new(Cutter::of(&stream)?);
         let deadline = Instant::now() + limits.handshake_timeout;
         let (address, admitted) = match opener {
@@ -144,25 +146,31 @@ impl Worker {
                     Told::Client(address) => address,
                     Told::Itself => peer.ip(),
                 };
-                (address, admitted.counted_for(address).ok_or(ConnectionEnd::Share)?)
+                (address, admitted.counted_for(address, limits).ok_or(ConnectionEnd::Share)?)
             }
         };
         let client = Arc::new(Client::new(address, cutter.clone(), admitted, self.journal.clone()));
         let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout);
-        let shaken = timeout_at(deadline, shake(&self.gateway.tls, stream)).await;
+        let shaken = timeout_at(deadline, shake(&gateway.tls, stream)).await;
         let (stream, handshake) = counted(shaken)?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let _ = client.handshake.set(handshake);
-        Ok(if http2 { self.http2(stream, client).await } else { self.http1(stream, client).await }?)
+        let served = if http2 {
+            self.http2(limits, stream, client).await
+        } else {
+            self.http1(limits, stream, client).await
+        };
+        Ok(served?)
     }
 
     async fn http1(
         self: Arc<Self>,
+        limits: &Limits,
         stream: TlsStream<CuttableStream<Arc<Client>>>,
         client: Arc<Client>,
     ) -> hyper::Result<()> {
         let stopping = self.stopping.clone();
-        let builder = http1_builder(&self.gateway.config.limits);
+        let builder = http1_builder(limits);
         let connection = builder.serve_connection(TokioIo::new(stream), self.service(client));
         let mut connection = pin!(connection.with_upgrades());
         tokio::select! {
@@ -174,11 +182,11 @@ impl Worker {
 
     async fn http2(
         self: Arc<Self>,
+        limits: &Limits,
         stream: TlsStream<CuttableStream<Arc<Client>>>,
         client: Arc<Client>,
     ) -> hyper::Result<()> {
         let stopping = self.stopping.clone();
-        let limits = &self.gateway.config.limits;
         let (builder, idle_limit) = (http2_builder(limits), limits.header_timeout);
         let service = self.clone().service(client.clone());
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -204,7 +212,8 @@ impl Worker {
             let (worker, client) = (self.clone(), client.clone());
             async move {
                 let in_use = client.requests.begin();
-                let response = pipeline::handle(&worker.gateway, &client, &worker.upstreams, request).await;
+                let via = Via { client: &client, worker: worker.number };
+                let response = pipeline::handle(&worker.current, via, request).await;
                 Ok(response.map(|body| body.during(in_use)))
             }
         })

@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use portcullis_policy::{EmailAddress, PolicySet, Principal};
 use portcullis_store::{
     ApplicationSessionRecord, Change, DirectoryName, EndReason, Follower, PersonId, Seq, SessionId,
     SessionRecord, Snapshot,
@@ -13,10 +12,12 @@ use portcullis_store::{
 mod identity_cache;
 mod passage;
 mod people;
+mod policies;
 mod session;
 
 use passage::Reach;
-pub(crate) use passage::{Attached, Dropped, Passage};
+pub(crate) use passage::{Attached, Dropped, NewPassage, Passage};
+pub(crate) use policies::Policies;
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
 use crate::metrics;
@@ -25,27 +26,43 @@ use people::People;
 /// The memory of the gateway.
 #[derive(Debug)]
 pub(crate) struct Live {
-    policies: Arc<PolicySet>,
     sessions: RwLock<HashMap<SessionId, Arc<LiveSession>>>,
     application_sessions: RwLock<HashMap<SessionId, Arc<ApplicationSession>>>,
     followed: Mutex<Followed>,
 }
 
-/// Touched by the thread that applies changes, and by nobody else.
-#[derive(Debug, Default)]
+/// Touched by whoever applies a change: the store's writer thread, or a reload.
+#[derive(Debug)]
 struct Followed {
+    policies: Policies,
     people: People,
     sessions_of: HashMap<PersonId, HashSet<SessionId>>,
 }
 
 impl Live {
-    pub(crate) fn new(policies: Arc<PolicySet>) -> Self {
+    pub(crate) fn new(policies: Policies) -> Self {
+        let (people, sessions_of) = (People::default(), HashMap::new());
         Self {
-            policies,
             sessions: RwLock::default(),
             application_sessions: RwLock::default(),
-            followed: Mutex::default(),
+            followed: Mutex::new(Followed { policies, people, sessions_of }),
         }
+    }
+
+    /// Puts other policies in force: every session is expressed in their ids, and every passage that they deny is dropped before
+    /// this returns. A request that was decided by the policies before is found here, or finds that its policies were replaced.
+    pub(crate) fn adopt(&self, policies: Policies) -> Cuts {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.policies = policies;
+        let sessions: Vec<Arc<LiveSession>> = {
+            let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+            sessions.values().cloned().collect()
+        };
+        let refreshed = sessions.iter().map(|session| {
+            let person = session.standing().person.as_ref().map(|person| person.id);
+            self.refresh(&followed, session, person, None).0
+        });
+        Cuts(refreshed.sum())
     }
 
     /// The login with this id, live or ended.
@@ -67,36 +84,26 @@ impl Live {
 
     /// Drops what runs on sessions that have run out. The request path refuses them by itself; this ends their open streams.
     pub(crate) fn drop_expired(&self, now: i64) -> Cuts {
-        let expired: Vec<Arc<LiveSession>> = {
+        let carrying: Vec<Arc<LiveSession>> = {
             let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-            sessions.values().filter(|session| session.is_expired(now)).cloned().collect()
+            sessions.values().filter(|session| session.carries()).cloned().collect()
         };
-        let mut cuts: usize = expired.iter().map(|session| session.drop_all().0).sum();
-        let over: Vec<Arc<ApplicationSession>> = {
-            let sessions = self.application_sessions.read().unwrap_or_else(PoisonError::into_inner);
-            sessions.values().filter(|session| session.has_run_out(now)).cloned().collect()
-        };
-        let reach = Reach::BothSides;
-        cuts += over.iter().map(|over| over.session.drop_owned(over.id, reach).0).sum::<usize>();
-        Cuts(cuts)
+        Cuts(carrying.iter().map(|session| session.drop_run_out(now).0).sum())
     }
 
-    fn standing(&self, people: &People, record: &SessionRecord, person: Option<PersonId>) -> Standing {
+    fn standing(followed: &Followed, record: &SessionRecord, person: Option<PersonId>) -> Standing {
+        let Followed { people, policies, .. } = followed;
         let person = person.and_then(|id| people.person(id)).cloned();
         let groups = people.groups_that_count(person.as_deref(), &record.groups, record.begun_at);
         // The store ends the sessions of a deactivated person in the same transaction; this holds the door besides.
         let inactive = person.as_ref().is_some_and(|person| !person.active);
         let ended = record.ended.or_else(|| inactive.then_some(EndReason::Deactivated));
-        let principal = Principal {
-            email: record.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
-            groups: self.policies.intern_groups(groups.iter().map(String::as_str)),
-            login_method: self.policies.login_method(&record.provider),
-        };
-        Standing { person, groups, principal, ended }
+        let principal = policies.principal(record, &groups);
+        Standing { person, groups, policies: policies.clone(), principal, ended }
     }
 
     fn begin(&self, followed: &mut Followed, record: &Arc<SessionRecord>) {
-        let standing = self.standing(&followed.people, record, record.person);
+        let standing = Self::standing(followed, record, record.person);
         if let Some(person) = record.person {
             followed.sessions_of.entry(person).or_default().insert(record.id);
         }
@@ -118,21 +125,21 @@ impl Live {
     /// that is being told about says how far the cut reaches, not an earlier one.
     fn refresh(
         &self,
-        people: &People,
+        followed: &Followed,
         session: &LiveSession,
         person: Option<PersonId>,
         ended: Option<EndReason>,
     ) -> Cuts {
         let before = session.standing();
-        let mut standing = self.standing(people, &session.record, person);
+        let mut standing = Self::standing(followed, &session.record, person);
         standing.ended = before.ended.or(ended).or(standing.ended);
-        session.change(standing, &self.policies, ended.map_or(Reach::BothSides, session::reach))
+        session.change(standing, ended.map_or(Reach::BothSides, session::reach))
     }
 
     fn refresh_person(&self, followed: &Followed, person: PersonId) -> Cuts {
         let ids = followed.sessions_of.get(&person).into_iter().flatten();
         let sessions = ids.filter_map(|id| self.session(id));
-        Cuts(sessions.map(|session| self.refresh(&followed.people, &session, Some(person), None).0).sum())
+        Cuts(sessions.map(|session| self.refresh(followed, &session, Some(person), None).0).sum())
     }
 
     /// A group that appears, is renamed or goes changes which claimed groups count, for everybody of its directory.
@@ -152,7 +159,7 @@ impl Live {
             followed.sessions_of.entry(person).or_default().extend(sessions);
         }
         let known = sessions.iter().filter_map(|id| self.session(id));
-        Cuts(known.map(|session| self.refresh(&followed.people, &session, person, None).0).sum())
+        Cuts(known.map(|session| self.refresh(followed, &session, person, None).0).sum())
     }
 
     fn end(&self, followed: &mut Followed, ids: &[SessionId], reason: EndReason) -> Cuts {
@@ -160,7 +167,7 @@ impl Live {
         for id in ids {
             if let Some(session) = self.session(id) {
                 let person = session.standing().person.as_ref().map(|person| person.id);
-                cuts += self.refresh(&followed.people, &session, person, Some(reason)).0;
+                cuts += self.refresh(followed, &session, person, Some(reason)).0;
             }
             if let Some(application) = self.application_session(id) {
                 application.end();
@@ -244,12 +251,10 @@ impl Follower for Live {
         self.application_sessions.write().unwrap_or_else(PoisonError::into_inner).clear();
         // What was let in by the old state has nobody left who could drop it later.
         for session in earlier {
-            session.abandon(&self.policies);
+            session.abandon();
         }
-        *followed = Followed {
-            people: People::new(snapshot.persons, snapshot.groups, snapshot.former_group_names),
-            ..Followed::default()
-        };
+        followed.people = People::new(snapshot.persons, snapshot.groups, snapshot.former_group_names);
+        followed.sessions_of.clear();
         for record in &snapshot.sessions {
             self.begin(&mut followed, record);
         }

@@ -9,12 +9,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::access::{self, Asked};
-use crate::authorize::{Client, Permit, authorize};
+use crate::authorize::{Client, NoPermit, Permit, authorize};
 use crate::body::Body;
 use crate::decision_log::{self, Outcome};
-use crate::forward::{self, Context, ForwardError, Upstreams};
-use crate::gateway::{Gateway, now};
+use crate::forward::{self, Context, ForwardError};
+use crate::gateway::{Current, Gateway, now};
 use crate::identity_headers;
+use crate::live::LiveSession;
 use crate::login;
 use crate::metrics;
 use crate::request_id::RequestId;
@@ -23,32 +24,44 @@ use crate::route::{Canonical, Destination, RouteError, Target};
 use crate::scim;
 use crate::session::{Visitor, application_visitor};
 
+/// Whom a request comes through.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Via<'a> {
+    pub(crate) client: &'a Client,
+    /// The number of the worker that carries the connection.
+    pub(crate) worker: usize,
+}
+
 /// Takes one request through the stages. Always answers.
-pub(crate) async fn handle(
-    gateway: &Arc<Gateway>,
-    client: &Client,
-    upstreams: &Upstreams,
-    request: Request<Incoming>,
-) -> Response<Body> {
+pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Incoming>) -> Response<Body> {
     let started = Instant::now();
+    let now = now();
     let id = RequestId::next();
     let id = id.as_str();
     let audience = Audience::of_request(&request);
     let (head, body) = request.into_parts();
-    let routed = resolve(gateway, client, &head);
-    let (canonical, destination) = match routed {
-        Ok(routed) => routed,
-        Err(error) => return unrouted(client, &head, error, audience, id, started),
+    let (gateway, judged) = judge(current, via.client, &head, now);
+    let Judged { canonical, verdict } = match judged {
+        Ok(judged) => judged,
+        Err(error) => return unrouted(via.client, &head, error, audience, id, started),
     };
-    let mut outcome = Outcome::new(id, client, &canonical, started);
-    let request = Request::from_parts(head, body);
-    let result = match &destination {
-        Destination::AuthHost => on_auth_host(gateway, client, &canonical, request, id).await,
-        Destination::Application(target) => {
-            outcome.application = Some(target.clone());
-            let stages = Stages { gateway, client, upstreams, canonical: &canonical, target, id };
-            stages.run(request, &mut outcome).await
+    let mut outcome = Outcome::new(id, via.client, &canonical, started);
+    let stage = Stage { gateway: &gateway, via, canonical: &canonical, id, now };
+    let result = match verdict {
+        Verdict::AuthHost => stage.auth_host(Request::from_parts(head, body)).await,
+        Verdict::ApplicationHost => stage.application_host(&head).await,
+        Verdict::Application { target, session, permit } => {
+            outcome.application = Some(target);
+            outcome.session = session;
+            match permit {
+                Ok(permit) => {
+                    outcome.allowed(&permit, &gateway.policies.set);
+                    stage.forward(permit, Request::from_parts(head, body)).await.map_err(Rejection::from)
+                }
+                Err(rejection) => Err(rejection),
+            }
         }
+        Verdict::TooFast => Err(Rejection::TooFast),
     };
     let response = result.unwrap_or_else(|rejection| {
         let response = respond::rejected(&rejection, audience, id);
@@ -86,78 +99,131 @@ fn unrouted(
     response
 }
 
-/// The auth host carries login, keys and provisioning.
-async fn on_auth_host(
-    gateway: &Arc<Gateway>,
+/// What a head means, and what it may do.
+struct Judged {
+    canonical: Canonical,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    AuthHost,
+    ApplicationHost,
+    Application {
+        target: Arc<Target>,
+        session: Option<Arc<LiveSession>>,
+        permit: Result<Permit, Rejection>,
+    },
+    /// The address asks more often than it may.
+    TooFast,
+}
+
+/// Judges a head by one configuration, whole. When that is replaced meanwhile, and the session is judged by the next one already,
+/// the request begins anew under the next.
+fn judge(
+    current: &Current,
     client: &Client,
-    canonical: &Canonical,
-    request: Request<Incoming>,
-    id: &str,
-) -> Result<Response<Body>, Rejection> {
-    if scim::is_scim(canonical) {
-        let response = scim::respond(gateway, client, canonical, request, now()).await;
-        metrics::provisioned(&canonical.method, response.status());
-        return Ok(response);
-    }
-    let Some(endpoint) = access::endpoint(canonical) else { return Err(Rejection::NotFound) };
-    let (head, _) = request.into_parts();
-    let asked = Asked { head: &head, canonical, client, reference: id, now: now() };
-    access::on_auth_host(gateway, &asked, endpoint).await
-}
-
-/// The stages of a request to an application.
-struct Stages<'a> {
-    gateway: &'a Arc<Gateway>,
-    client: &'a Client,
-    upstreams: &'a Upstreams,
-    canonical: &'a Canonical,
-    target: &'a Arc<Target>,
-    id: &'a str,
-}
-
-impl<'a> Stages<'a> {
-    async fn run(
-        &self,
-        request: Request<Incoming>,
-        outcome: &mut Outcome<'a>,
-    ) -> Result<Response<Body>, Rejection> {
-        let now = now();
-        if let Some(endpoint) = access::endpoint(self.canonical) {
-            let (head, _) = request.into_parts();
-            let (canonical, client, reference) = (self.canonical, self.client, self.id);
-            let asked = Asked { head: &head, canonical, client, reference, now };
-            return access::on_application_host(self.gateway, &asked, self.target, endpoint).await;
-        }
-        let live = &self.gateway.live;
-        let permit = match application_visitor(live, request.headers(), &self.canonical.host, now) {
-            Visitor::Nobody => return Err(Rejection::LoginRequired(self.challenge(&request, now))),
-            Visitor::Ended(reason) => {
-                return Err(Rejection::SessionEnded(reason, self.challenge(&request, now)));
-            }
-            Visitor::Known(visitor) => {
-                outcome.session = Some(visitor.session.clone());
-                authorize(&self.gateway.config.policies, self.client, &visitor, self.target, now)?
-            }
+    head: &Parts,
+    now: i64,
+) -> (Arc<Gateway>, Result<Judged, RouteError>) {
+    loop {
+        let gateway = current.get();
+        let (canonical, destination) = match resolve(&gateway, client, head) {
+            Ok(resolved) => resolved,
+            Err(error) => return (gateway, Err(error)),
         };
-        outcome.allowed(&permit, &self.gateway.config.policies);
-        Ok(self.forward(permit, request, now).await?)
+        let verdict = if gateway.limits.of_address.allows(client.ip) {
+            match destination {
+                Destination::AuthHost => Verdict::AuthHost,
+                Destination::ApplicationHost => Verdict::ApplicationHost,
+                Destination::Application(target) => {
+                    let mut session = None;
+                    match permit(&gateway, client, head, &canonical, &target, &mut session, now) {
+                        Some(permit) => Verdict::Application { target, session, permit },
+                        None => continue,
+                    }
+                }
+            }
+        } else {
+            Verdict::TooFast
+        };
+        return (gateway, Ok(Judged { canonical, verdict }));
+    }
+}
+
+/// Who asks, and may they. Awaits nothing. None when the configuration was replaced meanwhile.
+fn permit(
+    gateway: &Gateway,
+    client: &Client,
+    head: &Parts,
+    canonical: &Canonical,
+    target: &Arc<Target>,
+    session: &mut Option<Arc<LiveSession>>,
+    now: i64,
+) -> Option<Result<Permit, Rejection>> {
+    let challenge = || Box::new(login::challenge(gateway, canonical, &head.headers, now));
+    let longest = target.application.session_duration;
+    match application_visitor(&gateway.process.live, &head.headers, &canonical.host, longest, now) {
+        Visitor::Nobody => Some(Err(Rejection::LoginRequired(challenge()))),
+        Visitor::Ended(reason) => Some(Err(Rejection::SessionEnded(reason, challenge()))),
+        Visitor::Known(visitor) => {
+            *session = Some(visitor.session.clone());
+            if !gateway.limits.of_person.allows_somebody(visitor.session.pace_key) {
+                return Some(Err(Rejection::TooFast));
+            }
+            match authorize(&gateway.policies, client, &visitor, target, now) {
+                Ok(permit) => Some(Ok(permit)),
+                Err(NoPermit::Denied(denial)) => Some(Err(denial.into())),
+                Err(NoPermit::Superseded) => None,
+            }
+        }
+    }
+}
+
+/// One request on its way through the rest of the stages.
+struct Stage<'a> {
+    gateway: &'a Arc<Gateway>,
+    via: Via<'a>,
+    canonical: &'a Canonical,
+    id: &'a str,
+    now: i64,
+}
+
+impl Stage<'_> {
+    fn asked<'h>(&'h self, head: &'h Parts) -> Asked<'h> {
+        let Self { canonical, via, id, now, .. } = *self;
+        Asked { head, canonical, client: via.client, reference: id, now }
     }
 
-    fn challenge(&self, request: &Request<Incoming>, now: i64) -> Box<login::Challenge> {
-        Box::new(login::challenge(self.gateway, self.canonical, request.headers(), now))
+    /// The auth host carries login, keys and provisioning.
+    async fn auth_host(&self, request: Request<Incoming>) -> Result<Response<Body>, Rejection> {
+        if scim::is_scim(self.canonical) {
+            let (client, canonical) = (self.via.client, self.canonical);
+            let response = scim::respond(self.gateway, client, canonical, request, self.now).await;
+            metrics::provisioned(&canonical.method, response.status());
+            return Ok(response);
+        }
+        let Some(endpoint) = access::endpoint(self.canonical) else { return Err(Rejection::NotFound) };
+        let (head, _) = request.into_parts();
+        access::on_auth_host(self.gateway, &self.asked(&head), endpoint).await
+    }
+
+    async fn application_host(&self, head: &Parts) -> Result<Response<Body>, Rejection> {
+        let Some(endpoint) = access::endpoint(self.canonical) else { return Err(Rejection::NotFound) };
+        access::on_application_host(self.gateway, &self.asked(head), endpoint).await
     }
 
     async fn forward(
         &self,
         permit: Permit,
         request: Request<Incoming>,
-        now: i64,
     ) -> Result<Response<Body>, ForwardError> {
-        let identity = identity_headers::of(&self.gateway.signer, &permit, now)?;
-        let port = self.gateway.config.server.public_port;
-        let way = self.client.ways.way(self.client.ip, &self.canonical.host, port);
+        let gateway = self.gateway;
+        let identity = identity_headers::of(&gateway.process.signer, &permit, self.now)?;
+        let port = gateway.config.server.public_port;
+        let way = self.via.client.ways.way(self.via.client.ip, &self.canonical.host, port);
         let way = way.ok_or(ForwardError::Way)?;
         let context = Context { request_id: self.id, way: &way, identity: &identity };
-        forward::forward(permit, self.canonical, request, &context, self.upstreams).await
+        let upstreams = gateway.upstreams.get(self.via.worker).ok_or(ForwardError::Way)?;
+        forward::forward(permit, self.canonical, request, &context, upstreams).await
     }
 }

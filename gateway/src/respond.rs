@@ -32,6 +32,8 @@ pub(crate) enum Rejection {
     MethodNotAllowed(&'static str),
     #[error("the client asked too often")]
     TooManyRequests,
+    #[error("more requests in a second than one address or person may make")]
+    TooFast,
     #[error("nobody is logged in")]
     LoginRequired(Box<Challenge>),
     #[error("the session has ended: {}", .0.as_str())]
@@ -168,6 +170,9 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
         // On another connection the client is asked again, or not any more, for its certificate.
         Rejection::Route(RouteError::TlsPolicy) => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Rejection::TooFast => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
     }

@@ -1,17 +1,21 @@
-//! One canonical request: method, host and path in their one meaning, and the application that they name; or the end of the
-//! request. What may be done there is left to `authorize`.
+//! One canonical request: method, host and path in their one meaning; or the end of the request. Which application they name is
+//! found by `table`, what may be done there is left to `authorize`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
-use portcullis_policy::{ApplicationId, PolicySet};
+use portcullis_policy::ApplicationId;
 
 mod path;
+mod pattern;
+mod table;
 
-pub(crate) use path::{NormalPath, PathError};
+pub(crate) use path::NormalPath;
+pub(crate) use path::PathError;
+pub(crate) use pattern::PathPattern;
+pub(crate) use table::Routes;
 
 use crate::config::Application;
 use crate::host::Host;
@@ -35,7 +39,9 @@ pub(crate) struct Canonical {
 pub(crate) enum Destination {
     /// Our own endpoints, on the auth host.
     AuthHost,
-    /// An application, possibly one of our endpoints on its host.
+    /// Our own endpoints, on the host of an application.
+    ApplicationHost,
+    /// An application.
     Application(Arc<Target>),
 }
 
@@ -71,56 +77,10 @@ pub(crate) enum RouteError {
     Misdirected,
     #[error("the connection was opened under other rules about client certificates than the host's")]
     TlsPolicy,
-}
-
-/// All hosts of the configuration.
-#[derive(Debug)]
-pub(crate) struct Routes {
-    auth_host: Host,
-    targets: HashMap<Host, Arc<Target>>,
-}
-
-impl Routes {
-    pub(crate) fn new(auth_host: Host, applications: &[Arc<Application>], policies: &PolicySet) -> Self {
-        let mut targets = HashMap::new();
-        for application in applications {
-            // Every configured application was compiled; one that is missing is not served at all.
-            let Some(id) = policies.application(&application.name) else { continue };
-            let target = Arc::new(Target {
-                application: application.clone(),
-                id,
-                figures: metrics::application(&application.name),
-            });
-            targets.extend(application.hosts.iter().map(|host| (host.clone(), target.clone())));
-        }
-        Self { auth_host, targets }
-    }
-
-    /// Makes a request canonical and finds where it goes. `tls_name` is what the client asked for in the handshake.
-    pub(crate) fn resolve(
-        &self,
-        head: &Parts,
-        tls_name: Option<&str>,
-    ) -> Result<(Canonical, Destination), RouteError> {
-        let canonical = canonicalise(head)?;
-        let destination = self.destination(&canonical.host).ok_or_else(|| {
-            let agrees = tls_name.is_none_or(|name| name.eq_ignore_ascii_case(canonical.host.as_str()));
-            if agrees { RouteError::UnknownHost } else { RouteError::Misdirected }
-        })?;
-        Ok((canonical, destination))
-    }
-
-    pub(crate) fn destination(&self, host: &Host) -> Option<Destination> {
-        if *host == self.auth_host {
-            return Some(Destination::AuthHost);
-        }
-        self.targets.get(host).cloned().map(Destination::Application)
-    }
-
-    /// The application of a host.
-    pub(crate) fn target(&self, host: &Host) -> Option<&Arc<Target>> {
-        self.targets.get(host)
-    }
+    #[error("no application of this host covers the path")]
+    UnknownPath,
+    #[error("the path could be read as one of another application of this host")]
+    TwoApplications,
 }
 
 fn canonicalise(head: &Parts) -> Result<Canonical, RouteError> {

@@ -42,7 +42,7 @@ pub(crate) async fn respond(
     if let Err(refusal) = gateway.scim.admit(&head.method, head.uri.path(), &head.headers, now) {
         return unauthorised(gateway, client, refusal);
     }
-    let Ok(room) = gateway.scim_requests.clone().try_acquire_owned() else {
+    let Ok(room) = gateway.process.scim_requests.clone().try_acquire_owned() else {
         return refused(StatusCode::TOO_MANY_REQUESTS, "too many requests are under way; repeat in a minute");
     };
     let reading = Limited::new(body, MAX_BODY_BYTES).collect();
@@ -55,7 +55,7 @@ pub(crate) async fn respond(
         }
     };
     let sink = gateway.scim.clone();
-    let working = gateway.control.spawn(async move {
+    let working = gateway.process.control.spawn(async move {
         let response = sink.respond(Request::from_parts(head, body), now).await;
         drop(room);
         response
@@ -69,7 +69,7 @@ pub(crate) async fn respond(
 
 /// A wrong key is told, as long as there are not too many of them.
 fn unauthorised(gateway: &Gateway, client: &Client, refusal: Response<Bytes>) -> Response<Body> {
-    if gateway.rate_limit.allows(client.ip) {
+    if gateway.limits.logins.allows(client.ip) {
         return refusal.map(Body::from);
     }
     refused(StatusCode::TOO_MANY_REQUESTS, "too many requests without a valid key; wait a minute")

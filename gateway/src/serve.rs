@@ -8,30 +8,25 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use portcullis_scim_sink::{DirectorySettings, ScimSink};
-use portcullis_store::{Directory, DirectoryError, OpenError, Store, StoreError};
+use portcullis_store::{DirectoryError, OpenError, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
-use crate::assertion::{AssertionError, Signer};
-use crate::config::{Config, IdentityProvider};
-use crate::forward::{Bounds, Fleet, Upstreams};
-use crate::gateway::{self, Gateway, MAX_SCIM_REQUESTS, now};
+use crate::assemble;
+use crate::assertion::AssertionError;
+use crate::config::Config;
+use crate::gateway::{Current, Process, now};
 use crate::inner::{self, Readiness};
-use crate::limit::RateLimit;
 use crate::listen::{self, Worker};
-use crate::live::Live;
 use crate::log;
-use crate::login::{Provider, ProviderHttp};
 use crate::metrics;
-use crate::route::Routes;
-use crate::seal::{KeyFileError, Sealer, random_text};
-use crate::tls::{Tls, TlsError};
+use crate::reload;
+use crate::seal::KeyFileError;
+use crate::tls::TlsError;
 
 /// Threads for logins, provisioning and everything else that is no request to an application.
 const CONTROL_THREADS: usize = 2;
@@ -108,9 +103,9 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     let lock = store.lock_for_serving().map_err(store_fault)?;
     let listeners = bind_public(&config)?;
     let inner = bind_inner(&control, &config)?;
-    let tls = Tls::new(&config, None)?;
-    let gateway = Arc::new(control.block_on(assemble(config, tls, store, control.handle().clone()))?);
-    let running = Running::start(&control, &gateway, listeners, inner, connections)?;
+    let assembled = assemble::first(config, store, control.handle().clone(), connections);
+    let current = Arc::new(Current::new(Arc::new(control.block_on(assembled)?)));
+    let running = Running::start(&control, &current, listeners, inner)?;
     control.block_on(until_told_to_stop())?;
     running.stop();
     drop(lock);
@@ -154,77 +149,22 @@ fn bind_inner(control: &Runtime, config: &Config) -> Result<TcpListener, ServeEr
     })
 }
 
-async fn assemble(
-    config: Config,
-    tls: Tls,
-    store: Store,
-    control: tokio::runtime::Handle,
-) -> Result<Gateway, ServeError> {
-    let sealer = Sealer::from_file(&config.store_key_file)?;
-    declare_directories(&store, &config).await?;
-    let policies = config.policies.clone();
-    let routes = Routes::new(config.server.auth_host.clone(), &config.applications, &policies);
-    let live = Arc::new(Live::new(policies));
-    store.follow(live.clone()).await?;
-    let signer = Signer::open(&store, &sealer, config.origin(&config.server.auth_host), now()).await?;
-    let http = ProviderHttp::new(config.limits.provider_timeout)
-        .map_err(|error| ServeError::Provider(Box::new(error)))?;
-    let http = Arc::new(http);
-    let provider = |settings: &Arc<IdentityProvider>| Arc::new(Provider::new(settings.clone(), http.clone()));
-    let providers = config.identity_providers.iter().map(provider).collect();
-    let scim = ScimSink::new(store.clone(), sink_directories(&config));
-    Ok(Gateway {
-        rate_limit: RateLimit::per_minute(config.limits.login_per_minute),
-        used: gateway::spent_logins(),
-        scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
-        run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?,
-        config,
-        routes,
-        tls,
-        live,
-        store,
-        sealer,
-        signer,
-        providers,
-        scim,
-        control,
-    })
-}
-
-fn sink_directories(config: &Config) -> Vec<DirectorySettings> {
-    let settings = |directory: &crate::config::Directory| DirectorySettings {
-        name: directory.name.as_str().into(),
-        base_url: config.scim_base_url(&directory.name),
-    };
-    config.directories.iter().map(settings).collect()
-}
-
-/// Tells the store which directories are served, and whose logins belong to them.
-pub(crate) async fn declare_directories(store: &Store, config: &Config) -> Result<(), ServeError> {
-    let declared = |directory: &crate::config::Directory| Directory {
-        name: directory.name.as_str().into(),
-        identity_provider: directory.identity_provider.clone(),
-    };
-    let served: Vec<Directory> = config.directories.iter().map(declared).collect();
-    Ok(store.declare_directories(&served, now()).await?)
-}
-
 /// The running threads.
 struct Running {
     readiness: Arc<Readiness>,
     stopping: CancellationToken,
     workers: Vec<JoinHandle<()>>,
-    _fleet: Fleet,
 }
 
 impl Running {
     fn start(
         control: &Runtime,
-        gateway: &Arc<Gateway>,
+        current: &Arc<Current>,
         listeners: Vec<Vec<StdListener>>,
         inner: TcpListener,
-        connections: usize,
     ) -> Result<Self, ServeError> {
+        let gateway = current.get();
+        let connections = gateway.process.borne;
         if connections < gateway.config.limits.connections {
             tracing::warn!(
                 target: "portcullis::serve",
@@ -235,7 +175,7 @@ impl Running {
         }
         let readiness = Arc::new(Readiness::default());
         let stopping = CancellationToken::new();
-        let admission = Arc::new(Admission::new(&gateway.config.limits, connections));
+        let admission = Arc::new(Admission::new(connections));
         let addresses: Vec<String> = listeners
             .iter()
             .flatten()
@@ -251,13 +191,10 @@ impl Running {
                 share.push(listener);
             }
         }
-        let bounds = Bounds::of_worker(&gateway.config, connections);
-        let fleet = Fleet::new(&gateway.config.applications, None);
-        fleet.ask(control.handle());
-        for share in shares {
+        for (number, share) in shares.into_iter().enumerate() {
             let worker = Arc::new(Worker {
-                upstreams: Upstreams::new(&fleet, bounds),
-                gateway: gateway.clone(),
+                number,
+                current: current.clone(),
                 admission: admission.clone(),
                 journal: log::journal(),
                 stopping: stopping.clone(),
@@ -265,8 +202,9 @@ impl Running {
             });
             workers.push(spawn_worker(worker, share)?);
         }
-        control.spawn(inner::serve(inner, readiness.clone(), gateway.clone()));
-        control.spawn(expire(gateway.clone()));
+        control.spawn(inner::serve(inner, readiness.clone(), current.clone()));
+        control.spawn(expire(gateway.process.clone()));
+        control.spawn(reload::watch(current.clone()));
         control.spawn(log::follow_hangups());
         readiness.set(true);
         tracing::info!(
@@ -278,7 +216,7 @@ impl Running {
             workers = workers.len(),
             "serving"
         );
-        Ok(Self { readiness, stopping, workers, _fleet: fleet })
+        Ok(Self { readiness, stopping, workers })
     }
 
     /// Lets open requests finish for a while, then ends the rest.
@@ -309,7 +247,7 @@ fn spawn_worker(worker: Arc<Worker>, listeners: Vec<StdListener>) -> io::Result<
             }
             worker.stopping.cancelled().await;
             worker.tasks.close();
-            let patience = worker.gateway.config.limits.drain_timeout;
+            let patience = worker.current.get().config.limits.drain_timeout;
             // Also what is closed but not yet delivered counts as a connection.
             let finished = async {
                 worker.tasks.wait().await;
@@ -325,20 +263,20 @@ fn spawn_worker(worker: Arc<Worker>, listeners: Vec<StdListener>) -> io::Result<
 }
 
 /// Sessions run out by the clock, not by a change in the store.
-async fn expire(gateway: Arc<Gateway>) {
+async fn expire(process: Process) {
     let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
     let mut purged = tokio::time::Instant::now();
     loop {
         ticks.tick().await;
         let now = now();
-        let cuts = gateway.live.drop_expired(now);
+        let cuts = process.live.drop_expired(now);
         if cuts.0 > 0 {
             metrics::cut("expired", cuts.0);
             tracing::info!(target: "portcullis::drop", change = "expired", connections = cuts.0, "connections were cut");
         }
         if purged.elapsed() >= PURGE_INTERVAL {
             purged = tokio::time::Instant::now();
-            if let Err(cause) = gateway.store.purge_expired(now).await {
+            if let Err(cause) = process.store.purge_expired(now).await {
                 tracing::warn!(target: "portcullis::serve", %cause, "expired sessions could not be purged");
             }
         }

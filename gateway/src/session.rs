@@ -1,6 +1,7 @@
 //! Who a request comes from, by its cookie; or nobody. What they may do is left to `authorize`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -59,11 +60,12 @@ pub(crate) enum Visitor<S> {
     Known(Arc<S>),
 }
 
-/// The visitor of an application's host.
+/// The visitor of an application's host. A session that is older than `longest` is nobody's.
 pub(crate) fn application_visitor(
     live: &Live,
     headers: &HeaderMap,
     host: &Host,
+    longest: Option<Duration>,
     now: i64,
 ) -> Visitor<ApplicationSession> {
     let token = cookies::only(headers, cookies::SESSION).and_then(SessionToken::parse);
@@ -76,7 +78,7 @@ pub(crate) fn application_visitor(
     }
     match found.session.standing().ended {
         Some(reason) => ended(reason),
-        None if found.is_over(now) => Visitor::Nobody,
+        None if found.is_over(now) || now >= found.expires_at(longest) => Visitor::Nobody,
         None => Visitor::Known(found),
     }
 }

@@ -15,14 +15,12 @@ mod certificate;
 mod choice;
 mod client_certificate;
 mod development;
-mod name;
 
 pub(crate) use certificate::{CertificateError, Certified};
 pub(crate) use client_certificate::{Accepted, Mode, Presented};
-pub(crate) use name::Name;
 
 use crate::config::{Certificates, ClientCertificates, Config};
-use crate::host::Host;
+use crate::host::{Host, HostPattern};
 use choice::Choice;
 
 /// Why TLS cannot be served.
@@ -71,7 +69,7 @@ pub(crate) struct Tls {
 /// Hosts on which client certificates are asked for.
 #[derive(Debug)]
 struct Guarded {
-    names: Vec<Name>,
+    names: Vec<HostPattern>,
     policy: TlsPolicy,
     config: Arc<ServerConfig>,
 }
@@ -125,7 +123,7 @@ impl Tls {
     /// A table that names the host wins over one that covers it.
     fn guarding(&self, host: &Host) -> Option<&Guarded> {
         let naming = |guarded: &&Guarded| {
-            guarded.names.iter().any(|name| matches!(name, Name::Host(it) if it == host))
+            guarded.names.iter().any(|name| matches!(name, HostPattern::Exact(it) if it == host))
         };
         let covering = |guarded: &&Guarded| guarded.names.iter().any(|name| name.covers(host));
         self.guarded.iter().find(naming).or_else(|| self.guarded.iter().find(covering))
@@ -172,7 +170,7 @@ fn server_config(
 /// A host without a certificate is the operator's affair, and no reason to serve nobody: browsers warn of it.
 fn warn_of_uncovered(config: &Config, certificates: &[Certified]) {
     for host in config.hosts() {
-        if !certificates.iter().any(|certificate| certificate.covers(host)) {
+        if !certificates.iter().any(|certificate| certificate.covers(&host)) {
             tracing::warn!(target: "portcullis::tls", %host, "no certificate is made out to this host");
         }
     }

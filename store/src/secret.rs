@@ -2,6 +2,8 @@
 //! from and who may see it is left to the owners.
 
 use std::fmt;
+
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 /// A secret value, readable only through [`Secret::expose`].
@@ -25,6 +27,15 @@ impl<T: Zeroize> Drop for Secret<T> {
         self.0.zeroize();
     }
 }
+
+/// In constant time for a given length.
+impl<T: Zeroize + AsRef<[u8]>> PartialEq for Secret<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_ref().ct_eq(other.0.as_ref()).into()
+    }
+}
+
+impl<T: Zeroize + AsRef<[u8]>> Eq for Secret<T> {}
 
 impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

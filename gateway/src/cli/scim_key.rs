@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use portcullis_store::{KeyRecord, Store};
 
 use super::{ConfigFile, say};
+use crate::assemble::declare_directories;
 use crate::config::Config;
 use crate::gateway::now;
-use crate::serve::declare_directories;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

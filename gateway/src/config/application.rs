@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::{Section, Value};
@@ -9,15 +10,20 @@ use super::headers::{RequestHeaders, ResponseHeaders, read_request_headers, read
 use super::provider::{IdentityProvider, read_name};
 use super::server::{Limits, Server};
 use super::upstream::{self, Upstream};
-use crate::host::Host;
+use crate::host::HostPattern;
+use crate::route::{PathError, PathPattern};
 
 /// One protected application.
 #[derive(Debug)]
 pub struct Application {
     /// Its name in logs, pages and the assertion's audience.
-    pub name: String,
+    pub name: Arc<str>,
     /// The hosts it answers on.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<HostPattern>,
+    /// The paths on each of them.
+    pub paths: Vec<PathPattern>,
+    /// What its server is known to read in one way, though servers differ.
+    pub tolerated_in_paths: Vec<PathError>,
     /// Where requests are forwarded to.
     pub upstream: Upstream,
     /// Names of the policies that decide, in order.
@@ -28,6 +34,31 @@ pub struct Application {
     pub headers: RequestHeaders,
     /// `[application.response_headers]`
     pub response_headers: ResponseHeaders,
+}
+
+#[cfg(test)]
+impl Application {
+    /// One that is there to be found.
+    pub(crate) fn at(
+        name: &str,
+        host: HostPattern,
+        paths: Vec<PathPattern>,
+        tolerated_in_paths: Vec<PathError>,
+    ) -> Self {
+        let upstream = Upstream::nowhere();
+        let (name, hosts) = (name.into(), vec![host]);
+        Self {
+            name,
+            hosts,
+            paths,
+            tolerated_in_paths,
+            upstream,
+            policies: Vec::new(),
+            session_duration: None,
+            headers: RequestHeaders::default(),
+            response_headers: ResponseHeaders::default(),
+        }
+    }
 }
 
 /// One provisioning source.
@@ -98,13 +129,17 @@ fn read_application(
 ) -> Option<Application> {
     let name = read_name(section, "it stands in logs and pages");
     let hosts = section.required("hosts", "a list such as [\"wiki.corp.example\"]").map(|value| {
-        let hosts: Vec<Host> =
-            value.list().iter().filter_map(|host| read_host(host, place.server, earlier)).collect();
+        let hosts: Vec<HostPattern> =
+            value.list().iter().filter_map(|host| read_host(host, place.server)).collect();
         if hosts.is_empty() {
             value.fault("needs at least one host");
         }
         hosts
     });
+    let paths = read_paths(section);
+    let tolerated_in_paths = section
+        .optional("tolerated_in_paths")
+        .map_or(Vec::new(), |value| value.list().iter().filter_map(read_tolerated).collect());
     let upstream = upstream::read(section, place.limits, place.folder, earlier.len());
     let policies =
         section.required("policies", "names of `[[policy]]`; an application without one denies everybody");
@@ -114,13 +149,25 @@ fn read_application(
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
     let headers = read_request_headers(section, place.folder);
     let response_headers = read_response_headers(section);
-    let name = name?;
-    if earlier.iter().any(|other| other.application.name == name) {
-        section.fault(format!("a second application named `{name}`"));
+    let (name, hosts): (Arc<str>, _) = (name?.into(), hosts?);
+    for other in earlier.iter().map(|read| &read.application) {
+        if other.name == name {
+            section.fault(format!("a second application named `{name}`"));
+        }
+        let host = hosts.iter().find(|host| other.hosts.contains(host));
+        let path = paths.iter().find(|path| other.paths.iter().any(|known| known.means(path)));
+        if let (Some(host), Some(path)) = (host, path) {
+            let owner = &other.name;
+            section.fault(format!(
+                "`{host}{path}` already belongs to the application `{owner}`: give one of them other `paths`"
+            ));
+        }
     }
     Some(Application {
         name,
-        hosts: hosts?,
+        hosts,
+        paths,
+        tolerated_in_paths,
         upstream: upstream?,
         policies: policies?,
         session_duration,
@@ -129,13 +176,34 @@ fn read_application(
     })
 }
 
-fn read_host(value: &Value<'_, '_>, server: Option<&Server>, earlier: &[ReadApplication]) -> Option<Host> {
-    let host: Host = value.parsed()?;
-    if server.is_some_and(|server| server.auth_host == host) {
-        value.fault("is `server.auth_host`: an application needs a host of its own");
+/// All paths, when none are named.
+fn read_paths(section: &mut Section<'_, '_>) -> Vec<PathPattern> {
+    let Some(value) = section.optional("paths") else { return vec![PathPattern::everything()] };
+    let paths: Vec<PathPattern> = value.list().iter().filter_map(Value::parsed).collect();
+    if paths.is_empty() {
+        value.fault("needs at least one path, such as \"/admin\"; leave it out for all paths");
     }
-    if let Some(other) = earlier.iter().find(|other| other.application.hosts.contains(&host)) {
-        value.fault(format!("`{host}` already belongs to the application `{}`", other.application.name));
+    paths
+}
+
+fn read_tolerated(value: &Value<'_, '_>) -> Option<PathError> {
+    match value.string()? {
+        "encoded_slash" => Some(PathError::EncodedSlash),
+        "semicolon" => Some(PathError::MatrixParameter),
+        "empty_segment" => Some(PathError::EmptySegment),
+        other => {
+            value.fault(format!(
+                "`{other}` is unknown: \"encoded_slash\", \"semicolon\" or \"empty_segment\""
+            ));
+            None
+        }
+    }
+}
+
+fn read_host(value: &Value<'_, '_>, server: Option<&Server>) -> Option<HostPattern> {
+    let host: HostPattern = value.parsed()?;
+    if server.is_some_and(|server| host == HostPattern::Exact(server.auth_host.clone())) {
+        value.fault("is `server.auth_host`: an application needs a host of its own");
     }
     Some(host)
 }

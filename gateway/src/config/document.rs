@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -35,11 +36,12 @@ impl fmt::Display for Fault {
 pub(super) struct Faults<'s> {
     source: &'s str,
     list: RefCell<Vec<Fault>>,
+    files: RefCell<Vec<PathBuf>>,
 }
 
 impl<'s> Faults<'s> {
     pub(super) fn new(source: &'s str) -> Self {
-        Self { source, list: RefCell::new(Vec::new()) }
+        Self { source, list: RefCell::default(), files: RefCell::default() }
     }
 
     pub(super) fn add(&self, span: &Range<usize>, key: &str, text: impl Into<String>) {
@@ -50,6 +52,11 @@ impl<'s> Faults<'s> {
         if !list.contains(&fault) {
             list.push(fault);
         }
+    }
+
+    /// The files that the document names, and that were read or will be.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.files.borrow().clone()
     }
 
     pub(super) fn into_sorted(self) -> Vec<Fault> {
@@ -154,6 +161,11 @@ pub(super) struct Value<'a, 's> {
 impl<'a, 's> Value<'a, 's> {
     pub(super) fn fault(&self, text: impl Into<String>) {
         self.faults.add(&self.node.span(), &self.path, text);
+    }
+
+    /// Notes that a file belongs to the configuration: when it changes, so does what is configured.
+    pub(super) fn names_file(&self, path: &Path) {
+        self.faults.files.borrow_mut().push(path.to_owned());
     }
 
     fn wrong_type(&self, wanted: &str) {

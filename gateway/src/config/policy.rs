@@ -54,7 +54,7 @@ pub(super) fn read_all(
 
 fn attached_policies(read: &ReadApplication) -> ApplicationPolicies {
     let application = &read.application;
-    ApplicationPolicies { application: application.name.clone(), policies: application.policies.clone() }
+    ApplicationPolicies { application: application.name.to_string(), policies: application.policies.clone() }
 }
 
 fn place(

@@ -8,7 +8,7 @@ use url::Url;
 use super::document::{Section, Value};
 
 /// One OpenID provider.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct IdentityProvider {
     /// The name that policies, directories and pages use.
     pub name: String,
@@ -31,7 +31,7 @@ pub struct IdentityProvider {
 }
 
 /// How the groups of a person are fetched when the claim is missing or may have been cut.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct GroupsApi {
     /// `https://{org}`, without the path of a custom authorization server.
     pub base_url: Url,
@@ -190,6 +190,7 @@ pub(super) fn read_secret(value: &Value<'_, '_>, folder: &Path) -> Option<Secret
     });
     let from_file = section.optional("file").and_then(|path| {
         let file = folder.join(path.string()?);
+        path.names_file(&file);
         std::fs::read_to_string(&file)
             .map_err(|error| path.fault(format!("cannot read `{}`: {error}", file.display())))
             .ok()

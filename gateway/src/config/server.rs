@@ -11,7 +11,7 @@ use super::policy::networks;
 use crate::host::Host;
 
 /// `[server]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// Where the public TLS listeners are.
     pub listen: Vec<SocketAddr>,
@@ -64,6 +64,10 @@ pub struct Limits {
     pub provider_timeout: Duration,
     /// Login pages, callbacks and refused SCIM keys per minute and address.
     pub login_per_minute: u32,
+    /// Requests per second and address; a burst of as many.
+    pub requests_per_address: u32,
+    /// Requests to applications per second and person; a burst of as many.
+    pub requests_per_person: u32,
     /// How long open requests may finish after a stop was asked for.
     pub drain_timeout: Duration,
 }
@@ -88,6 +92,8 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(120),
             provider_timeout: Duration::from_secs(10),
             login_per_minute: 600,
+            requests_per_address: 5_000,
+            requests_per_person: 1_000,
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -192,6 +198,8 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<Limits> {
     set_number(&mut section, "header_count", 16..=1_000, &mut limits.header_count);
     set_number(&mut section, "http2_streams", 1..=1_000, &mut limits.http2_streams);
     set_number(&mut section, "login_per_minute", 1..=1_000_000, &mut limits.login_per_minute);
+    set_number(&mut section, "requests_per_address", 1..=100_000_000, &mut limits.requests_per_address);
+    set_number(&mut section, "requests_per_person", 1..=100_000_000, &mut limits.requests_per_person);
     set_duration(&mut section, "handshake_timeout", &mut limits.handshake_timeout);
     set_duration(&mut section, "header_timeout", &mut limits.header_timeout);
     set_duration(&mut section, "upstream_connect_timeout", &mut limits.upstream_connect_timeout);

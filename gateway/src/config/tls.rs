@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::document::{Section, Value};
 use crate::gateway::now;
-use crate::host::Host;
-use crate::tls::{Accepted, Certified, Mode, Name};
+use crate::host::HostPattern;
+use crate::tls::{Accepted, Certified, Mode};
 
 /// `[tls]` and `[[client_certificate]]`
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub enum Certificates {
 #[derive(Debug, Clone)]
 pub struct ClientCertificates {
     /// The hosts.
-    pub hosts: Vec<Name>,
+    pub hosts: Vec<HostPattern>,
     /// What is accepted there.
     pub accepted: Accepted,
 }
@@ -38,7 +38,7 @@ pub struct ClientCertificates {
 const FORM: &str =
     "give `certificate` and `key`, or tables `[[tls.certificate]]` of both, or `self_signed = true`";
 
-pub(super) fn read_tls(root: &mut Section<'_, '_>, folder: &Path, hosts: &[Host]) -> Option<Tls> {
+pub(super) fn read_tls(root: &mut Section<'_, '_>, folder: &Path, hosts: &[HostPattern]) -> Option<Tls> {
     let client_certificates = read_client_certificates(root, folder, hosts);
     let mut section = root.required("tls", FORM)?.section()?;
     let self_signed = section.optional("self_signed").and_then(|value| value.boolean()).unwrap_or(false);
@@ -83,13 +83,15 @@ fn read_pair(certificate: &Value<'_, '_>, key: &Value<'_, '_>, folder: &Path) ->
 }
 
 fn path(value: &Value<'_, '_>, folder: &Path) -> Option<PathBuf> {
-    value.string().map(|path| folder.join(path))
+    let path = folder.join(value.string()?);
+    value.names_file(&path);
+    Some(path)
 }
 
 fn read_client_certificates(
     root: &mut Section<'_, '_>,
     folder: &Path,
-    hosts: &[Host],
+    hosts: &[HostPattern],
 ) -> Vec<ClientCertificates> {
     let mut all: Vec<ClientCertificates> = Vec::new();
     for mut section in root.sections("client_certificate") {
@@ -104,11 +106,11 @@ fn read_client_certificates(
 fn read_client_certificate(
     section: &mut Section<'_, '_>,
     folder: &Path,
-    hosts: &[Host],
+    hosts: &[HostPattern],
     earlier: &[ClientCertificates],
 ) -> Option<ClientCertificates> {
     let names = section.required("hosts", "the hosts on which clients show a certificate").map(|value| {
-        let names: Vec<Name> =
+        let names: Vec<HostPattern> =
             value.list().iter().filter_map(|name| read_name(name, hosts, earlier)).collect();
         if names.is_empty() {
             value.fault("needs at least one host");
@@ -128,9 +130,13 @@ fn read_client_certificate(
 }
 
 /// A slip of the pen in a name would leave its host without the guard, so it must be the name of something.
-fn read_name(value: &Value<'_, '_>, hosts: &[Host], earlier: &[ClientCertificates]) -> Option<Name> {
-    let name: Name = value.parsed()?;
-    if !hosts.iter().any(|host| name.covers(host)) {
+fn read_name(
+    value: &Value<'_, '_>,
+    hosts: &[HostPattern],
+    earlier: &[ClientCertificates],
+) -> Option<HostPattern> {
+    let name: HostPattern = value.parsed()?;
+    if !hosts.iter().any(|host| name.meets(host)) {
         value.fault(format!("`{name}`: neither an application nor `server.auth_host` lives there"));
     }
     if earlier.iter().any(|other| other.hosts.contains(&name)) {

@@ -141,6 +141,14 @@ pub(super) fn read(
     understood.then_some(upstream)
 }
 
+#[cfg(test)]
+impl Upstream {
+    /// One without a server.
+    pub(crate) fn nowhere() -> Self {
+        defaults(&Limits::default(), 0)
+    }
+}
+
 fn defaults(limits: &Limits, number: usize) -> Upstream {
     Upstream {
         number,

@@ -27,6 +27,7 @@ impl<'a, 's> Files<'a, 's> {
         let mut file = |key| {
             let value: Value<'a, 's> = section.optional(key)?;
             let path = folder.join(value.string()?);
+            value.names_file(&path);
             Some((value, path))
         };
         let (ca, certificate, key) = (file("ca_file"), file("client_certificate"), file("client_key"));

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use portcullis_policy::ApplicationId;
 use portcullis_store::SessionId;
 
 use crate::socket::Cutter;
@@ -13,10 +12,28 @@ use crate::socket::Cutter;
 #[derive(Debug)]
 pub(crate) struct Passage {
     owner: SessionId,
-    application: ApplicationId,
+    /// By its name: the ids of applications change with the policies, which a passage may outlive.
+    application: Arc<str>,
     client_ip: IpAddr,
+    /// When it is over at the latest, in unix seconds.
+    expires_at: i64,
     client: Arc<Cutter>,
     upstreams: Mutex<Upstreams>,
+}
+
+/// What a passage is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewPassage<'a> {
+    /// The application session.
+    pub(crate) owner: SessionId,
+    /// The application's name.
+    pub(crate) application: &'a Arc<str>,
+    /// The address that is judged.
+    pub(crate) client_ip: IpAddr,
+    /// When the session is over for this application, in unix seconds.
+    pub(crate) expires_at: i64,
+    /// The client's connection.
+    pub(crate) client: &'a Arc<Cutter>,
 }
 
 #[derive(Debug, Default)]
@@ -40,13 +57,10 @@ pub(crate) enum Reach {
 pub(crate) struct Dropped;
 
 impl Passage {
-    pub(super) fn new(
-        owner: SessionId,
-        application: ApplicationId,
-        client_ip: IpAddr,
-        client: Arc<Cutter>,
-    ) -> Self {
-        Self { owner, application, client_ip, client, upstreams: Mutex::default() }
+    pub(super) fn new(to: NewPassage<'_>) -> Self {
+        let NewPassage { owner, application, client_ip, expires_at, client } = to;
+        let (application, client) = (application.clone(), client.clone());
+        Self { owner, application, client_ip, expires_at, client, upstreams: Mutex::default() }
     }
 
     /// The application session that it belongs to.
@@ -54,8 +68,12 @@ impl Passage {
         self.owner
     }
 
-    pub(crate) fn application(&self) -> ApplicationId {
-        self.application
+    pub(crate) fn application(&self) -> &str {
+        &self.application
+    }
+
+    pub(super) fn has_run_out(&self, now: i64) -> bool {
+        now >= self.expires_at
     }
 
     pub(crate) fn client_ip(&self) -> IpAddr {

@@ -1,18 +1,20 @@
 //! A session as it stands at this moment, and the passages that depend on it. Changes come from the feed through `live`;
 //! reading cookies is left to the `session` stage.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use portcullis_policy::{ApplicationId, PolicySet, Principal, Question};
+use portcullis_policy::{Principal, Question};
 use portcullis_store::{ApplicationSessionRecord, EndReason, Person, SessionId, SessionRecord};
 
 use super::identity_cache::IdentityCache;
-use super::passage::{Passage, Reach};
+use super::passage::{NewPassage, Passage, Reach};
+use super::policies::Policies;
 use crate::host::Host;
-use crate::socket::Cutter;
 
 /// What is true of a session now.
 #[derive(Debug)]
@@ -21,16 +23,20 @@ pub(crate) struct Standing {
     pub(crate) person: Option<Arc<Person>>,
     /// Names of all groups that count now, sorted.
     pub(crate) groups: Vec<String>,
-    /// The same facts as policies see them.
+    /// The policies that decide.
+    pub(crate) policies: Policies,
+    /// The same facts as these policies see them.
     pub(crate) principal: Principal,
     /// Why it ended, if it did.
     pub(crate) ended: Option<EndReason>,
 }
 
 impl Standing {
-    fn allows(&self, policies: &PolicySet, application: ApplicationId, client_ip: IpAddr) -> bool {
+    /// An application that the policies do not know is allowed to nobody.
+    fn allows(&self, application: &str, client_ip: IpAddr) -> bool {
+        let Some(application) = self.policies.set.application(application) else { return false };
         let question = Question { principal: &self.principal, client_ip };
-        self.ended.is_none() && policies.decide(application, &question).is_allowed()
+        self.ended.is_none() && self.policies.set.decide(application, &question).is_allowed()
     }
 }
 
@@ -41,6 +47,8 @@ pub(crate) struct LiveSession {
     pub(crate) record: Arc<SessionRecord>,
     /// What upstreams were told about it lately.
     pub(crate) identity: IdentityCache,
+    /// The same number for all sessions of one subject, for the limit on how often a person may ask.
+    pub(crate) pace_key: u64,
     standing: ArcSwap<Standing>,
     passages: Mutex<Vec<Weak<Passage>>>,
 }
@@ -51,7 +59,10 @@ pub(crate) struct Cuts(pub(crate) usize);
 
 impl LiveSession {
     pub(super) fn new(record: Arc<SessionRecord>, standing: Standing) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&record.provider, &record.subject).hash(&mut hasher);
         Self {
+            pace_key: hasher.finish(),
             record,
             identity: IdentityCache::default(),
             standing: ArcSwap::from_pointee(standing),
@@ -70,41 +81,34 @@ impl LiveSession {
     }
 
     /// Makes a passage known before the decision that it is for: a change that comes between the two then finds it.
-    pub(crate) fn open_passage(
-        &self,
-        owner: SessionId,
-        application: ApplicationId,
-        client_ip: IpAddr,
-        client: &Arc<Cutter>,
-    ) -> Arc<Passage> {
+    pub(crate) fn open_passage(&self, to: NewPassage<'_>) -> Arc<Passage> {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
         passages.retain(|known| known.strong_count() > 0);
-        let passage = Arc::new(Passage::new(owner, application, client_ip, client.clone()));
+        let passage = Arc::new(Passage::new(to));
         passages.push(Arc::downgrade(&passage));
         passage
     }
 
     /// Replaces what is true, then drops every passage that would now be denied. When this returns, they are silent.
-    pub(super) fn change(&self, standing: Standing, policies: &PolicySet, reach: Reach) -> Cuts {
+    pub(super) fn change(&self, standing: Standing, reach: Reach) -> Cuts {
         let standing = Arc::new(standing);
         self.standing.store(standing.clone());
         self.identity.clear();
-        self.drop_passages(reach, |passage| {
-            !standing.allows(policies, passage.application(), passage.client_ip())
-        })
+        self.drop_passages(reach, |passage| !standing.allows(passage.application(), passage.client_ip()))
     }
 
     /// Makes an object that the feed no longer reaches worthless to whoever still holds it.
-    pub(super) fn abandon(&self, policies: &PolicySet) -> Cuts {
+    pub(super) fn abandon(&self) -> Cuts {
         let now = self.standing();
         let ended = now.ended.or(Some(EndReason::Revoked));
         let last = Standing {
             person: now.person.clone(),
             groups: now.groups.clone(),
+            policies: now.policies.clone(),
             principal: now.principal.clone(),
             ended,
         };
-        self.change(last, policies, Reach::BothSides)
+        self.change(last, Reach::BothSides)
     }
 
     /// Drops the passages of one application session.
@@ -112,9 +116,19 @@ impl LiveSession {
         self.drop_passages(reach, |passage| passage.owner() == owner)
     }
 
+    /// Drops the passages whose time is over: that of the session, or of the application that asks for a newer login.
+    pub(super) fn drop_run_out(&self, now: i64) -> Cuts {
+        self.drop_passages(Reach::BothSides, |passage| passage.has_run_out(now))
+    }
+
     /// Drops all passages.
     pub(super) fn drop_all(&self) -> Cuts {
         self.drop_passages(Reach::BothSides, |_| true)
+    }
+
+    /// Whether anything was opened on it that may still be open.
+    pub(super) fn carries(&self) -> bool {
+        !self.passages.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn drop_passages(&self, reach: Reach, concerned: impl Fn(&Passage) -> bool) -> Cuts {
@@ -152,6 +166,7 @@ pub(crate) struct ApplicationSession {
     pub(crate) session: Arc<LiveSession>,
     /// The host whose cookie names it; worth nothing on another.
     pub(crate) host: Host,
+    begun_at: i64,
     expires_at: i64,
     ended: AtomicBool,
 }
@@ -159,7 +174,15 @@ pub(crate) struct ApplicationSession {
 impl ApplicationSession {
     pub(super) fn new(session: Arc<LiveSession>, host: Host, record: &ApplicationSessionRecord) -> Self {
         let ended = AtomicBool::new(record.ended.is_some());
-        Self { id: record.id, session, host, expires_at: record.expires_at, ended }
+        let ApplicationSessionRecord { id, begun_at, expires_at, .. } = *record;
+        Self { id, session, host, begun_at, expires_at, ended }
+    }
+
+    /// When it is over for an application that asks for a login no older than `longest`, in unix seconds.
+    pub(crate) fn expires_at(&self, longest: Option<Duration>) -> i64 {
+        let allowed =
+            longest.map_or(i64::MAX, |longest| i64::try_from(longest.as_secs()).unwrap_or(i64::MAX));
+        self.expires_at.min(self.begun_at.saturating_add(allowed))
     }
 
     pub(super) fn end(&self) {

@@ -70,10 +70,10 @@ fn open_attempt(
     let name = Attempt::cookie_name(state);
     let sealed = cookies::only(&head.headers, &name).ok_or(LoginError::Stale)?;
     let auth_host = gateway.config.server.auth_host.as_str();
-    let opened = gateway.sealer.open::<Attempt>(Purpose::LoginAttempt, auth_host, now, sealed);
+    let opened = gateway.process.sealer.open::<Attempt>(Purpose::LoginAttempt, auth_host, now, sealed);
     let attempt = opened.map_err(|_| LoginError::Stale)?;
     verify_slices_are_equal(attempt.state().as_bytes(), state.as_bytes()).map_err(|_| LoginError::Stale)?;
-    if !gateway.used.claim(&attempt.state()) {
+    if !gateway.process.used.claim(&attempt.state()) {
         return Err(LoginError::Stale);
     }
     Ok((attempt, cookies::clear(&name)))
@@ -108,7 +108,8 @@ async fn check_issuer(
     now: i64,
 ) -> Result<(), LoginError> {
     let (provider, iss) = (provider.clone(), query.only("iss").map(str::to_owned));
-    let asked = gateway.control.spawn(async move { provider.issuer_parameter_ok(iss.as_deref(), now).await });
+    let asked =
+        gateway.process.control.spawn(async move { provider.issuer_parameter_ok(iss.as_deref(), now).await });
     let matches = asked.await.map_err(|_| LoginError::Interrupted)??;
     if matches { Ok(()) } else { Err(LoginError::IssuerParameter) }
 }
@@ -132,7 +133,7 @@ async fn ask_provider(
     let (provider, redirect_uri) = (provider.clone(), gateway.redirect_uri());
     let (code, nonce) = (code.to_owned(), attempt.nonce());
     let verifier = provider.settings().pkce.then(|| attempt.code_verifier());
-    let asked = gateway.control.spawn(async move {
+    let asked = gateway.process.control.spawn(async move {
         let (claims, tokens) =
             provider.redeem(&redirect_uri, &code, &nonce, verifier.as_deref(), now).await?;
         let groups = groups_of(&provider, &claims, now).await?;
@@ -172,7 +173,7 @@ async fn begin_session(
         true => Provisioning::Required,
         false => Provisioning::Optional,
     };
-    let begun = gateway.store.begin_session(session, provisioning).await;
+    let begun = gateway.process.store.begin_session(session, provisioning).await;
     let record = begun.map_err(|error| match error {
         BeginSessionError::Deactivated => LoginError::Deactivated,
         BeginSessionError::NotProvisioned => LoginError::NotProvisioned,
@@ -203,5 +204,5 @@ fn logout_hint(
     if !provider.settings().end_provider_session || id_token.len() > MAX_HINT_BYTES {
         return None;
     }
-    gateway.sealer.seal_bytes(Purpose::AtRest, &id.to_string(), id_token.clone().into_bytes())
+    gateway.process.sealer.seal_bytes(Purpose::AtRest, &id.to_string(), id_token.clone().into_bytes())
 }

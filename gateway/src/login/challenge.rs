@@ -55,7 +55,8 @@ fn bound(gateway: &Gateway, canonical: &Canonical, now: i64) -> Option<(String, 
     };
     let name = format!("{}{}", cookies::RETURN_PREFIX, return_to.binding_id);
     let auth_host = gateway.config.server.auth_host.as_str();
-    let sealed = gateway.sealer.seal(Purpose::LoginRequest, auth_host, now + ATTEMPT_LIFE_S, return_to)?;
+    let sealed =
+        gateway.process.sealer.seal(Purpose::LoginRequest, auth_host, now + ATTEMPT_LIFE_S, return_to)?;
     Some((sealed, cookies::set(name, secret, ATTEMPT_LIFE_S)))
 }
 

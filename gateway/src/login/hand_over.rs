@@ -2,6 +2,7 @@
 //! and only in the browser that asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::Response;
@@ -11,12 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{HAND_OVER_LIFE_S, LoginError, ReturnTo};
 use crate::body::Body;
+use crate::config::Application;
 use crate::cookies;
 use crate::gateway::Gateway;
 use crate::host::Host;
 use crate::query::Query;
 use crate::respond;
-use crate::route::{RESERVED_PREFIX, Target};
+use crate::route::RESERVED_PREFIX;
 use crate::seal::{Purpose, digest_text, random_text};
 use crate::session::SessionToken;
 
@@ -40,9 +42,9 @@ pub(super) fn hand_over(
 ) -> Result<Response<Body>, LoginError> {
     let host: Host = return_to.host.parse().map_err(|_| LoginError::Stale)?;
     let id = random_text::<16>().ok_or(LoginError::NoRandomness)?;
-    let run = gateway.run.clone();
+    let run = gateway.process.run.to_string();
     let carried = HandOver { id, run, session: *session.as_bytes(), return_to: return_to.clone() };
-    let code = gateway.sealer.seal(Purpose::HandOver, host.as_str(), now + HAND_OVER_LIFE_S, carried);
+    let code = gateway.process.sealer.seal(Purpose::HandOver, host.as_str(), now + HAND_OVER_LIFE_S, carried);
     let code = code.ok_or(LoginError::NoRandomness)?;
     let location = format!("{}{RESERVED_PREFIX}authorized?code={code}", gateway.config.origin(&host));
     Ok(respond::redirect(&location, None))
@@ -54,25 +56,23 @@ pub(crate) async fn redeem(
     gateway: &Arc<Gateway>,
     head: &Parts,
     host: &Host,
-    target: &Target,
     query: &Query,
     now: i64,
 ) -> Result<Response<Body>, LoginError> {
     let code = query.only("code").ok_or(LoginError::Malformed)?;
-    let opened = gateway.sealer.open::<HandOver>(Purpose::HandOver, host.as_str(), now, code);
+    let opened = gateway.process.sealer.open::<HandOver>(Purpose::HandOver, host.as_str(), now, code);
     let carried = opened.map_err(|_| LoginError::Stale)?;
     let binding_cookie = format!("{}{}", cookies::RETURN_PREFIX, carried.return_to.binding_id);
     let held = cookies::only(&head.headers, &binding_cookie).ok_or(LoginError::Stale)?;
     verify_slices_are_equal(digest_text(held).as_bytes(), carried.return_to.binding.as_bytes())
         .map_err(|_| LoginError::Stale)?;
-    let ours = carried.return_to.host == host.as_str() && carried.run == gateway.run;
-    if !ours || !gateway.used.claim(&carried.id) {
+    let ours = carried.return_to.host == host.as_str() && *carried.run == *gateway.process.run;
+    if !ours || !gateway.process.used.claim(&carried.id) {
         return Err(LoginError::Stale);
     }
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
-    let longest = target.application.session_duration.unwrap_or(gateway.config.session_duration);
-    let life = i64::try_from(longest.as_secs()).unwrap_or(i64::MAX);
-    let begun = gateway.store.begin_application_session(NewApplicationSession {
+    let life = i64::try_from(longest_session(gateway, host).as_secs()).unwrap_or(i64::MAX);
+    let begun = gateway.process.store.begin_application_session(NewApplicationSession {
         id: token.id(),
         parent: SessionId::new(carried.session),
         host: host.to_string(),
@@ -87,4 +87,12 @@ pub(crate) async fn redeem(
     let cookie = cookies::set(cookies::SESSION.to_owned(), token.cookie_value(), record.expires_at - now);
     let location = format!("{}{}", gateway.config.origin(host), carried.return_to.path);
     Ok(respond::redirect(&location, cookie.into_iter().chain(cookies::clear(&binding_cookie))))
+}
+
+/// One cookie serves all applications of a host; each of them counts its own duration from the beginning of the session.
+fn longest_session(gateway: &Gateway, host: &Host) -> Duration {
+    let of_application = |application: &Arc<Application>| {
+        application.session_duration.unwrap_or(gateway.config.session_duration)
+    };
+    gateway.routes.applications(host).map(of_application).max().unwrap_or(gateway.config.session_duration)
 }

@@ -29,15 +29,17 @@ pub(crate) async fn logout(
     let auth_host = &gateway.config.server.auth_host;
     let clear = cookies::clear(cookies::SESSION);
     if host != auth_host {
-        if let Visitor::Known(known) = application_visitor(&gateway.live, &head.headers, host, now) {
+        if let Visitor::Known(known) =
+            application_visitor(&gateway.process.live, &head.headers, host, None, now)
+        {
             end(gateway, EndWhat::Session(known.session.record.id), now).await?;
         }
         let location = format!("{}{RESERVED_PREFIX}logout", gateway.config.origin(auth_host));
         return Ok(respond::redirect(&location, clear));
     }
-    if let Visitor::Known(session) = login_visitor(&gateway.live, &head.headers, now) {
+    if let Visitor::Known(session) = login_visitor(&gateway.process.live, &head.headers, now) {
         // Read before the end, since an ended session has lost its tokens; used after it, since the provider may be slow.
-        let sealed = gateway.store.sealed(session.record.id)?;
+        let sealed = gateway.process.store.sealed(session.record.id)?;
         end(gateway, EndWhat::Session(session.record.id), now).await?;
         let onwards = match sealed {
             Some(sealed) => provider_logout(gateway, &session, &sealed, now).await,
@@ -66,9 +68,9 @@ async fn provider_logout(
         return None;
     }
     let context = session.record.id.to_string();
-    let id_token = gateway.sealer.open_bytes(Purpose::AtRest, &context, sealed)?;
+    let id_token = gateway.process.sealer.open_bytes(Purpose::AtRest, &context, sealed)?;
     let id_token = String::from_utf8(id_token).ok()?;
-    let asked = gateway.control.spawn(async move { provider.end_session_endpoint(now).await });
+    let asked = gateway.process.control.spawn(async move { provider.end_session_endpoint(now).await });
     let mut endpoint = asked.await.ok()??;
     let back = format!("{}{RESERVED_PREFIX}logout", gateway.config.origin(&gateway.config.server.auth_host));
     endpoint
@@ -85,7 +87,8 @@ pub(crate) async fn application_logout(
     host: &Host,
     now: i64,
 ) -> Result<Response<Body>, LoginError> {
-    if let Visitor::Known(known) = application_visitor(&gateway.live, &head.headers, host, now) {
+    if let Visitor::Known(known) = application_visitor(&gateway.process.live, &head.headers, host, None, now)
+    {
         end(gateway, EndWhat::ApplicationSession(known.id), now).await?;
     }
     let page = Page::new(StatusCode::OK, "You are signed out of this application")
@@ -95,7 +98,7 @@ pub(crate) async fn application_logout(
 }
 
 async fn end(gateway: &Gateway, what: EndWhat, now: i64) -> Result<(), LoginError> {
-    let ended = gateway.store.end_sessions(what, EndReason::SignedOut, now).await?;
+    let ended = gateway.process.store.end_sessions(what, EndReason::SignedOut, now).await?;
     tracing::info!(target: "portcullis::session", ended, "signed out");
     Ok(())
 }

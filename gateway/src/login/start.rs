@@ -64,7 +64,7 @@ pub(crate) async fn start(
     now: i64,
 ) -> Result<Response<Body>, Rejection> {
     let host: Host = host.parse().map_err(|_| Rejection::NotFound)?;
-    if gateway.routes.target(&host).is_none() {
+    if !gateway.routes.serves(&host) {
         return Err(Rejection::NotFound);
     }
     let front = format!("{}/", gateway.config.origin(&host));
@@ -85,12 +85,12 @@ async fn begin(
     now: i64,
 ) -> Result<Response<Body>, Rejection> {
     let auth_host = gateway.config.server.auth_host.as_str();
-    let opened = gateway.sealer.open::<ReturnTo>(Purpose::LoginRequest, auth_host, now, sealed);
+    let opened = gateway.process.sealer.open::<ReturnTo>(Purpose::LoginRequest, auth_host, now, sealed);
     let return_to = opened.map_err(|_| LoginError::Stale)?;
     if return_to.host != host.as_str() {
         return Err(LoginError::Stale.into());
     }
-    if let Visitor::Known(session) = login_visitor(&gateway.live, &head.headers, now) {
+    if let Visitor::Known(session) = login_visitor(&gateway.process.live, &head.headers, now) {
         return Ok(hand_over(gateway, session.record.id, &return_to, now)?);
     }
     match chosen_provider(gateway, query)? {
@@ -135,7 +135,7 @@ async fn to_provider(
     let location = authorization_url(gateway, provider, &attempt, now).await?;
     let auth_host = gateway.config.server.auth_host.as_str();
     let name = Attempt::cookie_name(&attempt.state());
-    let sealed = gateway.sealer.seal(Purpose::LoginAttempt, auth_host, now + ATTEMPT_LIFE_S, attempt);
+    let sealed = gateway.process.sealer.seal(Purpose::LoginAttempt, auth_host, now + ATTEMPT_LIFE_S, attempt);
     let cookie = cookies::set(name, sealed.ok_or(LoginError::NoRandomness)?, ATTEMPT_LIFE_S);
     let cookies = cookie.into_iter().chain(surplus(&head.headers, cookies::ATTEMPT_PREFIX));
     Ok(respond::redirect(&location, cookies))
@@ -151,7 +151,7 @@ async fn authorization_url(
     let (provider, redirect_uri) = (provider.clone(), gateway.redirect_uri());
     let (state, nonce) = (attempt.state(), attempt.nonce());
     let verifier = provider.settings().pkce.then(|| attempt.code_verifier());
-    let asked = gateway.control.spawn(async move {
+    let asked = gateway.process.control.spawn(async move {
         let request = AuthorizationRequest {
             redirect_uri: &redirect_uri,
             state: &state,

@@ -36,6 +36,13 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: "There were too many attempts from your address. Wait a minute, then try again.".to_owned(),
             next: Next::Again,
         },
+        Rejection::TooFast => Words {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: "too_many_requests",
+            title: "Too many requests at once",
+            text: "More requests came from you at once than are let through. Wait a second, then try again.".to_owned(),
+            next: Next::Again,
+        },
         Rejection::LoginRequired(challenge) => Words {
             status: StatusCode::UNAUTHORIZED,
             code: "login_required",
@@ -81,11 +88,12 @@ pub(super) fn of(rejection: &Rejection) -> Words {
 fn route(error: RouteError) -> Words {
     let (status, code) = match error {
         RouteError::UnknownHost => (StatusCode::NOT_FOUND, "unknown_host"),
+        RouteError::UnknownPath => (StatusCode::NOT_FOUND, "unknown_path"),
         RouteError::Misdirected | RouteError::TlsPolicy => {
             (StatusCode::MISDIRECTED_REQUEST, "misdirected_request")
         }
         RouteError::Method => (StatusCode::NOT_IMPLEMENTED, "method_not_served"),
-        RouteError::Path(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
+        RouteError::Path(_) | RouteError::TwoApplications => (StatusCode::BAD_REQUEST, "ambiguous_path"),
         RouteError::TransferEncoding => (StatusCode::BAD_REQUEST, "ambiguous_framing"),
         RouteError::HostCount | RouteError::HostForm | RouteError::HostsDiffer | RouteError::TargetForm => {
             (StatusCode::BAD_REQUEST, "ambiguous_host")

@@ -5,17 +5,31 @@ use std::fmt;
 
 /// The longest path, in bytes.
 pub(crate) const MAX_PATH_BYTES: usize = 8 * 1024;
+/// Room for a few bytes that must be escaped.
+const NORMAL_GROWTH: usize = 8;
 
 /// A path that every reader takes apart in the same way.
 ///
-/// Begins with `/`; has no empty, `.` or `..` segment (a trailing slash is kept); percent-encoding is upper case, and used for
-/// nothing that could stand for itself (RFC 3986 section 6.2.2).
+/// Begins with `/`; has no `.` or `..` segment (a trailing slash is kept); percent-encoding is upper case, and used for nothing
+/// that could stand for itself (RFC 3986 section 6.2.2). What only some servers read differently is kept and noted: it passes to
+/// an application that says how its server reads it, and to no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NormalPath(String);
+pub(crate) struct NormalPath {
+    text: String,
+    unusual: Unusual,
+}
+
+/// What stands in a path that servers read differently.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Unusual {
+    encoded_slash: bool,
+    matrix_parameter: bool,
+    empty_segment: bool,
+}
 
 /// Why a path has no single meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PathError {
+pub enum PathError {
     /// Does not begin with `/`.
     #[error("the path does not begin with `/`")]
     NotAbsolute,
@@ -25,9 +39,12 @@ pub(crate) enum PathError {
     /// A `%` without two hexadecimal digits behind it.
     #[error("the path has a `%` without two hexadecimal digits")]
     BadEscape,
-    /// An encoded slash or backslash: some servers split there, some do not.
-    #[error("the path has an encoded slash or backslash")]
-    EncodedSeparator,
+    /// An encoded slash: some servers split there, some do not.
+    #[error("the path has an encoded slash")]
+    EncodedSlash,
+    /// An encoded backslash: some servers take it for a slash.
+    #[error("the path has an encoded backslash")]
+    EncodedBackslash,
     /// An encoded control character.
     #[error("the path has an encoded control character")]
     EncodedControl,
@@ -55,62 +72,97 @@ impl NormalPath {
             return Err(PathError::TooLong);
         }
         let Some(rest) = raw.strip_prefix('/') else { return Err(PathError::NotAbsolute) };
-        let mut normal = String::with_capacity(raw.len());
+        let mut path =
+            Self { text: String::with_capacity(raw.len() + NORMAL_GROWTH), unusual: Unusual::default() };
         let mut segments = rest.split('/').peekable();
+        let mut decoded = Vec::new();
         while let Some(segment) = segments.next() {
-            normal.push('/');
-            if segment.is_empty() && segments.peek().is_some() {
-                return Err(PathError::EmptySegment);
-            }
-            push_segment(&mut normal, segment)?;
+            path.text.push('/');
+            path.unusual.empty_segment |= segment.is_empty() && segments.peek().is_some();
+            path.push_segment(segment, &mut decoded)?;
         }
-        Ok(Self(normal))
+        Ok(path)
     }
 
     /// The normal form.
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
+
+    /// What stands in it that servers read differently.
+    pub(crate) fn unusual(&self) -> impl Iterator<Item = PathError> + use<> {
+        let Unusual { encoded_slash, matrix_parameter, empty_segment } = self.unusual;
+        let found = [
+            (encoded_slash, PathError::EncodedSlash),
+            (matrix_parameter, PathError::MatrixParameter),
+            (empty_segment, PathError::EmptySegment),
+        ];
+        found.into_iter().filter(|(stands, _)| *stands).map(|(_, error)| error)
+    }
+
+    /// The loosest reading: what a server might make of it that decodes everything, folds case, splits at every kind of slash,
+    /// cuts parameters, and passes over empty segments and dots at the end of one.
+    pub(super) fn loosened(&self) -> String {
+        loosened(&self.text)
+    }
+
+    fn push_segment(&mut self, segment: &str, decoded: &mut Vec<u8>) -> Result<(), PathError> {
+        decoded.clear();
+        let mut bytes = segment.bytes();
+        while let Some(byte) = bytes.next() {
+            let meant = match byte {
+                b'%' => unescape(bytes.next(), bytes.next()).ok_or(PathError::BadEscape)?,
+                b'\\' | b'#' | b'?' | 0..=0x20 | 0x7f.. => return Err(PathError::RawByte),
+                _ => byte,
+            };
+            match meant {
+                b'/' => self.unusual.encoded_slash = true,
+                b'\\' => return Err(PathError::EncodedBackslash),
+                b';' if byte == b';' => self.unusual.matrix_parameter = true,
+                0..=0x1f | 0x7f => return Err(PathError::EncodedControl),
+                _ => {}
+            }
+            decoded.push(meant);
+            // A reserved byte means something else raw than encoded, so it keeps the form in which it came.
+            if is_unreserved(meant) || (byte != b'%' && is_segment_delimiter(meant)) {
+                self.text.push(char::from(meant));
+            } else {
+                push_escaped(&mut self.text, meant);
+            }
+        }
+        // Also what a server would find that splits at an encoded slash, or cuts at a semicolon.
+        let pieces = decoded.split(|byte| *byte == b'/');
+        let mut names = pieces.map(|piece| piece.split(|byte| *byte == b';').next().unwrap_or_default());
+        if names.any(|name| [&b"."[..], b".."].contains(&name.trim_ascii_end())) {
+            return Err(PathError::DotSegment);
+        }
+        if std::str::from_utf8(decoded).is_err() {
+            return Err(PathError::NotUtf8);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn loosened(text: &str) -> String {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        let mut escaped = || unescape(bytes.next(), bytes.next());
+        decoded.extend(if byte == b'%' { escaped() } else { Some(byte) });
+    }
+    // What has a normal form is UTF-8 when decoded.
+    let decoded = String::from_utf8_lossy(&decoded).to_lowercase().replace('\\', "/");
+    let names = decoded
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']));
+    let kept: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    kept.join("/")
 }
 
 impl fmt::Display for NormalPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
-}
-
-fn push_segment(normal: &mut String, segment: &str) -> Result<(), PathError> {
-    let mut decoded = Vec::with_capacity(segment.len());
-    let mut bytes = segment.bytes();
-    while let Some(byte) = bytes.next() {
-        let meant = match byte {
-            b'%' => {
-                let meant = unescape(bytes.next(), bytes.next()).ok_or(PathError::BadEscape)?;
-                match meant {
-                    b'/' | b'\\' => return Err(PathError::EncodedSeparator),
-                    0..=0x1f | 0x7f => return Err(PathError::EncodedControl),
-                    _ => meant,
-                }
-            }
-            b';' => return Err(PathError::MatrixParameter),
-            b'\\' | b'#' | b'?' | 0..=0x20 | 0x7f.. => return Err(PathError::RawByte),
-            _ => byte,
-        };
-        decoded.push(meant);
-        // A reserved byte means something else raw than encoded, so it keeps the form in which it came.
-        if is_unreserved(meant) || (byte != b'%' && is_segment_delimiter(meant)) {
-            normal.push(char::from(meant));
-        } else {
-            push_escaped(normal, meant);
-        }
-    }
-    if decoded == b"." || decoded == b".." {
-        return Err(PathError::DotSegment);
-    }
-    if std::str::from_utf8(&decoded).is_err() {
-        return Err(PathError::NotUtf8);
-    }
-    Ok(())
 }
 
 fn unescape(high: Option<u8>, low: Option<u8>) -> Option<u8> {
@@ -132,12 +184,25 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// What may stand raw in a segment beside the unreserved (RFC 3986 section 3.3), without `;`, which is refused before; and the
-/// square brackets, which browsers leave raw.
+/// What may stand raw in a segment beside the unreserved (RFC 3986 section 3.3), and the square brackets, which browsers leave
+/// raw.
 fn is_segment_delimiter(byte: u8) -> bool {
     matches!(
         byte,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' | b'[' | b']'
+        b'!' | b'$'
+            | b'&'
+            | b'\''
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b','
+            | b';'
+            | b'='
+            | b':'
+            | b'@'
+            | b'['
+            | b']'
     )
 }
 
@@ -146,7 +211,12 @@ mod tests {
     use super::*;
 
     fn normal(raw: &str) -> Result<String, PathError> {
-        NormalPath::parse(raw).map(|path| path.0)
+        let path = NormalPath::parse(raw)?;
+        path.unusual().next().map_or(Ok(path.text), Err)
+    }
+
+    fn tolerated(raw: &str) -> Result<String, PathError> {
+        NormalPath::parse(raw).map(|path| path.text)
     }
 
     #[test]
@@ -189,17 +259,53 @@ mod tests {
 
     #[test]
     fn t04_to_t07_what_servers_read_differently_ends_the_request() {
-        for raw in ["/public/..;/admin", "/admin;x=1", "/adm;a=b/in", "/;/admin"] {
+        for raw in ["/admin;x=1", "/adm;a=b/in", "/;/admin"] {
             assert_eq!(normal(raw), Err(PathError::MatrixParameter), "{raw}");
         }
-        for raw in ["/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb"] {
-            assert_eq!(normal(raw), Err(PathError::EncodedSeparator), "{raw}");
+        for raw in ["/a%2fb", "/a%2Fb"] {
+            assert_eq!(normal(raw), Err(PathError::EncodedSlash), "{raw}");
         }
-        for raw in ["//admin", "/public//../admin", "/a//"] {
+        for raw in ["/a%5cb", "/a%5Cb"] {
+            assert_eq!(normal(raw), Err(PathError::EncodedBackslash), "{raw}");
+        }
+        for raw in ["//admin", "/a//"] {
             assert_eq!(normal(raw), Err(PathError::EmptySegment), "{raw}");
+        }
+        for raw in [
+            "/public/..;/admin",
+            "/public//../admin",
+            "/a/..%2fb",
+            "/a/.%2Fb",
+            "/a%2f%2e%2e",
+            "/..%3b/a",
+            "/a/..%20/b",
+        ] {
+            assert_eq!(tolerated(raw), Err(PathError::DotSegment), "{raw}: whatever is tolerated");
         }
         for raw in ["/a\\b", "/a#b", "/a b", "/é", "/\u{7f}"] {
             assert_eq!(normal(raw), Err(PathError::RawByte), "{raw}");
+        }
+    }
+
+    #[test]
+    fn t04_t05_what_is_tolerated_keeps_one_form() {
+        assert_eq!(tolerated("/a%2fb;x=1//c").as_deref(), Ok("/a%2Fb;x=1//c"));
+        assert_eq!(tolerated("/a%3bx").as_deref(), Ok("/a%3Bx"));
+    }
+
+    #[test]
+    fn t06_t10_the_loosest_reading_finds_what_a_server_might_find() {
+        for raw in [
+            "/Admin/X",
+            "/admin.//x",
+            "/admin;a=b/x",
+            "/admin%2fx",
+            "/%61dmin/x",
+            "/admin%20/x.",
+            "/ADM%C4%B0N/x",
+        ] {
+            let read = NormalPath::parse(raw).unwrap().loosened();
+            assert!(["admin/x", "admi\u{307}n/x"].contains(&read.as_str()), "{raw}: {read}");
         }
     }
 
@@ -244,15 +350,18 @@ mod tests {
                 proptest::prop_assert_eq!(normal_of(normal), normal, "normal form is its own normal form");
                 proptest::prop_assert_eq!(decoded(normal), decoded(&raw));
                 let text = String::from_utf8(decoded(normal)).unwrap();
-                let inner = text.strip_prefix('/').unwrap();
-                let segments: Vec<&str> = inner.split('/').collect();
-                let hidden = segments.iter().any(|segment| [".", ".."].contains(segment));
-                proptest::prop_assert!(!hidden && !text.contains("//") && !text.contains('\\'), "{}", text);
+                // Whatever is tolerated: no server that splits at slashes, or cuts at semicolons, finds a way up.
+                let names = text.split('/').map(|segment| segment.split(';').next().unwrap());
+                let hidden = names.into_iter().any(|name| [".", ".."].contains(&name.trim()));
+                proptest::prop_assert!(!hidden && !text.contains('\\'), "{}", text);
+                if path.unusual().next().is_none() {
+                    proptest::prop_assert!(!text.contains("//") && normal.matches('/').count() == text.matches('/').count());
+                }
             }
         }
     }
 
     fn normal_of(raw: &str) -> String {
-        normal(raw).unwrap()
+        tolerated(raw).unwrap()
     }
 }

@@ -12,15 +12,14 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-use super::name::Name;
-use crate::host::Host;
+use crate::host::HostPattern;
 
 /// A certificate chain and the key to its leaf.
 #[derive(Debug, Clone)]
 pub struct Certified {
     pub(super) key: Arc<CertifiedKey>,
     /// The hosts that the leaf is made out to.
-    pub(super) names: Vec<Name>,
+    pub(super) names: Vec<HostPattern>,
     not_before: i64,
     not_after: i64,
 }
@@ -88,8 +87,8 @@ impl Certified {
     }
 
     /// Whether the leaf is made out to this host.
-    pub(crate) fn covers(&self, host: &Host) -> bool {
-        self.names.iter().any(|name| name.covers(host))
+    pub(crate) fn covers(&self, hosts: &HostPattern) -> bool {
+        self.names.iter().any(|name| name.covers_all_of(hosts))
     }
 }
 
@@ -102,13 +101,13 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// What is no host name, such as an address, is passed over: nobody asks for it by name.
-fn hosts_of(leaf: &X509Certificate<'_>) -> Result<Vec<Name>, CertificateError> {
+fn hosts_of(leaf: &X509Certificate<'_>) -> Result<Vec<HostPattern>, CertificateError> {
     let alternatives = leaf.subject_alternative_name().map_err(|_| CertificateError::Form)?;
     let names = alternatives.iter().flat_map(|extension| &extension.value.general_names);
     let hosts = names.filter_map(|name| match name {
         GeneralName::DNSName(name) => name.parse().ok(),
         _ => None,
     });
-    let hosts: Vec<Name> = hosts.collect();
+    let hosts: Vec<HostPattern> = hosts.collect();
     if hosts.is_empty() { Err(CertificateError::NoName) } else { Ok(hosts) }
 }

@@ -8,8 +8,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::certificate::Certified;
-use super::name::{self, Name};
-use crate::host::Host;
+use crate::host::{Host, HostPattern};
 
 /// All certificates by the names they are made out to.
 #[derive(Debug)]
@@ -26,8 +25,8 @@ impl Choice {
         for certificate in certificates {
             for name in &certificate.names {
                 let (by_name, host): (&mut HashMap<_, Vec<_>>, _) = match name {
-                    Name::Host(host) => (&mut hosts, host),
-                    Name::OneBelow(domain) => (&mut one_below, domain),
+                    HostPattern::Exact(host) => (&mut hosts, host),
+                    HostPattern::AnyLabel(domain) => (&mut one_below, domain),
                 };
                 by_name.entry(host.clone()).or_default().push(certificate.key.clone());
             }
@@ -41,7 +40,8 @@ impl Choice {
     pub(super) fn of(&self, name: Option<&str>) -> impl Iterator<Item = &Arc<CertifiedKey>> {
         let host: Option<Host> = name.and_then(|name| name.parse().ok());
         let exact = host.as_ref().and_then(|host| self.hosts.get(host));
-        let below = host.as_ref().and_then(name::parent).and_then(|domain| self.one_below.get(domain));
+        let below =
+            host.as_ref().and_then(Host::without_first_label).and_then(|domain| self.one_below.get(domain));
         exact.into_iter().chain(below).chain([&self.all]).flatten()
     }
 }

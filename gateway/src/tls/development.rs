@@ -12,7 +12,6 @@ use rustls::pki_types::PrivateKeyDer;
 use super::TlsError;
 use super::certificate::Certified;
 use crate::config::Config;
-use crate::host::Host;
 
 /// The development authority, beside the store. Browsers that trust it accept every host of the configuration.
 const AUTHORITY: &str = "portcullis-dev-ca.pem";
@@ -22,7 +21,7 @@ const AUTHORITY_KEY: &str = "portcullis-dev-ca.key";
 pub(super) fn certified(config: &Config) -> Result<Certified, TlsError> {
     let folder = config.store_file.parent().unwrap_or(Path::new("."));
     let authority = authority(folder)?;
-    let names = config.hosts().map(Host::to_string).chain(["localhost".to_owned()]);
+    let names = config.hosts().map(|host| host.to_string()).chain(["localhost".to_owned()]);
     let mut leaf = CertificateParams::new(names.collect::<Vec<_>>())?;
     leaf.distinguished_name.push(DnType::CommonName, "Portcullis development");
     let key = KeyPair::generate()?;

@@ -1,0 +1,142 @@
+//! Makes a gateway of a configuration: the first at start, the next at each reload. What did not change is taken over, so that
+//! nobody loses what is known or open; a step that fails leaves everything as it was.
+
+use std::sync::Arc;
+
+use portcullis_scim_sink::{DirectorySettings, ScimSink};
+use portcullis_store::{Directory, Store};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::assertion::Signer;
+use crate::config::{Config, IdentityProvider};
+use crate::forward::{Bounds, Fleet, Upstreams};
+use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
+use crate::limit::RateLimit;
+use crate::live::{Live, Policies};
+use crate::login::{Provider, ProviderHttp};
+use crate::route::Routes;
+use crate::seal::{KeyFileError, Sealer, random_text};
+use crate::serve::ServeError;
+use crate::tls::Tls;
+
+/// The gateway that a process begins with. `borne` is how many connections it can bear on each side.
+pub(crate) async fn first(
+    config: Config,
+    store: Store,
+    control: Handle,
+    borne: usize,
+) -> Result<Gateway, ServeError> {
+    let sealer = Sealer::from_file(&config.store_key_file)?;
+    declare_directories(&store, &config).await?;
+    let policies = Policies::first(config.policies.clone());
+    let live = Arc::new(Live::new(policies.clone()));
+    store.follow(live.clone()).await?;
+    let signer = Signer::open(&store, &sealer, config.origin(&config.server.auth_host), now()).await?;
+    let process = Process {
+        live,
+        store,
+        sealer: Arc::new(sealer),
+        signer: Arc::new(signer),
+        used: Arc::new(spent_logins()),
+        run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?.into(),
+        scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
+        control,
+        borne,
+    };
+    let gateway = of(config, policies, process, None)?;
+    gateway.fleet.ask(&gateway.process.control);
+    Ok(gateway)
+}
+
+/// The gateway that follows another. Its policies are in force only when `Live` has adopted them.
+pub(crate) async fn next(config: Config, before: &Gateway) -> Result<Gateway, ServeError> {
+    let process = before.process.clone();
+    let policies = before.policies.followed_by(config.policies.clone());
+    let gateway = of(config, policies, process, Some(before))?;
+    // Last, since it is the one step that changes something.
+    declare_directories(&gateway.process.store, &gateway.config).await?;
+    gateway.fleet.ask(&gateway.process.control);
+    Ok(gateway)
+}
+
+fn of(
+    config: Config,
+    policies: Policies,
+    process: Process,
+    before: Option<&Gateway>,
+) -> Result<Gateway, ServeError> {
+    let provider_http = provider_http(&config, before)?;
+    let bounds = Bounds::of_worker(&config, process.borne);
+    let fleet = Fleet::new(&config.applications, before.map(|before| &before.fleet));
+    let upstreams = (0..config.server.workers).map(|_| Arc::new(Upstreams::new(&fleet, bounds)));
+    Ok(Gateway {
+        routes: Routes::new(config.server.auth_host.clone(), &config.applications, &policies.set),
+        tls: Tls::new(&config, before.map(|before| &before.tls))?,
+        upstreams: upstreams.collect(),
+        fleet,
+        providers: providers(&config, &provider_http, before),
+        provider_http,
+        scim: ScimSink::new(process.store.clone(), sink_directories(&config)),
+        limits: rate_limits(&config, before),
+        policies,
+        config,
+        process,
+    })
+}
+
+fn provider_http(config: &Config, before: Option<&Gateway>) -> Result<Arc<ProviderHttp>, ServeError> {
+    let timeout = config.limits.provider_timeout;
+    match before {
+        Some(before) if before.config.limits.provider_timeout == timeout => Ok(before.provider_http.clone()),
+        _ => {
+            let made = ProviderHttp::new(timeout).map_err(|error| ServeError::Provider(Box::new(error)))?;
+            Ok(Arc::new(made))
+        }
+    }
+}
+
+/// A provider that is configured as before keeps its keys: they may be all that is had of it while it cannot be reached.
+fn providers(config: &Config, http: &Arc<ProviderHttp>, before: Option<&Gateway>) -> Vec<Arc<Provider>> {
+    let same_http = before.is_some_and(|before| Arc::ptr_eq(&before.provider_http, http));
+    let known = before.filter(|_| same_http).map_or(&[][..], |before| &before.providers);
+    let provider = |settings: &Arc<IdentityProvider>| {
+        let kept = known.iter().find(|known| known.settings() == settings.as_ref()).cloned();
+        kept.unwrap_or_else(|| Arc::new(Provider::new(settings.clone(), http.clone())))
+    };
+    config.identity_providers.iter().map(provider).collect()
+}
+
+/// Who has used up an allowance does not get a new one by a reload.
+fn rate_limits(config: &Config, before: Option<&Gateway>) -> Arc<RateLimits> {
+    let limits = &config.limits;
+    let wanted = |limits: &crate::config::Limits| {
+        (limits.login_per_minute, limits.requests_per_address, limits.requests_per_person)
+    };
+    match before {
+        Some(before) if wanted(&before.config.limits) == wanted(limits) => before.limits.clone(),
+        _ => Arc::new(RateLimits {
+            logins: RateLimit::per_minute(limits.login_per_minute),
+            of_address: RateLimit::per_second(limits.requests_per_address),
+            of_person: RateLimit::per_second(limits.requests_per_person),
+        }),
+    }
+}
+
+fn sink_directories(config: &Config) -> Vec<DirectorySettings> {
+    let settings = |directory: &crate::config::Directory| DirectorySettings {
+        name: directory.name.as_str().into(),
+        base_url: config.scim_base_url(&directory.name),
+    };
+    config.directories.iter().map(settings).collect()
+}
+
+/// Tells the store which directories are served, and whose logins belong to them.
+pub(crate) async fn declare_directories(store: &Store, config: &Config) -> Result<(), ServeError> {
+    let declared = |directory: &crate::config::Directory| Directory {
+        name: directory.name.as_str().into(),
+        identity_provider: directory.identity_provider.clone(),
+    };
+    let served: Vec<Directory> = config.directories.iter().map(declared).collect();
+    Ok(store.declare_directories(&served, now()).await?)
+}

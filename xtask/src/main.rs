@@ -15,7 +15,7 @@ use step::Trouble;
 const USAGE: &str = "\
 usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole walk played and checked
        cargo xtask test [--fast]    every check and every test; installs what is missing and says what
-       cargo xtask bench [--quick] [--profile NAME] [--portcullis PROGRAM] [--against CONTESTANT]... [ROW]...
+       cargo xtask bench [--quick] [--profile NAME] [--portcullis PROGRAM] [--before PROGRAM] [--against CONTESTANT]... [ROW]...
                                     what a request costs, beside other proxies; best on a machine that does nothing else
 
   --check   play the walk without a browser, print each step with its time, fail when one is wrong
@@ -23,6 +23,7 @@ usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole wa
   --quick   less of each row, under three minutes: a first look only
   --profile, --portcullis
             the profile to build in (`dist` unless named), or a program that is built already
+  --before  an earlier build, which takes part for comparison
   --against floor, nginx, `nginx auth_request` or haproxy; all unless named
   ROW       http1, http2, handshake, resumed, download, upload, websocket, big or idle; all unless named";
 

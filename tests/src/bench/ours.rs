@@ -25,7 +25,12 @@ pub(super) struct Ours {
 }
 
 /// Starts both and logs somebody in.
-pub(super) async fn start(program: &Path, origin: SocketAddr, papers: &Papers) -> Result<Ours, String> {
+pub(super) async fn start(
+    name: &'static str,
+    program: &Path,
+    origin: SocketAddr,
+    papers: &Papers,
+) -> Result<Ours, String> {
     let okta = OktaSim::start(OktaConfig::new(Company::demo())).await.map_err(|error| error.to_string())?;
     let mut settings = Settings::new(&okta.issuer(), &format!("http://{origin}"));
     settings.client_id = DEMO_CLIENT_ID.to_owned();
@@ -35,7 +40,7 @@ pub(super) async fn start(program: &Path, origin: SocketAddr, papers: &Papers) -
     okta.add_client(Client::confidential(DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, &settings.redirect_uri()));
     let files = format!("certificate = {:?}\nkey = {:?}", papers.certificate, papers.key);
     let launch = Launch {
-        program: pinned(program, &papers.folder)?,
+        program: pinned(name, program, &papers.folder)?,
         folder: Folder::temporary(),
         config: settings.toml().replace("self_signed = true", &files),
         environment: settings.environment(),
@@ -44,12 +49,12 @@ pub(super) async fn start(program: &Path, origin: SocketAddr, papers: &Papers) -
     let gateway = Gateway::start(launch).await.map_err(|error| error.to_string())?;
     provision(&okta, &gateway, &settings, papers).await?;
     let address = log_in(&settings, papers).await?;
-    Ok(Ours { contestant: Contestant::gateway("portcullis", address, gateway), okta })
+    Ok(Ours { contestant: Contestant::gateway(name, address, gateway), okta })
 }
 
 /// A script that pins the gateway and throws its events away; other uses of the program stay as they are.
-fn pinned(program: &Path, folder: &Path) -> Result<PathBuf, String> {
-    let file = folder.join("portcullis.sh");
+fn pinned(name: &str, program: &Path, folder: &Path) -> Result<PathBuf, String> {
+    let file = folder.join(format!("{name}.sh"));
     let program = program.display();
     let text = format!(
         "#!/bin/sh\n[ \"$1\" = run ] && exec taskset -c {PROXY_CORE} '{program}' \"$@\" >/dev/null\nexec '{program}' \"$@\"\n"

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::aims::{AIMS, Aim};
 use super::row::{Extent, Metric, Row};
+use super::stage::{BEFORE, US};
 
-const US: &str = "portcullis";
 /// What ratios in the table refer to.
 const MEASURE: &str = "nginx";
 /// A core that others use by more than this makes figures doubtful.
@@ -94,6 +94,11 @@ impl Report {
             let verdict = if aim.bound.is_met(reached) { "met" } else { "MISSED" };
             let (row, metric, bound) = (aim.row.name(), aim.metric.name(), aim.bound.text());
             let _ = writeln!(text, "| {row} | {metric}{against} | {bound} | {reached:.2} | {verdict} |");
+        }
+        for (row, metric) in self.figures.keys() {
+            let Some(ratio) = self.ratio(*row, *metric, US, BEFORE) else { continue };
+            let (row, metric) = (row.name(), metric.name());
+            let _ = writeln!(text, "| {row} | {metric} against the earlier build | | {ratio:.3} | |");
         }
         text.push_str(
             "\n| row | figure | contestant | median | to nginx | rounds |\n|---|---|---|---|---|---|\n",

@@ -13,12 +13,16 @@ use super::rivals;
 use super::row::{Extent, Measure, Row};
 
 pub(super) const WITH_AUTH: &str = "nginx auth_request";
+pub(super) const US: &str = "portcullis";
+pub(super) const BEFORE: &str = "before";
 
 /// What is to be measured, and with what.
 #[derive(Debug)]
 pub struct Plan {
     /// The gateway's program.
     pub portcullis: PathBuf,
+    /// An earlier build of it, to be compared with.
+    pub before: Option<PathBuf>,
     /// The floor's program.
     pub floor: PathBuf,
     /// Where figures, logs and configurations go.
@@ -75,10 +79,16 @@ pub fn run(plan: &Plan) -> Outcome<Report> {
         .build()
         .map_err(|error| error.to_string())?;
     let origin = origin::start();
-    let ours = runtime.block_on(ours::start(&plan.portcullis, origin, &papers))?;
+    let ours = runtime.block_on(ours::start(US, &plan.portcullis, origin, &papers))?;
     let address = ours.contestant.address.clone();
+    let before = plan.before.as_deref().map(|it| runtime.block_on(ours::start(BEFORE, it, origin, &papers)));
     let is_wanted = |name: &str| plan.contestants.is_empty() || plan.contestants.iter().any(|it| it == name);
     let mut contestants = vec![ours.contestant];
+    let mut providers = vec![ours.okta];
+    if let Some(before) = before.transpose()? {
+        contestants.push(before.contestant);
+        providers.push(before.okta);
+    }
     let mut report = Report::new(plan.extent);
     let rivals: [(&str, &dyn Fn() -> Outcome<Contestant>); 4] = [
         ("floor", &|| rivals::floor(&plan.floor, &address, origin, &papers)),
@@ -113,7 +123,7 @@ pub fn run(plan: &Plan) -> Outcome<Report> {
         report.print_row(*row);
     }
     drop(contestants);
-    drop(ours.okta);
+    drop(providers);
     Ok(report)
 }
 

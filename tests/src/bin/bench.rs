@@ -13,6 +13,7 @@ fn plan(words: impl Iterator<Item = String>) -> Result<Plan, String> {
     let target = built.parent().ok_or("this program lies in no target folder")?;
     let mut plan = Plan {
         portcullis: built.join("portcullis"),
+        before: None,
         floor: built.join("floor"),
         folder: target.join("bench"),
         extent: Extent::Full,
@@ -24,6 +25,7 @@ fn plan(words: impl Iterator<Item = String>) -> Result<Plan, String> {
         match word.as_str() {
             "--quick" => plan.extent = Extent::Quick,
             "--portcullis" => plan.portcullis = words.next().map(PathBuf::from).ok_or("which program?")?,
+            "--before" => plan.before = Some(words.next().map(PathBuf::from).ok_or("which program?")?),
             "--against" => plan.contestants.push(words.next().ok_or("against whom?")?),
             name => plan.rows.push(Row::named(name).ok_or_else(|| format!("`{name}` is no row"))?),
         }

@@ -17,6 +17,7 @@ mod decision_log;
 mod forward;
 mod forwarded;
 mod gateway;
+mod gather;
 mod host;
 mod identity_headers;
 mod in_use;

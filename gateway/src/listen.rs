@@ -29,6 +29,7 @@ use crate::body::Body;
 use crate::config::Limits;
 use crate::decision_log::Journal;
 use crate::gateway::{Current, Gateway};
+use crate::gather::Gathered;
 use crate::metrics;
 use crate::pipeline::{self, Via};
 use crate::proxy_protocol::{self, ProxyError, Told};
@@ -189,16 +190,17 @@ impl Worker {
         let stopping = self.stopping.clone();
         let (builder, idle_limit) = (http2_builder(limits), limits.header_timeout);
         let service = self.clone().service(client.clone());
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let serve = |stream| builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = Gathered::new(stream, serve);
         tokio::select! {
-            served = connection.as_mut() => return served,
-            () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+            served = &mut connection => return served,
+            () = stopping.cancelled() => connection.connection().graceful_shutdown(),
             // hyper has no deadline for the preface, nor for a connection without streams.
-            () = client.requests.unused_for(idle_limit) => connection.as_mut().graceful_shutdown(),
+            () = client.requests.unused_for(idle_limit) => connection.connection().graceful_shutdown(),
         }
         // What is under way is finished, as long as the peer takes it; one that takes nothing is not waited for.
         tokio::select! {
-            served = connection.as_mut() => served,
+            served = &mut connection => served,
             () = client.takes_nothing(limits.idle_timeout) => Ok(()),
         }
     }

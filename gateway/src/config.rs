@@ -128,7 +128,7 @@ impl Config {
         differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
 
-    fn parse(source: &str, folder: &Path) -> Result<Self, Vec<Fault>> {
+    pub(crate) fn parse(source: &str, folder: &Path) -> Result<Self, Vec<Fault>> {
         let faults = document::Faults::new(source);
         let table = document::parse(&faults);
         let read = read(document::Section::root(&table, &faults), &faults, folder);

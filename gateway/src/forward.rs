@@ -19,6 +19,8 @@ mod health;
 mod lease;
 mod outgoing;
 mod pool;
+#[cfg(any(test, feature = "fuzzing"))]
+mod rehearsal;
 mod send;
 mod stream;
 mod sweeper;
@@ -27,6 +29,8 @@ mod wire;
 
 pub(crate) use fleet::Fleet;
 pub(crate) use pool::{Bounds, Upstreams};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use rehearsal::rehearse;
 pub(crate) use stream::UpstreamBody;
 
 use crate::authorize::Permit;

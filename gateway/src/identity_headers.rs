@@ -40,6 +40,15 @@ pub(crate) enum IdentityError {
 }
 
 impl IdentityHeaders {
+    /// Made up, for `fuzzing`.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn made(fields: &[(&'static str, &'static str)]) -> Self {
+        let field = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        Self(fields.iter().map(field).collect())
+    }
+
     /// The fields, each name once.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
         self.0.iter()

@@ -45,3 +45,8 @@ mod inner;
 mod login;
 mod query;
 mod scim;
+
+// What must hold for any bytes.
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;

@@ -254,7 +254,7 @@ fn counted<S>(shaken: Result<io::Result<Shaken<S>>, Elapsed>) -> Result<Shaken<S
     Ok(shaken)
 }
 
-fn http1_builder(limits: &Limits) -> http1::Builder {
+pub(crate) fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -264,7 +264,7 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
+pub(crate) fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

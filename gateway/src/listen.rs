@@ -156,12 +156,11 @@ impl Worker {
         let (stream, handshake) = counted(shaken)?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let _ = client.handshake.set(handshake);
-        let served = if http2 {
+        if http2 {
             self.http2(limits, stream, client).await
         } else {
-            self.http1(limits, stream, client).await
-        };
-        Ok(served?)
+            Ok(self.http1(limits, stream, client).await?)
+        }
     }
 
     async fn http1(
@@ -186,22 +185,24 @@ impl Worker {
         limits: &Limits,
         stream: TlsStream<CuttableStream<Arc<Client>>>,
         client: Arc<Client>,
-    ) -> hyper::Result<()> {
+    ) -> Result<(), ConnectionEnd> {
         let stopping = self.stopping.clone();
         let (builder, idle_limit) = (http2_builder(limits), limits.header_timeout);
         let service = self.clone().service(client.clone());
         let serve = |stream| builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = Gathered::new(stream, serve);
         tokio::select! {
-            served = &mut connection => return served,
+            served = &mut connection => return Ok(served?),
             () = stopping.cancelled() => connection.connection().graceful_shutdown(),
+            () = client.requests.broken_off_too_often() => return Err(ConnectionEnd::BrokenOff),
             // hyper has no deadline for the preface, nor for a connection without streams.
             () = client.requests.unused_for(idle_limit) => connection.connection().graceful_shutdown(),
         }
         // What is under way is finished, as long as the peer takes it; one that takes nothing is not waited for.
         tokio::select! {
-            served = &mut connection => served,
+            served = &mut connection => Ok(served?),
             () = client.takes_nothing(limits.idle_timeout) => Ok(()),
+            () = client.requests.broken_off_too_often() => Err(ConnectionEnd::BrokenOff),
         }
     }
 
@@ -216,7 +217,7 @@ impl Worker {
                 let in_use = client.requests.begin();
                 let via = Via { client: &client, worker: worker.number };
                 let response = pipeline::handle(&worker.current, via, request).await;
-                Ok(response.map(|body| body.during(in_use)))
+                Ok(response.map(|body| body.during(in_use.answered())))
             }
         })
     }
@@ -295,6 +296,8 @@ enum ConnectionEnd {
     Handshake,
     #[error("{0}")]
     Proxy(#[from] ProxyError),
+    #[error("the client broke off too many requests")]
+    BrokenOff,
     #[error("the address behind the proxy has its share of connections")]
     Share,
     #[error("{0}")]

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderMap;
+use http::header::COOKIE;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -74,6 +76,9 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
 
 /// Finds where a request goes. What a client proved in its handshake counts for hosts of the same rules only.
 fn resolve(gateway: &Gateway, client: &Client, head: &Parts) -> Result<(Canonical, Destination), RouteError> {
+    if fields(&head.headers) > gateway.config.limits.header_count {
+        return Err(RouteError::FieldCount);
+    }
     let handshake = client.handshake.get();
     let (canonical, destination) =
         gateway.routes.resolve(head, handshake.and_then(|handshake| handshake.name.as_deref()))?;
@@ -83,6 +88,12 @@ fn resolve(gateway: &Gateway, client: &Client, head: &Parts) -> Result<(Canonica
     } else {
         Err(RouteError::TlsPolicy)
     }
+}
+
+/// How many fields a head has. On HTTP/2 a cookie may come in as many pieces as its bytes allow (RFC 9113 section 8.2.3).
+fn fields(headers: &HeaderMap) -> usize {
+    let crumbs = headers.get_all(COOKIE).iter().count();
+    headers.len() - crumbs.saturating_sub(1)
 }
 
 /// A request that names no application, or none in a single way.

@@ -75,6 +75,8 @@ pub(crate) enum RouteError {
     UnknownHost,
     #[error("the TLS name is another than the host, and no application lives there")]
     Misdirected,
+    #[error("the request has too many header fields")]
+    FieldCount,
     #[error("the connection was opened under other rules about client certificates than the host's")]
     TlsPolicy,
     #[error("no application of this host covers the path")]

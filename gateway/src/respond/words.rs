@@ -92,6 +92,7 @@ fn route(error: RouteError) -> Words {
         RouteError::Misdirected | RouteError::TlsPolicy => {
             (StatusCode::MISDIRECTED_REQUEST, "misdirected_request")
         }
+        RouteError::FieldCount => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_fields"),
         RouteError::Method => (StatusCode::NOT_IMPLEMENTED, "method_not_served"),
         RouteError::Path(_) | RouteError::TwoApplications => (StatusCode::BAD_REQUEST, "ambiguous_path"),
         RouteError::TransferEncoding => (StatusCode::BAD_REQUEST, "ambiguous_framing"),
@@ -103,6 +104,7 @@ fn route(error: RouteError) -> Words {
         StatusCode::MISDIRECTED_REQUEST if matches!(error, RouteError::TlsPolicy) => {
             "This host needs a connection of its own"
         }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "That request is too large",
         StatusCode::NOT_FOUND | StatusCode::MISDIRECTED_REQUEST => "No application lives here",
         _ => "That request has no single meaning",
     };

@@ -66,7 +66,7 @@ pub(crate) enum ForwardError {
     OutsidePrefix,
     #[error("the request body is longer than the application takes")]
     BodyTooLarge,
-    #[error("the client sent nothing more of its request body")]
+    #[error("the client sent nothing more of its request body, or next to nothing")]
     ClientStill,
     #[error("the client broke off its request body")]
     ClientGone,
@@ -127,7 +127,8 @@ pub(crate) async fn forward(
     let target = outgoing::target(canonical, &head.uri, upstream)?;
     let upgrade = headers::wanted_upgrade(&head).then(|| head.extensions.remove::<OnUpgrade>()).flatten();
     headers::for_upstream(&mut head.headers, &application.headers, context, upgrade.is_some());
-    let mut outgoing = Request::new(RequestBody::new(body, &application));
+    let minimum_rate = if headers::is_grpc(&head.headers) { 0 } else { upstreams.0.bounds.minimum_rate };
+    let mut outgoing = Request::new(RequestBody::new(body, &application, minimum_rate));
     // Before the first byte is asked for: a client that waits for `100 Continue` never gets it.
     if outgoing.body().is_too_large() {
         return Err(ForwardError::BodyTooLarge);
@@ -138,6 +139,7 @@ pub(crate) async fn forward(
     let (pools, passage, host) = (&upstreams.0, &permit.passage, &context.way.authority);
     let sending = Sending { pools, group, upstream, passage, target: &target, host };
     let (mut response, lease) = sending.send(outgoing).await?;
+    lease.activity().answered();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upstream_side = response.extensions_mut().remove::<OnUpgrade>();
         let (Some(client_side), Some(upstream_side)) = (upgrade, upstream_side) else {

@@ -151,7 +151,8 @@ impl Worker {
             }
         };
         let client = Arc::new(Client::new(address, cutter.clone(), admitted, self.journal.clone()));
-        let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout);
+        let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout)
+            .at_least(limits.minimum_rate);
         let shaken = timeout_at(deadline, shake(&gateway.tls, stream)).await;
         let (stream, handshake) = counted(shaken)?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

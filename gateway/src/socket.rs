@@ -42,12 +42,20 @@ pub(crate) struct CuttableStream<K: Kept, S = TcpStream> {
     kept: K,
     /// How long the peer may take nothing of what is written to it.
     patience: Duration,
+    /// How little is nothing, in bytes.
+    least: u64,
     stalled: Option<Stall>,
 }
 
 impl<K: Kept, S> CuttableStream<K, S> {
     pub(crate) fn new(stream: S, cutter: Arc<Cutter>, kept: K, patience: Duration) -> Self {
-        Self { stream, cutter, kept, patience, stalled: None }
+        Self { stream, cutter, kept, patience, least: 1, stalled: None }
+    }
+
+    /// Who takes fewer bytes a second than this, on average, takes nothing.
+    pub(crate) fn at_least(mut self, rate: u64) -> Self {
+        self.least = rate.saturating_mul(self.patience.as_secs()).max(1);
+        self
     }
 
     /// Watches a write that finds no room. There is room again only when much was taken, so what is bounded is not the time
@@ -62,7 +70,7 @@ impl<K: Kept, S> CuttableStream<K, S> {
         let (cutter, patience) = (&self.cutter, self.patience);
         let stall = self.stalled.get_or_insert_with(|| Stall::begin(cutter, patience));
         while stall.timer.as_mut().poll(cx).is_ready() {
-            if cutter.delivered() <= stall.delivered {
+            if cutter.delivered().saturating_sub(stall.delivered) < self.least {
                 cutter.cut();
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }

@@ -3,8 +3,11 @@
     missing_docs,
     dead_code,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
     reason = "test code; the rig is made for more than this"
 )]
 

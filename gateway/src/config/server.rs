@@ -60,6 +60,9 @@ pub struct Limits {
     pub max_request_body: Option<u64>,
     /// How long a body or a tunnel may stand still, either way, and how long a peer may read nothing.
     pub idle_timeout: Duration,
+    /// What a client must send of a request body while it is waited for, and take of an answer while it holds it up: bytes a
+    /// second, on average. 0 is anything.
+    pub minimum_rate: u64,
     /// Time for one call to an identity provider.
     pub provider_timeout: Duration,
     /// Login pages, callbacks and refused SCIM keys per minute and address.
@@ -90,6 +93,7 @@ impl Default for Limits {
             upstream_retry_budget: 20,
             max_request_body: None,
             idle_timeout: Duration::from_secs(120),
+            minimum_rate: 100,
             provider_timeout: Duration::from_secs(10),
             login_per_minute: 600,
             requests_per_address: 5_000,
@@ -200,6 +204,7 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<Limits> {
     set_number(&mut section, "login_per_minute", 1..=1_000_000, &mut limits.login_per_minute);
     set_number(&mut section, "requests_per_address", 1..=100_000_000, &mut limits.requests_per_address);
     set_number(&mut section, "requests_per_person", 1..=100_000_000, &mut limits.requests_per_person);
+    set_number(&mut section, "minimum_rate", 0..=1_000_000, &mut limits.minimum_rate);
     set_duration(&mut section, "handshake_timeout", &mut limits.handshake_timeout);
     set_duration(&mut section, "header_timeout", &mut limits.header_timeout);
     set_duration(&mut section, "upstream_connect_timeout", &mut limits.upstream_connect_timeout);

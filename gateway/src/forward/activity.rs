@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::clock::{Clock, TICK, in_ms};
 use crate::socket::Cutter;
 
+/// How long a client may be waited for, all in all, before it counts how much it sends.
+const SLOW_GRACE: Duration = Duration::from_secs(10);
 /// Says that nothing is watched.
 const NEVER: u64 = u64::MAX;
 
@@ -27,6 +29,12 @@ pub(super) struct Activity {
     uploading: AtomicBool,
     /// Whether more of that body is waited for.
     for_client: AtomicBool,
+    /// What of it must come on average, in bytes a second; 0 is anything.
+    rate: AtomicU64,
+    /// What of it came, and how long was waited for that.
+    came: AtomicU64,
+    waited_ms: AtomicU64,
+    swept_ms: AtomicU64,
     /// How often the connection had been flushed when the body of the request ended.
     flushed: AtomicU64,
 }
@@ -58,6 +66,10 @@ impl Activity {
             stopped: AtomicU8::new(0),
             uploading: AtomicBool::new(false),
             for_client: AtomicBool::new(false),
+            rate: AtomicU64::new(0),
+            came: AtomicU64::new(0),
+            waited_ms: AtomicU64::new(0),
+            swept_ms: AtomicU64::new(0),
             flushed: AtomicU64::new(0),
         }
     }
@@ -97,11 +109,17 @@ impl Activity {
     pub(super) fn sweep(&self, now_ms: u64) {
         let limit = self.limit_ms.load(Ordering::Relaxed);
         let still = now_ms.saturating_sub(self.last_ms.load(Ordering::Relaxed));
+        let waits = self.is_uploading() && self.for_client.load(Ordering::Relaxed);
+        let passed = now_ms.saturating_sub(self.swept_ms.swap(now_ms, Ordering::Relaxed));
+        if waits {
+            self.waited_ms.fetch_add(passed, Ordering::Relaxed);
+        }
         if now_ms >= self.ends_ms.load(Ordering::Relaxed) {
             self.stop(Stop::TooLong);
+        } else if waits && self.comes_too_slowly() {
+            self.stop(Stop::ClientStill);
         } else if still > limit.saturating_add(in_ms(TICK)) {
-            let for_client = self.is_uploading() && self.for_client.load(Ordering::Relaxed);
-            self.stop(if for_client { Stop::ClientStill } else { Stop::Still });
+            self.stop(if waits { Stop::ClientStill } else { Stop::Still });
         }
     }
 
@@ -136,8 +154,24 @@ impl Activity {
         }
     }
 
-    /// A request with a body begins.
-    pub(super) fn upload_begins(&self) {
+    /// What counts is the time that was spent on waiting: while the upstream takes nothing, the client has no fault.
+    fn comes_too_slowly(&self) -> bool {
+        let rate = self.rate.load(Ordering::Relaxed);
+        let earned_ms = self.came.load(Ordering::Relaxed).saturating_mul(1_000).checked_div(rate);
+        let waited_ms = self.waited_ms.load(Ordering::Relaxed);
+        earned_ms.is_some_and(|earned_ms| waited_ms > earned_ms.saturating_add(in_ms(SLOW_GRACE)))
+    }
+
+    /// There is an answer: from now on the two may talk as slowly as they like, as long as they do.
+    pub(super) fn answered(&self) {
+        self.rate.store(0, Ordering::Relaxed);
+    }
+
+    /// A request begins with a body, of which so many bytes must come each second, on average.
+    pub(super) fn upload_begins(&self, rate: u64) {
+        self.rate.store(rate, Ordering::Relaxed);
+        self.came.store(0, Ordering::Relaxed);
+        self.waited_ms.store(0, Ordering::Relaxed);
         self.uploading.store(true, Ordering::Release);
     }
 
@@ -153,7 +187,8 @@ impl Activity {
     }
 
     /// More of the body came.
-    pub(super) fn note_from_client(&self) {
+    pub(super) fn note_from_client(&self, bytes: u64) {
+        self.came.fetch_add(bytes, Ordering::Relaxed);
         self.for_client.store(false, Ordering::Relaxed);
         self.note();
     }
@@ -194,6 +229,39 @@ mod tests {
         activity.sweep(1_001 + in_ms(TICK));
         assert_eq!(activity.stopped(), Some(Stop::Still));
         assert!(activity.cutter().is_cut());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_comes_too_slowly_is_given_up() {
+        let (activity, _near) = activity().await;
+        activity.watch(Duration::from_secs(1_000));
+        activity.upload_begins(100);
+        activity.sweep(0);
+        activity.wait_for_client();
+        activity.sweep(9_000);
+        activity.note_from_client(1_000);
+        // Nobody waits for the client now.
+        activity.sweep(50_000);
+        activity.wait_for_client();
+        activity.sweep(61_000);
+        assert_eq!(activity.stopped(), None, "9 and 11 seconds were waited for, 10 earned, 10 given");
+        activity.sweep(61_001);
+        assert_eq!(activity.stopped(), Some(Stop::ClientStill));
+    }
+
+    #[tokio::test]
+    async fn after_an_answer_and_without_a_rate_a_body_may_take_its_time() {
+        let (activity, _near) = activity().await;
+        activity.watch(Duration::from_secs(1_000));
+        for rate in [0, 100] {
+            activity.upload_begins(rate);
+            activity.wait_for_client();
+            if rate > 0 {
+                activity.answered();
+            }
+            activity.sweep(500_000);
+            assert_eq!(activity.stopped(), None);
+        }
     }
 
     #[tokio::test]

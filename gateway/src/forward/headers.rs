@@ -2,8 +2,8 @@
 //! always, before ours is set; which names those are is left to `names`, what ours says to `identity_headers` and `forwarded`.
 
 use http::header::{
-    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, SET_COOKIE, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, SET_COOKIE,
+    TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -29,6 +29,11 @@ pub(super) fn wanted_upgrade(head: &Parts) -> bool {
         && head.method == Method::GET
         && has_token(&head.headers, &CONNECTION, "upgrade")
         && has_token(&head.headers, &UPGRADE, "websocket")
+}
+
+/// Whether the body is made of messages that may come as seldom as the two sides like.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {

@@ -23,13 +23,19 @@ const MAX_IDLE: usize = 128;
 
 /// How many connections a worker may have to the endpoints of one application.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds(usize);
+pub(crate) struct Bounds {
+    /// Open connections to one upstream.
+    connections: usize,
+    /// What a client must send of a body on average, in bytes a second.
+    pub(super) minimum_rate: u64,
+}
 
 impl Bounds {
     /// The share of one worker and one application, of `borne` connections that the process can bear in all.
     pub(crate) fn of_worker(config: &Config, borne: usize) -> Self {
         let of_upstream = config.limits.upstream_connections.min(borne / config.applications.len().max(1));
-        Self(of_upstream.div_ceil(config.server.workers.max(1)).max(1))
+        let connections = of_upstream.div_ceil(config.server.workers.max(1)).max(1);
+        Self { connections, minimum_rate: config.limits.minimum_rate }
     }
 }
 
@@ -42,7 +48,7 @@ pub(super) struct Pools {
     pub(super) sweeper: Sweeper,
     /// By the number of the application.
     pub(super) groups: Vec<Group>,
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
 }
 
 /// The pools of one application.
@@ -161,7 +167,7 @@ impl Pools {
         let name = || configured.url.clone();
         let before = group.open.fetch_add(1, Ordering::AcqRel);
         let mut counted = Counted { pools: self.clone(), group: group_number, number: None };
-        if before >= self.bounds.0 {
+        if before >= self.bounds.connections {
             return Err(ForwardError::Busy(name()));
         }
         let connecting = async {

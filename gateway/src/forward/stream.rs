@@ -26,18 +26,22 @@ pub(crate) struct RequestBody {
     application: Arc<Application>,
     /// How many bytes may still follow.
     left: u64,
+    /// How many of them must come each second, on average.
+    minimum_rate: u64,
     /// Of the connection that it is sent over.
     activity: Option<Arc<Activity>>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, application: &Arc<Application>) -> Self {
+    pub(super) fn new(incoming: Incoming, application: &Arc<Application>, minimum_rate: u64) -> Self {
         let left = application.upstream.max_request_body.unwrap_or(u64::MAX);
-        Self { incoming: Some(incoming), application: application.clone(), left, activity: None }
+        let application = application.clone();
+        Self { incoming: Some(incoming), application, left, minimum_rate, activity: None }
     }
 
     pub(super) fn none(application: &Arc<Application>) -> Self {
-        Self { incoming: None, application: application.clone(), left: 0, activity: None }
+        let application = application.clone();
+        Self { incoming: None, application, left: 0, minimum_rate: 0, activity: None }
     }
 
     /// Whether it says itself that it is longer than it may be.
@@ -48,7 +52,7 @@ impl RequestBody {
     /// It is sent over this connection now.
     pub(super) fn goes_over(&mut self, activity: &Arc<Activity>) {
         if !self.is_end_stream() {
-            activity.upload_begins();
+            activity.upload_begins(self.minimum_rate);
             self.activity = Some(activity.clone());
         }
     }
@@ -58,8 +62,8 @@ impl RequestBody {
         match polled {
             Poll::Pending => activity.wait_for_client(),
             Poll::Ready(Some(Ok(frame))) => {
-                activity.note_from_client();
                 let length = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+                activity.note_from_client(length);
                 let Some(left) = self.left.checked_sub(length) else {
                     activity.blame(Stop::TooLarge);
                     return Err(BodyError::TooLarge);
@@ -67,7 +71,7 @@ impl RequestBody {
                 self.left = left;
             }
             Poll::Ready(Some(Err(_))) => activity.blame(Stop::ClientGone),
-            Poll::Ready(None) => activity.note_from_client(),
+            Poll::Ready(None) => activity.note_from_client(0),
         }
         Ok(())
     }

@@ -134,3 +134,23 @@ async fn a_peer_that_takes_little_by_little_is_not_cut_off() {
     assert!(written.is_ok(), "{written:?}");
     reading.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_peer_that_takes_less_than_it_must_is_cut_off() {
+    let (near, mut far) = pair((), Duration::from_secs(1)).await;
+    let mut near = near.at_least(100_000_000);
+    fill(&mut near).await;
+    let reading = tokio::spawn(async move {
+        while far.read(&mut vec![0; 100_000]).await.is_ok_and(|len| len > 0) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut written = Ok(1);
+    while written.is_ok() {
+        assert!(Instant::now() < until, "it is waited for without end");
+        written = near.write(&[7; 65_536]).await;
+    }
+    assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    reading.await.unwrap();
+}

@@ -149,7 +149,7 @@ impl Http2Upstream {
         if head.uri.path() == "/echo-pieces" {
             let mut answer = respond.send_response(response, false)?;
             while let Some(piece) = body.data().await {
-                self.take(&mut body, piece.as_ref().map_err(|error| error.reason()).ok());
+                self.take(&mut body, piece.as_ref().ok());
                 answer.send_data(piece?, false)?;
             }
             return answer.send_trailers(status());

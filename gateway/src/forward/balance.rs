@@ -28,7 +28,12 @@ impl Balance {
         };
         let made = |url: &str| Arc::new(Endpoint::new(&application.name, url));
         let configured = application.upstream.endpoints.iter();
-        let endpoints = configured.map(|it| known(&it.url).unwrap_or_else(|| made(&it.url))).collect();
+        let endpoints: Vec<Arc<Endpoint>> =
+            configured.map(|it| known(&it.url).unwrap_or_else(|| made(&it.url))).collect();
+        if application.upstream.health.is_none() {
+            // Nobody asks any more, so that nobody could find it well again.
+            endpoints.iter().for_each(|endpoint| endpoint.set_healthy(true, now_ms(), ""));
+        }
         let budget = Budget::new(application.upstream.retry_budget_percent);
         Self { application: application.clone(), endpoints, budget }
     }
@@ -137,3 +142,6 @@ impl Draw {
         (mixed ^ (mixed >> 31)).checked_rem(bound)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Streams that a client opened and reset at once, before the connection is closed (rapid reset).
 const MAX_PENDING_RESETS: usize = 20;
 const MAX_LOCAL_RESETS: usize = 1_024;
+/// How many header fields hyper takes unless it is told a number.
+const HEADERS_OF_HYPER: usize = 100;
 /// What one stream, and one connection, may send ahead of being read, in bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
@@ -261,8 +263,11 @@ pub(crate) fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_header_size(limits.header_bytes)
-        .max_headers(limits.header_count);
+        .max_header_size(limits.header_bytes);
+    // What hyper does by itself it does without writing over the room for all fields at each request.
+    if limits.header_count != HEADERS_OF_HYPER {
+        builder.max_headers(limits.header_count);
+    }
     builder
 }
 

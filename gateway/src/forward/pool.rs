@@ -18,8 +18,8 @@ use crate::live::{Attached, Passage};
 
 /// How long a connection is kept without use, in milliseconds: below the five seconds after which common servers close theirs.
 const KEEP_IDLE_MS: u64 = 4_000;
-/// How many idle connections a worker keeps for one endpoint.
-const MAX_IDLE: usize = 128;
+/// How many idle connections a worker keeps for one endpoint: as many as a burst needs, or the next one would open them anew.
+const MAX_IDLE: usize = 1_024;
 
 /// How many connections a worker may have to the endpoints of one application.
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -25,6 +24,7 @@ mod send;
 mod stream;
 mod sweeper;
 mod tunnel;
+mod websocket;
 mod wire;
 
 pub(crate) use fleet::Fleet;
@@ -42,6 +42,7 @@ use crate::route::Canonical;
 use lease::Lease;
 use send::Sending;
 use stream::{Pace, RequestBody};
+use websocket::Asked;
 
 /// Why a permitted request brought no answer.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,8 @@ pub(crate) enum ForwardError {
     Broken(String, #[source] hyper::Error),
     #[error("the upstream switched to another protocol without being asked")]
     UnaskedSwitch,
+    #[error("the upstream did not agree to a WebSocket")]
+    NoSwitch,
     #[error("the path lies outside the prefix that the upstream is told nothing of")]
     OutsidePrefix,
     #[error("the request body is longer than the application takes")]
@@ -92,6 +95,7 @@ impl ForwardError {
             Self::Dropped(_)
             | Self::Busy(_)
             | Self::UnaskedSwitch
+            | Self::NoSwitch
             | Self::OutsidePrefix
             | Self::BodyTooLarge
             | Self::ClientStill
@@ -125,8 +129,11 @@ pub(crate) async fn forward(
     let http2 = request.version() == Version::HTTP_2;
     let (mut head, body) = request.into_parts();
     let target = outgoing::target(canonical, &head.uri, upstream)?;
-    let upgrade = headers::wanted_upgrade(&head).then(|| head.extensions.remove::<OnUpgrade>()).flatten();
-    headers::for_upstream(&mut head.headers, &application.headers, context, upgrade.is_some());
+    let asked = Asked::of(&mut head);
+    headers::for_upstream(&mut head.headers, &application.headers, context, asked.is_some());
+    if let Some(asked) = &asked {
+        asked.tell(&mut head.headers);
+    }
     let minimum_rate = if headers::is_grpc(&head.headers) { 0 } else { upstreams.0.bounds.minimum_rate };
     let mut outgoing = Request::new(RequestBody::new(body, &application, minimum_rate));
     // Before the first byte is asked for: a client that waits for `100 Continue` never gets it.
@@ -142,10 +149,14 @@ pub(crate) async fn forward(
     lease.activity().answered();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upstream_side = response.extensions_mut().remove::<OnUpgrade>();
-        let (Some(client_side), Some(upstream_side)) = (upgrade, upstream_side) else {
+        let asked = asked.filter(|asked| asked.is_agreed(response.headers()));
+        let (Some(asked), Some(upstream_side)) = (asked, upstream_side) else {
             return Err(ForwardError::UnaskedSwitch);
         };
-        return Ok(tunnelled(permit, response, lease, (client_side, upstream_side), upstream.idle_timeout));
+        return Ok(tunnelled(permit, response, lease, (asked, upstream_side), upstream.idle_timeout));
+    }
+    if asked.is_some_and(|asked| asked.would_mistake(response.status())) {
+        return Err(ForwardError::NoSwitch);
     }
     let (mut head, body) = response.into_parts();
     headers::for_client(&mut head.headers, &application.response_headers);
@@ -158,13 +169,12 @@ fn tunnelled(
     permit: Permit,
     response: Response<Incoming>,
     lease: Lease,
-    (client_side, upstream_side): (OnUpgrade, OnUpgrade),
+    (asked, upstream_side): (Asked, OnUpgrade),
     idle_limit: Duration,
 ) -> Response<Body> {
     let (mut head, _) = response.into_parts();
     headers::for_client(&mut head.headers, &permit.target.application.response_headers);
-    head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    tunnel::spawn(client_side, upstream_side, lease, permit, idle_limit);
+    asked.agree(&mut head);
+    tunnel::spawn(asked, upstream_side, lease, permit, idle_limit);
     Response::from_parts(head, Body::empty())
 }

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -214,9 +214,13 @@ impl Worker {
         self: Arc<Self>,
         client: Arc<Client>,
     ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send + 'static> + Send {
-        service_fn(move |request: Request<Incoming>| {
+        service_fn(move |mut request: Request<Incoming>| {
             let (worker, client) = (self.clone(), client.clone());
             async move {
+                // A socket uses the connection for longer than its request does.
+                if request.method() == Method::CONNECT {
+                    request.extensions_mut().insert(client.requests.clone());
+                }
                 let in_use = client.requests.begin();
                 let via = Via { client: &client, worker: worker.number };
                 let response = pipeline::handle(&worker.current, via, request).await;
@@ -281,6 +285,7 @@ pub(crate) fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
         .max_local_error_reset_streams(MAX_LOCAL_RESETS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .enable_connect_protocol()
         .max_send_buf_size(SEND_BUFFER_BYTES)
         .keep_alive_interval(PING_INTERVAL)
         // A ping waits behind what a slow reader has not taken yet.

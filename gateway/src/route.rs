@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
+use hyper::ext::Protocol;
 use portcullis_policy::ApplicationId;
 
 mod path;
@@ -86,7 +87,7 @@ pub(crate) enum RouteError {
 }
 
 fn canonicalise(head: &Parts) -> Result<Canonical, RouteError> {
-    let method = allowed_method(&head.method)?;
+    let method = allowed_method(head)?;
     check_framing(head)?;
     let host = only_host(head)?;
     // `OPTIONS *` and the authority form of CONNECT end here (RFC 9112 section 3.2).
@@ -100,7 +101,8 @@ fn canonicalise(head: &Parts) -> Result<Canonical, RouteError> {
 }
 
 /// The registered methods with a meaning for an application; `get` is not `GET` (RFC 9110 section 9.1).
-fn allowed_method(method: &Method) -> Result<Method, RouteError> {
+/// A WebSocket over HTTP/2 comes as a CONNECT (RFC 8441 section 4), and is the GET that it is over HTTP/1.1.
+fn allowed_method(head: &Parts) -> Result<Method, RouteError> {
     const ALLOWED: [Method; 7] = [
         Method::GET,
         Method::HEAD,
@@ -110,7 +112,11 @@ fn allowed_method(method: &Method) -> Result<Method, RouteError> {
         Method::DELETE,
         Method::OPTIONS,
     ];
-    if ALLOWED.contains(method) { Ok(method.clone()) } else { Err(RouteError::Method) }
+    if head.method == Method::CONNECT && head.version == Version::HTTP_2 {
+        let protocol = head.extensions.get::<Protocol>().map(Protocol::as_str);
+        return if protocol == Some("websocket") { Ok(Method::GET) } else { Err(RouteError::Method) };
+    }
+    if ALLOWED.contains(&head.method) { Ok(head.method.clone()) } else { Err(RouteError::Method) }
 }
 
 /// hyper settles Content-Length against Transfer-Encoding by itself; what it passes on unread beside `chunked` does not pass here.

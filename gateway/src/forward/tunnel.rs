@@ -12,21 +12,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
 use super::lease::Lease;
+use super::websocket::Asked;
 use crate::authorize::Permit;
 
 /// Carries bytes between the two sides once both have switched. Nothing that the client sent before the upstream agreed
 /// reaches it earlier: the bytes wait in the client's connection until this task reads them.
-pub(super) fn spawn(
-    client: OnUpgrade,
-    upstream: OnUpgrade,
-    lease: Lease,
-    permit: Permit,
-    idle_limit: Duration,
-) {
+pub(super) fn spawn(asked: Asked, upstream: OnUpgrade, lease: Lease, permit: Permit, idle_limit: Duration) {
     let activity = lease.activity().clone();
     // However long it lasts: what counts is that something moves. The sweeper cuts the upstream's side otherwise.
     activity.end_at(None);
     activity.watch(idle_limit);
+    let (client, in_use) = asked.into_parts();
     tokio::spawn(async move {
         let Some(held) = lease.into_tunnel() else { return };
         let (Ok(client), Ok(upstream)) = (client.await, upstream.await) else { return };
@@ -35,7 +31,7 @@ pub(super) fn spawn(
         let _ended = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
         // Both sockets close with the two sides; only then is nothing on its way any more.
         drop((client, upstream));
-        drop((held, permit));
+        drop((held, permit, in_use));
     });
 }
 

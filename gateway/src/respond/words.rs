@@ -177,7 +177,10 @@ fn forward(error: &ForwardError) -> Words {
             "The application is busy",
             "Too many requests to the application are under way. Try again in a moment.",
         ),
-        ForwardError::Unreachable(..) | ForwardError::Broken(..) | ForwardError::UnaskedSwitch => (
+        ForwardError::Unreachable(..)
+        | ForwardError::Broken(..)
+        | ForwardError::UnaskedSwitch
+        | ForwardError::NoSwitch => (
             StatusCode::BAD_GATEWAY,
             "upstream_unreachable",
             "The application cannot be reached",

@@ -239,7 +239,7 @@ fn number(bytes: &[u8]) -> u32 {
 }
 
 /// The status is the first field of every answer (RFC 9113 section 8.3).
-fn status_of(block: &[u8]) -> u16 {
+pub fn status_of(block: &[u8]) -> u16 {
     const INDEXED: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
     // The other side notes that there is no table.
     let block = &block[block.iter().take_while(|byte| **byte & 0xe0 == 0x20).count()..];

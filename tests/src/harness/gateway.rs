@@ -158,6 +158,23 @@ impl Gateway {
         std::fs::write(config_file(&self.launch.folder), config).expect("the configuration can be written");
     }
 
+    /// Puts another configuration in the place of the one that it runs with, as editors do: whole, by one rename.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn replace_config(&mut self, config: &str) {
+        config.clone_into(&mut self.launch.config);
+        let (file, beside) = (config_file(&self.launch.folder), self.folder().join("config.toml.new"));
+        std::fs::write(&beside, config).expect("the configuration can be written");
+        std::fs::rename(beside, file).expect("the configuration can be replaced");
+    }
+
+    /// Tells it to read its configuration again.
+    pub fn hang_up(&self) {
+        let id = i32::try_from(self.child.id()).expect("a process id");
+        let _ = kill(Pid::from_raw(id), Signal::SIGHUP);
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -21,7 +21,7 @@ mod upstream_tls;
 pub use application::{Application, Directory};
 pub use document::Fault;
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
-pub use observe::{Log, LogFormat, LogLevel, LogOutput};
+pub use observe::{Log, LogFormat, LogLevel, LogOutput, Telemetry};
 pub use provider::{GroupsApi, IdentityProvider};
 pub use server::{Limits, Server};
 pub use tls::{Certificates, ClientCertificates, Tls};
@@ -53,6 +53,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[log]`
     pub log: Log,
+    /// `[telemetry]`
+    pub telemetry: Option<Telemetry>,
     /// `[[identity_provider]]`, in the order of the file.
     pub identity_providers: Vec<Arc<IdentityProvider>>,
     /// `[[directory]]`
@@ -124,6 +126,7 @@ impl Config {
             ("store.url", self.store_file != next.store_file),
             ("store.key_file", self.store_key_file != next.store_key_file),
             ("log", self.log != next.log),
+            ("telemetry", self.telemetry != next.telemetry),
         ];
         differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
@@ -183,6 +186,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let session_duration = server::read_session(&mut root);
     let limits = server::read_limits(&mut root);
     let log = observe::read_log(&mut root, folder);
+    let telemetry = observe::read_telemetry(&mut root);
     let providers = provider::read_all(&mut root, folder);
     let directories = application::read_directories(&mut root, &providers);
     let defaults = Limits::default();
@@ -206,6 +210,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         session_duration: session_duration?,
         limits: limits?,
         log: log?,
+        telemetry: telemetry?,
         identity_providers: providers.into_iter().map(Arc::new).collect(),
         directories,
         applications: applications.into_iter().map(|read| Arc::new(read.application)).collect(),

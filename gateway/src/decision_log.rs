@@ -12,7 +12,11 @@ use portcullis_policy::{Decision, PolicySet};
 mod journal;
 mod scribe;
 
+#[cfg(feature = "otel")]
+pub(crate) use journal::Event;
 pub(crate) use journal::{Batch, Journal};
+#[cfg(all(test, feature = "otel"))]
+pub(crate) use journal::{Facts as EventFacts, Texts as EventTexts};
 pub(crate) use scribe::Scribe;
 
 use crate::authorize::{Client, Denial, Permit};
@@ -20,6 +24,7 @@ use crate::live::LiveSession;
 use crate::metrics::{self, Answer};
 use crate::respond::Rejection;
 use crate::route::{Canonical, RouteError, Target};
+use crate::trace_context::Trace;
 use journal::{Facts, Texts};
 
 /// What became of a request, in one word.
@@ -52,12 +57,19 @@ impl Verdict {
     }
 }
 
+/// What is known of a request from its first moment on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) started: Instant,
+    pub(crate) trace: Option<Trace>,
+}
+
 /// What became of a request, and all that led to it.
 pub(crate) struct Outcome<'a> {
-    id: &'a str,
+    asked: Asked<'a>,
     client: &'a Client,
     canonical: &'a Canonical,
-    started: Instant,
     pub(crate) application: Option<Arc<Target>>,
     pub(crate) session: Option<Arc<LiveSession>>,
     pub(crate) rejection: Option<Rejection>,
@@ -67,12 +79,11 @@ pub(crate) struct Outcome<'a> {
 }
 
 impl<'a> Outcome<'a> {
-    pub(crate) fn new(id: &'a str, client: &'a Client, canonical: &'a Canonical, started: Instant) -> Self {
+    pub(crate) fn new(asked: Asked<'a>, client: &'a Client, canonical: &'a Canonical) -> Self {
         Self {
-            id,
+            asked,
             client,
             canonical,
-            started,
             application: None,
             session: None,
             rejection: None,
@@ -109,7 +120,7 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
     let record = outcome.session.as_ref().map(|session| &session.record);
     let presented = outcome.client.handshake.get().and_then(|handshake| handshake.presented.as_ref());
     let texts = Texts {
-        request: outcome.id,
+        request: outcome.asked.id,
         application: outcome.application.as_ref().map_or("", |target| &target.application.name),
         host: outcome.canonical.host.as_str(),
         method: outcome.canonical.method.as_str(),
@@ -126,7 +137,7 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
     let answer = Answer {
         verdict: outcome.verdict(),
         status: status.as_u16(),
-        micros: micros(outcome.started, answered),
+        micros: micros(outcome.asked.started, answered),
         upstream_micros: outcome.allowed_at.map(|at| micros(at, answered)),
     };
     let figures = outcome.application.as_ref().map_or(metrics::elsewhere(), |target| &target.figures);
@@ -134,6 +145,7 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
     let facts = Facts {
         answered,
         answer,
+        trace: outcome.asked.trace,
         client: outcome.client.ip,
         session: record.map(|record| record.id),
         rule: decision.and_then(|decision| decision.rule),
@@ -145,19 +157,26 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
 
 /// Records the event of a request that was not: its parts have no single meaning, so they are not repeated.
 pub(crate) fn write_unrouted(
-    id: &str,
+    asked: Asked<'_>,
     client: &Client,
     head: &Parts,
     error: RouteError,
     status: StatusCode,
-    started: Instant,
 ) {
-    let texts = Texts { request: id, method: head.method.as_str(), ..Texts::default() };
+    let texts = Texts { request: asked.id, method: head.method.as_str(), ..Texts::default() };
     let answered = Instant::now();
-    let micros = micros(started, answered);
+    let micros = micros(asked.started, answered);
     let answer = Answer { verdict: Verdict::Deny, status: status.as_u16(), micros, upstream_micros: None };
     metrics::elsewhere().count(client.journal.worker(), &answer);
-    let facts = Facts { answered, answer, client: client.ip, session: None, rule: None, reason: None };
+    let facts = Facts {
+        answered,
+        answer,
+        trace: asked.trace,
+        client: client.ip,
+        session: None,
+        rule: None,
+        reason: None,
+    };
     client.journal.record(facts, &texts, Some(&error));
 }
 

@@ -27,7 +27,7 @@ mod tunnel;
 mod websocket;
 mod wire;
 
-pub(crate) use fleet::Fleet;
+pub(crate) use fleet::{EndpointState, Fleet};
 pub(crate) use pool::{Bounds, Upstreams};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use rehearsal::rehearse;

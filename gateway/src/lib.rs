@@ -31,7 +31,10 @@ mod respond;
 mod route;
 mod session;
 mod socket;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod tls;
+mod trace_context;
 
 // What is true now.
 mod assertion;

@@ -23,6 +23,8 @@ pub(crate) use hand_over::redeem;
 pub(crate) use logout::{application_logout, logout};
 pub(crate) use provider::{IdTokenFault, Provider, ProviderError};
 pub(crate) use provider_http::ProviderHttp;
+#[cfg(feature = "otel")]
+pub(crate) use provider_http::ProviderHttpError;
 pub(crate) use start::start;
 
 use portcullis_store::{StoreError, TooLong};

@@ -2,7 +2,7 @@
 //! `exposition`. No label is ever filled by a peer: applications are those of the configuration, everything else is a word of ours.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 mod application;
@@ -25,6 +25,9 @@ struct Metrics {
     handshakes: Counts<3>,
     cuts: Counts<1>,
     scim: Counts<2>,
+    reloads: Counts<1>,
+    /// How many configurations have been taken since the start.
+    revision: AtomicU64,
 }
 
 /// Counters of one name that differ by labels. For what is rare: each count takes a lock.
@@ -141,6 +144,26 @@ pub(crate) fn provisioned(method: &http::Method, status: http::StatusCode) {
         _ => "other",
     };
     METRICS.scim.add([method, class(status)], 1);
+}
+
+/// What became of an attempt to take a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reload {
+    /// It is in force.
+    Taken,
+    /// It was wrong, and the one before stays in force.
+    Refused,
+}
+
+/// A configuration was read again.
+pub(crate) fn reloaded(reload: Reload) {
+    match reload {
+        Reload::Taken => {
+            METRICS.revision.fetch_add(1, Ordering::Relaxed);
+            METRICS.reloads.add(["taken"], 1);
+        }
+        Reload::Refused => METRICS.reloads.add(["refused"], 1),
+    }
 }
 
 /// The first digit of a status.

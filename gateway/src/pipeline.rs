@@ -25,6 +25,7 @@ use crate::respond::{self, Audience, Rejection};
 use crate::route::{Canonical, Destination, RouteError, Target};
 use crate::scim;
 use crate::session::{Visitor, application_visitor};
+use crate::trace_context;
 
 /// Whom a request comes through.
 #[derive(Debug, Clone, Copy)]
@@ -39,15 +40,17 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     let started = Instant::now();
     let now = now();
     let id = RequestId::next();
-    let id = id.as_str();
     let audience = Audience::of_request(&request);
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let trace = trace_context::settle(&mut head.headers, &id);
+    let id = id.as_str();
+    let asked = decision_log::Asked { id, started, trace };
     let (gateway, judged) = judge(current, via.client, &head, now);
     let Judged { canonical, verdict } = match judged {
         Ok(judged) => judged,
-        Err(error) => return unrouted(via.client, &head, error, audience, id, started),
+        Err(error) => return unrouted(via.client, &head, error, audience, asked),
     };
-    let mut outcome = Outcome::new(id, via.client, &canonical, started);
+    let mut outcome = Outcome::new(asked, via.client, &canonical);
     let stage = Stage { gateway: &gateway, via, canonical: &canonical, id, now };
     let result = match verdict {
         Verdict::AuthHost => stage.auth_host(Request::from_parts(head, body)).await,
@@ -102,11 +105,10 @@ fn unrouted(
     head: &Parts,
     error: RouteError,
     audience: Audience,
-    id: &str,
-    started: Instant,
+    asked: decision_log::Asked<'_>,
 ) -> Response<Body> {
-    let response = respond::rejected(&Rejection::Route(error), audience, id);
-    decision_log::write_unrouted(id, client, head, error, response.status(), started);
+    let response = respond::rejected(&Rejection::Route(error), audience, asked.id);
+    decision_log::write_unrouted(asked, client, head, error, response.status());
     response
 }
 

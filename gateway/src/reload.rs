@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::assemble;
 use crate::config::{Config, ConfigError};
 use crate::gateway::Current;
+use crate::metrics::{self, Reload};
 use crate::serve::ServeError;
 
 /// How often the files are looked at. A change counts when two looks in a row have found the same: a file that is being
@@ -70,12 +71,14 @@ async fn reload(current: &Current) -> Result<(), ReloadError> {
     current.replace(next.clone());
     let cuts = next.process.live.adopt(next.policies.clone());
     if cuts.0 > 0 {
+        metrics::cut("configuration", cuts.0);
         tracing::info!(target: "portcullis::drop", change = "configuration", connections = cuts.0, "connections were cut");
     }
     Ok(())
 }
 
 fn report(current: &Current, reloaded: Result<(), ReloadError>) {
+    metrics::reloaded(if reloaded.is_ok() { Reload::Taken } else { Reload::Refused });
     let gateway = current.get();
     let file = gateway.config.file.display().to_string();
     match reloaded {

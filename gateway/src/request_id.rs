@@ -21,7 +21,10 @@ const DIGITS: usize = 16;
 
 /// Sixteen hexadecimal digits. Unique in a process; not secret, and nothing depends on its being hard to guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct RequestId([u8; DIGITS]);
+pub(crate) struct RequestId {
+    number: u64,
+    digits: [u8; DIGITS],
+}
 
 impl RequestId {
     /// The next one.
@@ -31,14 +34,29 @@ impl RequestId {
         id = (id ^ (id >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         id = (id ^ (id >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         id ^= id >> 31;
-        Self(std::array::from_fn(|_| {
+        let number = id;
+        let digits = std::array::from_fn(|_| {
             id = id.rotate_left(4);
             b"0123456789abcdef".get(usize::from(id.to_le_bytes()[0] & 0xF)).copied().unwrap_or_default()
-        }))
+        });
+        Self { number, digits }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.digits).unwrap_or_default()
+    }
+}
+
+impl RequestId {
+    /// The id as a number: as good as random, and zero for one request in 2^64.
+    #[cfg(feature = "otel")]
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The number of a trace that begins with this request.
+    pub(crate) fn trace_number(&self) -> u128 {
+        (u128::from(*SEED | 1) << 64) | u128::from(self.number)
     }
 }
 

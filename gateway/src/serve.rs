@@ -27,6 +27,8 @@ use crate::metrics;
 use crate::reload;
 use crate::seal::KeyFileError;
 use crate::tls::TlsError;
+#[cfg(feature = "otel")]
+use crate::{gateway::Gateway, telemetry};
 
 /// Threads for logins, provisioning and everything else that is no request to an application.
 const CONTROL_THREADS: usize = 2;
@@ -105,11 +107,25 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     let inner = bind_inner(&control, &config)?;
     let assembled = assemble::first(config, store, control.handle().clone(), connections);
     let current = Arc::new(Current::new(Arc::new(control.block_on(assembled)?)));
+    #[cfg(feature = "otel")]
+    let spans = start_telemetry(&current.get(), &control)?;
     let running = Running::start(&control, &current, listeners, inner)?;
     control.block_on(until_told_to_stop())?;
     running.stop();
+    #[cfg(feature = "otel")]
+    if let Some(spans) = spans {
+        control.block_on(spans.finish());
+    }
     drop(lock);
     Ok(())
+}
+
+/// Begins to send spans, where that is configured.
+#[cfg(feature = "otel")]
+fn start_telemetry(gateway: &Gateway, control: &Runtime) -> Result<Option<telemetry::Sending>, ServeError> {
+    let Some(settings) = &gateway.config.telemetry else { return Ok(None) };
+    let sending = telemetry::start(settings, control.handle());
+    sending.map(Some).map_err(|error| ServeError::Provider(Box::new(error)))
 }
 
 /// Descriptors of a connection: its own, and the one that is kept to cut it. Half of all are for clients, half for upstreams.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use portcullis_tests::browser::Browser;
+use portcullis_tests::browser::{Browser, Outgoing};
 use portcullis_tests::harness::{World, WorldConfig};
 use serde_json::Value;
 
@@ -70,6 +70,33 @@ async fn an_event_says_who_asked_what_and_why_it_was_answered_so() {
     let refused = |event: &Value| is_decision(event) && event["status"] == 401;
     let event = log.wait_for(PATIENCE, refused).await.expect("an event of the refused request");
     assert_eq!((event["verdict"].as_str(), &event["email"]), (Some("login_required"), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_trace_context_reaches_the_upstream_and_the_log_and_any_other_neither() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let whole = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let world = World::start().await;
+    let (browser, page) = world.logged_in(ENGINEER).await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.trail());
+    for (path, parent) in [("/traced", whole.clone()), ("/untraced", whole.to_uppercase())] {
+        let request = Outgoing::script(http::Method::GET, &world.wiki(path)).unwrap();
+        let request = request.header("traceparent", &parent).header("tracestate", "vendor=told");
+        browser.send(&request).await.unwrap();
+    }
+    let received = |path: &str| {
+        let bytes = world.upstream.recorder().raw_received_for(path);
+        String::from_utf8_lossy(&bytes).to_lowercase()
+    };
+    let (traced, untraced) = (received("/traced"), received("/untraced"));
+    assert!(traced.contains(&format!("traceparent: {whole}\r\n")), "{traced}");
+    assert!(traced.contains("tracestate: vendor=told\r\n"), "{traced}");
+    assert!(untraced.contains("get /untraced "), "{untraced}");
+    assert!(!untraced.contains("traceparent") && !untraced.contains("tracestate"), "{untraced}");
+    let event = |path: &'static str| move |event: &Value| is_decision(event) && event["path"] == path;
+    let log = world.gateway.log();
+    assert_eq!(log.wait_for(PATIENCE, event("/traced")).await.unwrap()["trace"], TRACE);
+    assert_eq!(log.wait_for(PATIENCE, event("/untraced")).await.unwrap()["trace"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,7 +49,10 @@ async fn what_happened_is_counted_by_application_and_never_by_person_or_path() {
     );
     assert!(of("portcullis_store_changes_total") > 1.0);
     assert_eq!(of("portcullis_log_lost_total"), 0.0);
-    for secret in [ENGINEER, "whoami", "127.0.0.1", "localhost"] {
+    let upstream =
+        format!("portcullis_upstream_up{{application=\"wiki\",upstream=\"{}\"}}", world.upstream.url());
+    assert_eq!(of(&upstream), 1.0);
+    for secret in [ENGINEER, "whoami", "localhost"] {
         assert!(!text.contains(secret), "{secret} is in\n{text}");
     }
 }

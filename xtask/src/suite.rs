@@ -97,6 +97,14 @@ fn test(extent: Extent, count: &mut Count) -> Done {
     if extent == Extent::Fast {
         command.args(["--", "--skip", "outside::"]);
     }
+    run_tests(command, count)?;
+    // What a build has only when it is asked for.
+    let mut optional = cargo();
+    optional.args(["test", "--package", "portcullis", "--features", "otel", "--lib", "telemetry::"]);
+    run_tests(optional, count)
+}
+
+fn run_tests(mut command: Command, count: &mut Count) -> Done {
     command.env("PORTCULLIS_BIN", target().join("debug/portcullis"));
     command.env("PORTCULLIS_TOOLS", tools::folder());
     command.stdout(Stdio::piped());

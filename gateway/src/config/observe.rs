@@ -1,8 +1,11 @@
-//! `[log]`: what is told to operators, and where.
+//! `[log]` and `[telemetry]`: what is told to operators, and where.
 
 use std::path::{Path, PathBuf};
 
+use url::Url;
+
 use super::document::{Section, Value};
+use super::provider::is_loopback;
 
 /// `[log]`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +16,17 @@ pub struct Log {
     pub output: LogOutput,
     /// What is told of the program's own doings. Decisions are told at every level.
     pub level: LogLevel,
+}
+
+/// `[telemetry]`: spans of requests, for a build with the feature `otel`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Where spans go, by OTLP over HTTP: the whole address, such as `http://127.0.0.1:4318/v1/traces`.
+    pub endpoint: String,
+    /// One request in so many is recorded.
+    pub sample_one_in: u64,
+    /// What the collector knows this program as.
+    pub service_name: String,
 }
 
 /// How log lines look.
@@ -94,4 +108,35 @@ fn one_of<T: Copy>(value: &Value<'_, '_>, words: &[(&str, T)]) -> Option<T> {
         value.fault(format!("must be {}", known.join(" or ")));
     }
     found
+}
+
+/// The telemetry that is wanted; the outer none is a fault.
+pub(super) fn read_telemetry(root: &mut Section<'_, '_>) -> Option<Option<Telemetry>> {
+    let Some(value) = root.optional("telemetry") else { return Some(None) };
+    if !cfg!(feature = "otel") {
+        value.fault("this program was built without telemetry: build it with the feature `otel`");
+        return None;
+    }
+    let mut section = value.section()?;
+    let endpoint = section
+        .required("endpoint", "where spans go, such as \"http://127.0.0.1:4318/v1/traces\"")
+        .and_then(|value| read_endpoint(&value));
+    let sample_one_in = section.optional("sample_one_in").map(|value| value.number(1..=1_000_000));
+    let service_name = section.optional("service_name").map(|value| value.string().map(str::to_owned));
+    section.finish();
+    Some(Some(Telemetry {
+        endpoint: endpoint?,
+        sample_one_in: sample_one_in.unwrap_or(Some(1))?,
+        service_name: service_name.unwrap_or_else(|| Some("portcullis".to_owned()))?,
+    }))
+}
+
+/// Spans tell who opens which page from where: they leave the machine by https alone.
+fn read_endpoint(value: &Value<'_, '_>) -> Option<String> {
+    let url: Url = value.parsed()?;
+    if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) {
+        return Some(url.into());
+    }
+    value.fault("must be https; plain http is accepted for a loopback address only");
+    None
 }

@@ -167,7 +167,7 @@ fn read_issuer(value: &Value<'_, '_>) -> Option<(String, Url)> {
     Some((text.to_owned(), url))
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

@@ -256,6 +256,22 @@ fn t54_client_certificates_are_asked_for_where_something_lives() {
 }
 
 #[test]
+fn telemetry_is_for_a_program_that_has_it_and_leaves_the_machine_by_https() {
+    let read = |lines: &str| faults(&format!("{WHOLE}\n[telemetry]\n{lines}")).join("\n");
+    let whole = read("endpoint = \"https://collector.corp.example/v1/traces\"\nsample_one_in = 100");
+    if cfg!(feature = "otel") {
+        assert_eq!(whole, "");
+        assert!(read("endpoint = \"http://collector.corp.example/v1/traces\"").contains("must be https"));
+        assert!(
+            read("endpoint = \"http://127.0.0.1:4318/v1/traces\"\nsample_one_in = 0").contains("from 1 to")
+        );
+        assert!(read("").contains("`endpoint` is missing"));
+    } else {
+        assert!(whole.contains("built without telemetry"), "{whole}");
+    }
+}
+
+#[test]
 fn the_log_goes_where_it_is_told() {
     let read = |log: &str| Config::parse(&format!("{WHOLE}\n[log]\n{log}"), Path::new("/etc/portcullis"));
     assert_eq!(read("").unwrap().log, Log::default());

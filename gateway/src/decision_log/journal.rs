@@ -12,6 +12,7 @@ use portcullis_store::SessionId;
 
 use crate::log::Wake;
 use crate::metrics::Answer;
+use crate::trace_context::Trace;
 
 /// Events of one worker that may wait, and the bytes of their texts. What comes on top is dropped and counted: a request never waits for
 /// whoever reads the log.
@@ -20,39 +21,40 @@ const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 /// The texts of an event; an empty one is absent.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Texts<'a> {
-    pub(super) request: &'a str,
-    pub(super) application: &'a str,
-    pub(super) host: &'a str,
-    pub(super) method: &'a str,
-    pub(super) path: &'a str,
-    pub(super) certificate: &'a str,
-    pub(super) certificate_subject: &'a str,
-    pub(super) email: &'a str,
-    pub(super) subject: &'a str,
-    pub(super) provider: &'a str,
-    pub(super) policy: &'a str,
-    pub(super) cause: &'a str,
+pub(crate) struct Texts<'a> {
+    pub(crate) request: &'a str,
+    pub(crate) application: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) certificate: &'a str,
+    pub(crate) certificate_subject: &'a str,
+    pub(crate) email: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) provider: &'a str,
+    pub(crate) policy: &'a str,
+    pub(crate) cause: &'a str,
 }
 
 const TEXTS: usize = 12;
 
 /// The rest of an event.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts {
-    pub(super) answered: Instant,
-    pub(super) answer: Answer,
-    pub(super) client: IpAddr,
-    pub(super) session: Option<SessionId>,
-    pub(super) rule: Option<RulePosition>,
-    pub(super) reason: Option<Reason>,
+pub(crate) struct Facts {
+    pub(crate) answered: Instant,
+    pub(crate) answer: Answer,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) client: IpAddr,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) rule: Option<RulePosition>,
+    pub(crate) reason: Option<Reason>,
 }
 
 /// An event as it was recorded.
 #[derive(Debug)]
 pub(crate) struct Event<'a> {
-    pub(super) facts: &'a Facts,
-    pub(super) texts: Texts<'a>,
+    pub(crate) facts: &'a Facts,
+    pub(crate) texts: Texts<'a>,
 }
 
 /// Events in the order of their coming.
@@ -83,7 +85,7 @@ impl Journal {
     }
 
     /// Keeps an event until it is written. The writer holds the lock for an exchange of pointers, and nobody else takes it.
-    pub(super) fn record(&self, facts: Facts, texts: &Texts<'_>, cause: Option<&dyn Display>) {
+    pub(crate) fn record(&self, facts: Facts, texts: &Texts<'_>, cause: Option<&dyn Display>) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(facts, texts, cause);
         self.wake.nudge();
     }
@@ -220,6 +222,7 @@ mod tests {
         Facts {
             answered: Instant::now(),
             answer: Answer { verdict: Verdict::Allow, status, micros: 7, upstream_micros: None },
+            trace: None,
             client: Ipv4Addr::LOCALHOST.into(),
             session: None,
             rule: None,

@@ -1,6 +1,8 @@
 //! Makes lines of events, on the thread that writes the log. Which fields there are, and under which names, is decided here.
 
 use std::fmt;
+#[cfg(feature = "otel")]
+use std::time::Duration;
 
 use portcullis_store::SessionId;
 
@@ -25,6 +27,12 @@ impl Scribe {
     /// Called before each batch.
     pub(crate) fn begin(&mut self) {
         self.stamps.compare_clocks();
+    }
+
+    /// When an event was, since 1970.
+    #[cfg(feature = "otel")]
+    pub(crate) fn since_epoch(&self, event: &Event<'_>) -> Duration {
+        self.stamps.since_epoch(event.facts.answered)
     }
 
     /// Adds an event's line to `out`.
@@ -53,6 +61,9 @@ impl Scribe {
         }
         line.text("reason", facts.reason.map_or("", |reason| reason.as_str()));
         line.text("cause", texts.cause);
+        if let Some(trace) = facts.trace {
+            line.shown("trace", trace.id);
+        }
         line.number("micros", answer.micros);
         if let Some(micros) = answer.upstream_micros {
             line.number("upstream_micros", micros);

@@ -7,6 +7,8 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::balance::Balance;
+use super::clock;
+use super::endpoint::Endpoint;
 use super::health;
 use crate::config::Application;
 
@@ -15,6 +17,17 @@ use crate::config::Application;
 pub(crate) struct Fleet {
     balances: Vec<Arc<Balance>>,
     asking: Mutex<Vec<AbortHandle>>,
+}
+
+/// How an endpoint is at the moment.
+#[derive(Debug)]
+pub(crate) struct EndpointState {
+    pub(crate) application: String,
+    pub(crate) url: String,
+    /// Whether it is asked: well, and not left alone for its failures.
+    pub(crate) usable: bool,
+    /// Exchanges under way.
+    pub(crate) in_flight: usize,
 }
 
 impl Fleet {
@@ -32,6 +45,19 @@ impl Fleet {
 
     pub(super) fn balances(&self) -> &[Arc<Balance>] {
         &self.balances
+    }
+
+    /// How each endpoint is.
+    pub(crate) fn states(&self) -> Vec<EndpointState> {
+        let now_ms = clock::now_ms();
+        let endpoints = self.balances.iter().flat_map(|balance| balance.endpoints());
+        let state = |endpoint: &Arc<Endpoint>| EndpointState {
+            application: endpoint.application.clone(),
+            url: endpoint.url.clone(),
+            usable: endpoint.is_usable(now_ms),
+            in_flight: endpoint.in_flight(),
+        };
+        endpoints.map(state).collect()
     }
 
     /// Begins to ask endpoints whether they are well, where that is configured.

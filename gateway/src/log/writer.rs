@@ -9,6 +9,8 @@ use super::output::Output;
 use super::waiting::{Lines, Waiting};
 use super::wake::Wake;
 use crate::decision_log::{Batch, Journal, Scribe};
+#[cfg(feature = "otel")]
+use crate::telemetry::{Spans, Urgency};
 
 /// Lines are handed to the system in portions of about this size, in bytes.
 const PORTION: usize = 64 * 1024;
@@ -21,6 +23,9 @@ pub(super) struct Shared {
     pub(super) journals: Mutex<Vec<Arc<Journal>>>,
     pub(super) reopen: AtomicBool,
     pub(super) stop: AtomicBool,
+    /// Somebody waits until everything is written.
+    #[cfg(feature = "otel")]
+    waited_for: AtomicBool,
     /// Events and lines that found no place or could not be written, since the start.
     pub(super) lost: AtomicU64,
     turns: Mutex<Turns>,
@@ -43,6 +48,8 @@ impl Shared {
             journals: Mutex::default(),
             reopen: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            #[cfg(feature = "otel")]
+            waited_for: AtomicBool::new(false),
             lost: AtomicU64::new(0),
             turns: Mutex::default(),
             turned: Condvar::new(),
@@ -56,6 +63,8 @@ impl Shared {
         let wanted = turns.begun + 1;
         self.wake.now();
         let waiting = |turns: &mut Turns| {
+            #[cfg(feature = "otel")]
+            self.waited_for.store(true, Ordering::Release);
             self.wake.now();
             turns.done < wanted && !turns.ended
         };
@@ -84,6 +93,8 @@ pub(super) struct Writer {
     batch: Batch,
     portion: Vec<u8>,
     unwritten: u64,
+    #[cfg(feature = "otel")]
+    spans: Spans,
 }
 
 impl Writer {
@@ -96,6 +107,8 @@ impl Writer {
             batch: Batch::default(),
             portion: Vec::with_capacity(2 * PORTION),
             unwritten: 0,
+            #[cfg(feature = "otel")]
+            spans: Spans::new(),
         }
     }
 
@@ -135,6 +148,8 @@ impl Writer {
             journal.take(&mut batch);
             for event in batch.events() {
                 self.scribe.write(&event, &mut self.portion);
+                #[cfg(feature = "otel")]
+                self.spans.take(&event, self.scribe.since_epoch(&event));
                 if self.portion.len() >= PORTION {
                     self.hand_over();
                 }
@@ -146,6 +161,11 @@ impl Writer {
         let any = dropped > 0 || !self.portion.is_empty();
         shared.lost.fetch_add(dropped, Ordering::Relaxed);
         self.hand_over();
+        #[cfg(feature = "otel")]
+        self.spans.end_turn(match shared.waited_for.swap(false, Ordering::AcqRel) {
+            true => Urgency::Now,
+            false => Urgency::Later,
+        });
         if dropped > 0 {
             tracing::warn!(target: "portcullis::log", dropped, "log events were dropped: the log is written too slowly");
         }

@@ -13,13 +13,18 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::application::{Application, BOUNDS_MICROS, Distribution};
 use super::{Counts, METRICS};
+use crate::forward::EndpointState;
 
 /// What the text says of itself.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Figures that are known elsewhere, at the moment of asking.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Figures {
+    /// The upstreams of all applications.
+    pub(crate) endpoints: Vec<EndpointState>,
+    /// Spans that did not reach their collector.
+    pub(crate) spans_lost: u64,
     /// Logins that live.
     pub(crate) sessions: usize,
     /// Application sessions that live.
@@ -72,7 +77,17 @@ impl Collector for Figures {
             "Changes that the store has fed to the gateway, over all its life",
             self.changes,
         )?;
-        out.counter("log_lost", "Log events that were dropped or could not be written", self.log_lost)
+        out.counter("log_lost", "Log events that were dropped or could not be written", self.log_lost)?;
+        out.counter("spans_lost", "Spans that did not reach the collector", self.spans_lost)?;
+        out.endpoints(&self.endpoints)?;
+        out.counts(
+            "config_reloads",
+            "Attempts to take a changed configuration",
+            ["result"],
+            &METRICS.reloads,
+        )?;
+        let revision = METRICS.revision.load(Ordering::Relaxed);
+        out.gauge("config_revision", "Configurations taken since the start", whole(revision))
     }
 }
 
@@ -118,6 +133,24 @@ impl Exposition<'_> {
             for (name, application) in &known {
                 let labels = [("application", name.as_str())];
                 distribution(&mut histogram.encode_family(&labels)?, &read(application))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn endpoints(&mut self, endpoints: &[EndpointState]) -> fmt::Result {
+        type Read = fn(&EndpointState) -> i64;
+        let read: [(&str, &str, Read); 2] = [
+            ("upstream_up", "Whether an upstream is asked: 1, or 0 while it is left alone", |it| {
+                it.usable.into()
+            }),
+            ("upstream_in_flight", "Exchanges under way with an upstream", |it| whole(it.in_flight)),
+        ];
+        for (name, help, read) in read {
+            let mut metric = self.descriptor(name, help, MetricType::Gauge)?;
+            for endpoint in endpoints {
+                let labels = [("application", endpoint.application.as_str()), ("upstream", &endpoint.url)];
+                metric.encode_family(&labels)?.encode_gauge(&read(endpoint))?;
             }
         }
         Ok(())

@@ -1,16 +1,31 @@
 //! The handshake on the real program: certificates of ours by name, certificates of clients by host, and what a connection that
 //! was made for one host may ask of another.
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code"
+)]
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use portcullis_tests::handshake::{Handshake, Pair, status};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use portcullis_tests::handshake::{Connection, Handshake, Pair, status};
 use portcullis_tests::harness::{Gateway, Launch, Settings, World, WorldConfig};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+};
 use rustls::pki_types::PrivateKeyDer;
 
+/// The serial number of the device.
+const DEVICE: u64 = 7;
 /// No answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -21,7 +36,7 @@ fn clients() -> &'static (CertifiedIssuer<'static, KeyPair>, PathBuf) {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "devices of the company");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let file = std::env::temp_dir().join(format!("portcullis-devices-{}.pem", std::process::id()));
         std::fs::write(&file, authority.pem()).unwrap();
@@ -32,6 +47,7 @@ fn clients() -> &'static (CertifiedIssuer<'static, KeyPair>, PathBuf) {
 fn device() -> Pair {
     let mut params = CertificateParams::new(vec!["device-7.corp.example".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "device 7");
+    params.serial_number = Some(SerialNumber::from(DEVICE));
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &clients().0).unwrap();
     (vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
@@ -87,6 +103,61 @@ async fn t21_a_first_message_in_crumbs_is_put_together() {
     let guarded = "canteen.localhost";
     assert!(in_crumbs(guarded).get(guarded).is_err(), "crumbs are no way around the certificate");
     assert_eq!(status(&Handshake { own: Some(device()), ..in_crumbs(guarded) }.get(guarded).unwrap()), 401);
+}
+
+/// Writes the list of what the authority revoked.
+fn revoke(serials: &[u64]) -> PathBuf {
+    let revoked = serials.iter().map(|serial| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: date_time_ymd(2024, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    });
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2024, 1, 1),
+        next_update: date_time_ymd(4000, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let file = std::env::temp_dir().join(format!("portcullis-revoked-{}.pem", std::process::id()));
+    std::fs::write(&file, list.signed_by(&clients().0).unwrap().pem().unwrap()).unwrap();
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_replaced_counts_on_open_connections_too() {
+    let world = World::with(WorldConfig {
+        change: |settings| {
+            settings.extra = format!(
+                "[[client_certificate]]\nhosts = [\"canteen.localhost\"]\nca_file = {:?}\ncrl_file = {:?}\n",
+                clients().1,
+                revoke(&[])
+            );
+        },
+        provisioned: false,
+        ..WorldConfig::default()
+    })
+    .await;
+    let guarded = "canteen.localhost";
+    let shown = || Handshake { own: Some(device()), ..asking(&world, guarded) };
+    let (mut guest, mut other) =
+        (shown().connect().unwrap(), asking(&world, "wiki.localhost").connect().unwrap());
+    let ask = |stream: &mut Connection, host: &str| {
+        write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+        let mut answer = [0; 8_192];
+        let len = stream.read(&mut answer).unwrap();
+        status(&String::from_utf8_lossy(&answer[..len]))
+    };
+    assert_eq!((ask(&mut guest, guarded), ask(&mut other, "wiki.localhost")), (401, 401));
+    revoke(&[DEVICE]);
+    kill(Pid::from_raw(i32::try_from(world.gateway.id()).unwrap()), Signal::SIGHUP).unwrap();
+    let reloaded = |event: &serde_json::Value| event["message"] == "the configuration was reloaded";
+    world.gateway.log().wait_for(PATIENCE, reloaded).await.expect("a reload");
+    assert_eq!(ask(&mut guest, guarded), 421, "what was proved was proved by other rules");
+    assert!(shown().get(guarded).is_err(), "the certificate was revoked");
+    assert_eq!(ask(&mut other, "wiki.localhost"), 401, "a connection of the same rules goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

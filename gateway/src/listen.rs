@@ -4,11 +4,11 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -216,7 +216,7 @@ impl Worker {
     ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send + 'static> + Send {
         service_fn(move |mut request: Request<Incoming>| {
             let (worker, client) = (self.clone(), client.clone());
-            async move {
+            let answering: Answering = Box::pin(async move {
                 // A socket uses the connection for longer than its request does.
                 if request.method() == Method::CONNECT {
                     request.extensions_mut().insert(client.requests.clone());
@@ -225,10 +225,15 @@ impl Worker {
                 let via = Via { client: &client, worker: worker.number };
                 let response = pipeline::handle(&worker.current, via, request).await;
                 Ok(response.map(|body| body.during(in_use.answered())))
-            }
+            });
+            answering
         })
     }
 }
+
+/// A request on its way through the pipeline. It is large, hyper moves what it is given several times, and an idle connection keeps
+/// room for one: so it stays where it was made.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// A connection after its handshake, and what that told.
 type Shaken<S> = (TlsStream<S>, Handshake);

@@ -1,19 +1,19 @@
 //! Our own endpoints below `/cdn-cgi/access/`: a table of paths, and nothing else. What each does is left to `login` and
 //! `assertion`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Method, Response};
 
 use crate::assertion::identity;
-use crate::authorize::Client;
 use crate::body::Body;
 use crate::cookies;
 use crate::gateway::Gateway;
 use crate::login;
 use crate::query::Query;
-use crate::respond::{self, Audience, Rejection};
+use crate::respond::{self, Audience, Reader, Rejection};
 use crate::route::{Canonical, RESERVED_PREFIX};
 use crate::session::{Visitor, application_visitor, login_visitor};
 
@@ -21,10 +21,18 @@ use crate::session::{Visitor, application_visitor, login_visitor};
 pub(crate) struct Asked<'a> {
     pub(crate) head: &'a Parts,
     pub(crate) canonical: &'a Canonical,
-    pub(crate) client: &'a Client,
+    /// Whose address is judged.
+    pub(crate) client_ip: IpAddr,
     /// For the pages that name it.
     pub(crate) reference: &'a str,
     pub(crate) now: i64,
+}
+
+impl<'a> Asked<'a> {
+    fn reader(&self, gateway: &'a Gateway) -> Reader<'a> {
+        let (audience, reference, look) = (Audience::of(self.head), self.reference, &gateway.look);
+        Reader { audience, reference, look, application: None }
+    }
 }
 
 /// The part of a path below our prefix, when it is one of ours.
@@ -48,9 +56,10 @@ pub(crate) async fn on_auth_host(
         ("callback", "") => {
             limited(gateway, asked)?;
             let called = login::callback(gateway, asked.head, &query, asked.now).await;
-            called.or_else(|refused| Ok(refused_callback(asked, refused)))
+            called.or_else(|refused| Ok(refused_callback(gateway, asked, refused)))
         }
         ("logout", "") => Ok(login::logout(gateway, asked.head, &asked.canonical.host, asked.now).await?),
+        ("logo", "") => respond::logo(&gateway.look).ok_or(Rejection::NotFound),
         ("certs", "") => Ok(respond::keys(gateway.process.signer.published())),
         ("get-identity", "") => match login_visitor(&gateway.process.live, &asked.head.headers, asked.now) {
             Visitor::Known(session) => Ok(respond::identity(&identity(&session, &session.standing()))),
@@ -76,6 +85,7 @@ pub(crate) async fn on_application_host(
         }
         "logout" => Ok(login::logout(gateway, asked.head, host, asked.now).await?),
         "logout/app" => Ok(login::application_logout(gateway, asked.head, host, asked.now).await?),
+        "logo" => respond::logo(&gateway.look).ok_or(Rejection::NotFound),
         "certs" => Ok(respond::keys(gateway.process.signer.published())),
         "get-identity" => {
             match application_visitor(&gateway.process.live, &asked.head.headers, host, None, asked.now) {
@@ -97,23 +107,23 @@ fn only_get(asked: &Asked<'_>) -> Result<(), Rejection> {
 }
 
 fn limited(gateway: &Gateway, asked: &Asked<'_>) -> Result<(), Rejection> {
-    if gateway.limits.logins.allows(asked.client.ip) { Ok(()) } else { Err(Rejection::TooManyRequests) }
+    if gateway.limits.logins.allows(asked.client_ip) { Ok(()) } else { Err(Rejection::TooManyRequests) }
 }
 
 /// A refused callback is told at once, with the cookie of its attempt cleared.
-fn refused_callback(asked: &Asked<'_>, refused: login::RefusedCallback) -> Response<Body> {
+fn refused_callback(gateway: &Gateway, asked: &Asked<'_>, refused: login::RefusedCallback) -> Response<Body> {
     let login::RefusedCallback { error, spent, front } = refused;
     let code = error.code();
     let rejection = Rejection::Login { error, front };
     tracing::warn!(
         target: "portcullis::login",
         request = asked.reference,
-        client = %asked.client.ip,
+        client = %asked.client_ip,
         code,
         cause = %rejection,
         "a login was refused"
     );
-    let mut response = respond::rejected(&rejection, Audience::of(asked.head), asked.reference);
+    let mut response = respond::rejected(&rejection, &asked.reader(gateway));
     cookies::append(response.headers_mut(), spent);
     response
 }

@@ -15,6 +15,7 @@ use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
 use crate::login::{Provider, ProviderHttp};
+use crate::respond::Look;
 use crate::route::Routes;
 use crate::seal::{KeyFileError, Sealer, random_text};
 use crate::serve::ServeError;
@@ -79,6 +80,7 @@ fn of(
         provider_http,
         scim: ScimSink::new(process.store.clone(), sink_directories(&config)),
         limits: rate_limits(&config, before),
+        look: Look::new(&config.branding),
         policies,
         config,
         process,

@@ -6,10 +6,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use http::request::Parts;
 use portcullis_policy::{Decision, Question};
-use portcullis_store::EndReason;
+use portcullis_store::{EndReason, SessionId};
 
 use crate::admission::Admitted;
+use crate::config::Cors;
+use crate::cors::is_preflight;
 use crate::decision_log::Journal;
 use crate::forwarded::Ways;
 use crate::in_use::Requests;
@@ -26,8 +29,8 @@ const PINGS_BYTES: u64 = 4 * 1024;
 /// One client connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// The address that is judged.
-    pub(crate) ip: IpAddr,
+    /// The peer of its socket: whom we judge, unless it is a proxy that names another.
+    pub(crate) peer: IpAddr,
     /// What the handshake told, once there was one.
     pub(crate) handshake: OnceLock<Handshake>,
     /// The requests that it carries.
@@ -45,12 +48,20 @@ pub(crate) struct Client {
 /// Proof that the policy allowed one request. Forwarding takes it by value.
 #[derive(Debug)]
 pub(crate) struct Permit {
+    /// The decision about somebody. None for a preflight, which is nobody's and carries nothing of anybody.
+    pub(crate) verified: Option<Verified>,
+    pub(crate) target: Arc<Target>,
+    pub(crate) passage: Arc<Passage>,
+}
+
+/// Proof that the policy allowed one request of somebody. Alone it is an answer to another proxy: nothing is forwarded for it.
+#[derive(Debug)]
+pub(crate) struct Verified {
     pub(crate) session: Arc<LiveSession>,
     /// What was true of the person when the decision was made.
     pub(crate) standing: Arc<Standing>,
     pub(crate) target: Arc<Target>,
     pub(crate) decision: Decision,
-    pub(crate) passage: Arc<Passage>,
 }
 
 /// Why there is no permit.
@@ -87,11 +98,11 @@ impl Kept for Arc<Client> {
 }
 
 impl Client {
-    pub(crate) fn new(ip: IpAddr, cutter: Arc<Cutter>, admitted: Admitted, journal: Arc<Journal>) -> Self {
+    pub(crate) fn new(peer: IpAddr, cutter: Arc<Cutter>, admitted: Admitted, journal: Arc<Journal>) -> Self {
         let (handshake, passages) = (OnceLock::new(), Mutex::default());
         let (requests, ways) = (Requests::new(journal.worker()), Ways::default());
-        let ip = ip.to_canonical();
-        Self { ip, handshake, requests, ways, journal, cutter, _admitted: admitted, passages }
+        let peer = peer.to_canonical();
+        Self { peer, handshake, requests, ways, journal, cutter, _admitted: admitted, passages }
     }
 
     /// Returns when the peer has taken next to nothing of what is sent to it for that long.
@@ -107,11 +118,18 @@ impl Client {
 
     /// The passage of a session to an application over this connection. It stays known until the connection closes, so that
     /// also what is still in the connection's buffers after a request ends can be dropped.
-    fn passage(&self, visitor: &ApplicationSession, target: &Target) -> Option<Arc<Passage>> {
+    fn passage(
+        &self,
+        visitor: &ApplicationSession,
+        target: &Target,
+        client_ip: IpAddr,
+    ) -> Option<Arc<Passage>> {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
         let application = &target.application.name;
-        let known =
-            passages.iter().find(|it| it.owner() == visitor.id && it.application() == application.as_ref());
+        let known = passages.iter().find(|it| {
+            let same_client = it.owner() == visitor.id && it.client_ip() == client_ip;
+            same_client && it.application() == application.as_ref()
+        });
         if let Some(passage) = known {
             return Some(passage.clone());
         }
@@ -121,12 +139,23 @@ impl Client {
         let passage = visitor.session.open_passage(NewPassage {
             owner: visitor.id,
             application,
-            client_ip: self.ip,
+            client_ip,
             expires_at: visitor.expires_at(target.application.session_duration),
             client: &self.cutter,
         });
         passages.push(passage.clone());
         Some(passage)
+    }
+
+    /// A passage for one request that is nobody's: no change of anybody's standing can end it.
+    fn nobodys_passage(&self, target: &Target, client_ip: IpAddr) -> Arc<Passage> {
+        Arc::new(Passage::new(NewPassage {
+            owner: SessionId::new([0; 32]),
+            application: &target.application.name,
+            client_ip,
+            expires_at: i64::MAX,
+            client: &self.cutter,
+        }))
     }
 }
 
@@ -134,13 +163,37 @@ impl Client {
 /// changes later drops the passage that was made known before.
 pub(crate) fn authorize(
     policies: &Policies,
-    client: &Client,
+    (client, client_ip): (&Client, IpAddr),
     visitor: &ApplicationSession,
     target: &Arc<Target>,
     now: i64,
 ) -> Result<Permit, NoPermit> {
+    let passage = client.passage(visitor, target, client_ip).ok_or(Denial::CrowdedConnection)?;
+    let verified = verify(policies, client_ip, visitor, target, now)?;
+    Ok(Permit { verified: Some(verified), target: target.clone(), passage })
+}
+
+/// Lets a preflight pass to an application that answers these itself (T51: and nothing that only resembles one).
+pub(crate) fn preflight(
+    client: &Client,
+    client_ip: IpAddr,
+    head: &Parts,
+    target: &Arc<Target>,
+) -> Option<Permit> {
+    let passes = matches!(target.application.cors, Cors::Pass) && is_preflight(head);
+    let passage = passes.then(|| client.nobodys_passage(target, client_ip))?;
+    Some(Permit { verified: None, target: target.clone(), passage })
+}
+
+/// Decides one request that another proxy carries: no passage of ours can be dropped for it, so the decision is for this moment.
+pub(crate) fn verify(
+    policies: &Policies,
+    client_ip: IpAddr,
+    visitor: &ApplicationSession,
+    target: &Arc<Target>,
+    now: i64,
+) -> Result<Verified, NoPermit> {
     let session = &visitor.session;
-    let passage = client.passage(visitor, target).ok_or(Denial::CrowdedConnection)?;
     let standing = session.standing();
     if let Some(reason) = standing.ended {
         return Err(Denial::Ended(reason).into());
@@ -159,9 +212,9 @@ pub(crate) fn authorize(
             &anew
         }
     };
-    let decision = policies.set.decide(target.id, &Question { principal, client_ip: client.ip });
+    let decision = policies.set.decide(target.id, &Question { principal, client_ip });
     if !decision.is_allowed() {
         return Err(Denial::Policy(decision).into());
     }
-    Ok(Permit { session: session.clone(), standing, target: target.clone(), decision, passage })
+    Ok(Verified { session: session.clone(), standing, target: target.clone(), decision })
 }

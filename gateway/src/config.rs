@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod application;
+mod branding;
+mod cors;
 mod document;
 mod headers;
+mod networks;
 mod observe;
 mod policy;
 mod provider;
@@ -19,8 +22,11 @@ mod upstream_health;
 mod upstream_tls;
 
 pub use application::{Application, Directory};
+pub use branding::{Branding, Colour, DenyPage, Logo};
+pub use cors::{Cors, CorsRules};
 pub use document::Fault;
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
+pub use networks::Networks;
 pub use observe::{Log, LogFormat, LogLevel, LogOutput, Telemetry};
 pub use provider::{GroupsApi, IdentityProvider};
 pub use server::{Limits, Server};
@@ -51,6 +57,8 @@ pub struct Config {
     pub session_duration: std::time::Duration,
     /// `[limits]`
     pub limits: Limits,
+    /// `[branding]`
+    pub branding: Branding,
     /// `[log]`
     pub log: Log,
     /// `[telemetry]`
@@ -187,6 +195,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let limits = server::read_limits(&mut root);
     let log = observe::read_log(&mut root, folder);
     let telemetry = observe::read_telemetry(&mut root);
+    let branding = branding::read_branding(&mut root, folder);
     let providers = provider::read_all(&mut root, folder);
     let directories = application::read_directories(&mut root, &providers);
     let defaults = Limits::default();
@@ -209,6 +218,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         store_key_file,
         session_duration: session_duration?,
         limits: limits?,
+        branding,
         log: log?,
         telemetry: telemetry?,
         identity_providers: providers.into_iter().map(Arc::new).collect(),

@@ -39,13 +39,23 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
 }
 
-/// A cookie for this host alone, gone after `max_age_s`.
+/// A cookie for this host alone, gone after `max_age_s`. It comes along when another site leads here.
 pub(crate) fn set(name: String, value: String, max_age_s: i64) -> Option<HeaderValue> {
+    set_for_site(name, value, max_age_s, SameSite::Lax)
+}
+
+/// The same, coming along as said.
+pub(crate) fn set_for_site(
+    name: String,
+    value: String,
+    max_age_s: i64,
+    same_site: SameSite,
+) -> Option<HeaderValue> {
     let cookie = Cookie::build((name, value))
         .path("/")
         .secure(true)
         .http_only(true)
-        .same_site(SameSite::Lax)
+        .same_site(same_site)
         .max_age(Duration::seconds(max_age_s))
         .build();
     HeaderValue::try_from(cookie.to_string()).ok()

@@ -2,6 +2,7 @@
 //! secrets travel there. Keeping events until they are written is left to `journal`, their form to `scribe`.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ pub(crate) use journal::{Batch, Journal};
 pub(crate) use journal::{Facts as EventFacts, Texts as EventTexts};
 pub(crate) use scribe::Scribe;
 
-use crate::authorize::{Client, Denial, Permit};
+use crate::authorize::{Client, Denial, Permit, Verified};
 use crate::live::LiveSession;
 use crate::metrics::{self, Answer};
 use crate::respond::Rejection;
@@ -38,12 +39,15 @@ pub(crate) enum Verdict {
     LoginRequired,
     /// It was to be, and could not.
     Failed,
+    /// It was nobody's, and forwarded to an application that answers preflights itself.
+    Preflight,
     /// It was for us.
     Own,
 }
 
 impl Verdict {
-    pub(crate) const ALL: [Self; 5] = [Self::Allow, Self::Deny, Self::LoginRequired, Self::Failed, Self::Own];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Allow, Self::Deny, Self::LoginRequired, Self::Failed, Self::Preflight, Self::Own];
 
     /// The word in log and metrics.
     pub(crate) fn as_str(self) -> &'static str {
@@ -52,6 +56,7 @@ impl Verdict {
             Self::Deny => "deny",
             Self::LoginRequired => "login_required",
             Self::Failed => "failed",
+            Self::Preflight => "preflight",
             Self::Own => "own",
         }
     }
@@ -69,24 +74,33 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Outcome<'a> {
     asked: Asked<'a>,
     client: &'a Client,
+    client_ip: IpAddr,
     canonical: &'a Canonical,
     pub(crate) application: Option<Arc<Target>>,
     pub(crate) session: Option<Arc<LiveSession>>,
     pub(crate) rejection: Option<Rejection>,
+    /// Went on to the application.
+    passed: bool,
     decision: Option<Decision>,
     allowed_at: Option<Instant>,
     policy: Option<&'a str>,
 }
 
 impl<'a> Outcome<'a> {
-    pub(crate) fn new(asked: Asked<'a>, client: &'a Client, canonical: &'a Canonical) -> Self {
+    pub(crate) fn new(
+        asked: Asked<'a>,
+        (client, client_ip): (&'a Client, IpAddr),
+        canonical: &'a Canonical,
+    ) -> Self {
         Self {
             asked,
             client,
+            client_ip,
             canonical,
             application: None,
             session: None,
             rejection: None,
+            passed: false,
             decision: None,
             allowed_at: None,
             policy: None,
@@ -95,9 +109,17 @@ impl<'a> Outcome<'a> {
 
     /// Notes the decision that a request is forwarded under.
     pub(crate) fn allowed(&mut self, permit: &Permit, policies: &'a PolicySet) {
-        self.decision = Some(permit.decision);
+        self.passed = true;
         self.allowed_at = Some(Instant::now());
-        self.policy = permit.decision.policy.and_then(|id| policies.policy_name(id));
+        if let Some(verified) = &permit.verified {
+            self.verified(verified, policies);
+        }
+    }
+
+    /// Notes the decision that another proxy may carry a request under.
+    pub(crate) fn verified(&mut self, verified: &Verified, policies: &'a PolicySet) {
+        self.decision = Some(verified.decision);
+        self.policy = verified.decision.policy.and_then(|id| policies.policy_name(id));
     }
 
     fn verdict(&self) -> Verdict {
@@ -106,6 +128,7 @@ impl<'a> Outcome<'a> {
             (Some(Rejection::Forward(_)), _, _) => Verdict::Failed,
             (Some(_), _, _) => Verdict::Deny,
             (None, Some(_), Some(_)) => Verdict::Allow,
+            (None, Some(_), None) if self.passed => Verdict::Preflight,
             (None, _, _) => Verdict::Own,
         }
     }
@@ -146,7 +169,7 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
         answered,
         answer,
         trace: outcome.asked.trace,
-        client: outcome.client.ip,
+        client: outcome.client_ip,
         session: record.map(|record| record.id),
         rule: decision.and_then(|decision| decision.rule),
         reason: decision.map(|decision| decision.reason),
@@ -158,7 +181,7 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
 /// Records the event of a request that was not: its parts have no single meaning, so they are not repeated.
 pub(crate) fn write_unrouted(
     asked: Asked<'_>,
-    client: &Client,
+    (client, client_ip): (&Client, IpAddr),
     head: &Parts,
     error: RouteError,
     status: StatusCode,
@@ -172,7 +195,7 @@ pub(crate) fn write_unrouted(
         answered,
         answer,
         trace: asked.trace,
-        client: client.ip,
+        client: client_ip,
         session: None,
         rule: None,
         reason: None,

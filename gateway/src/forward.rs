@@ -112,7 +112,8 @@ impl ForwardError {
 pub(crate) struct Context<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) way: &'a Way,
-    pub(crate) identity: &'a IdentityHeaders,
+    /// None for a preflight: it is nobody's.
+    pub(crate) identity: Option<&'a IdentityHeaders>,
 }
 
 /// Sends a permitted request on and returns the upstream's answer.
@@ -125,7 +126,9 @@ pub(crate) async fn forward(
 ) -> Result<Response<Body>, ForwardError> {
     let application = permit.target.application.clone();
     let upstream = &application.upstream;
-    let group = upstreams.0.groups.get(upstream.number).ok_or(ForwardError::NoUpstream)?;
+    // Other proxies may carry it alone.
+    let group = upstreams.0.groups.get(upstream.number).filter(|_| !upstream.endpoints.is_empty());
+    let group = group.ok_or(ForwardError::NoUpstream)?;
     let http2 = request.version() == Version::HTTP_2;
     let (mut head, body) = request.into_parts();
     let target = outgoing::target(canonical, &head.uri, upstream)?;

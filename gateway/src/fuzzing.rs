@@ -135,7 +135,7 @@ pub fn headers(bytes: &[u8]) {
 fn for_upstream<B>(canonical: &Canonical, request: Request<B>) -> Request<B> {
     let way = Ways::default().way(Ipv4Addr::LOCALHOST.into(), &canonical.host, 443).expect("a way");
     let identity = IdentityHeaders::made(&TOLD);
-    let context = Context { request_id: "0", way: &way, identity: &identity };
+    let context = Context { request_id: "0", way: &way, identity: Some(&identity) };
     let application = WORLD.applications.first().expect("the wiki");
     forward::rehearse(canonical, request, application, &context).expect("what was judged can be written")
 }

@@ -16,6 +16,7 @@ use crate::forward::{Fleet, Upstreams};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
 use crate::login::{Provider, ProviderHttp};
+use crate::respond::Look;
 use crate::route::{RESERVED_PREFIX, Routes};
 use crate::seal::{Sealer, SingleUse};
 use crate::tls::Tls;
@@ -62,6 +63,7 @@ pub(crate) struct Gateway {
     pub(crate) providers: Vec<Arc<Provider>>,
     pub(crate) scim: ScimSink,
     pub(crate) limits: Arc<RateLimits>,
+    pub(crate) look: Look,
 }
 
 /// How often somebody may ask for something.

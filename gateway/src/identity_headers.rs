@@ -11,8 +11,9 @@ use serde_json::Value;
 mod encoding;
 
 use crate::assertion::{REUSE_S, Signer};
-use crate::authorize::Permit;
 use crate::config::{Encoding, Separator, Source, Told};
+use crate::live::{LiveSession, Standing};
+use crate::route::Target;
 
 /// The assertion, as origins written for Cloudflare Access expect it.
 pub(crate) const ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion");
@@ -55,9 +56,14 @@ impl IdentityHeaders {
     }
 }
 
-/// The fields for a permitted request.
-pub(crate) fn of(signer: &Signer, permit: &Permit, now: i64) -> Result<Arc<IdentityHeaders>, IdentityError> {
-    let (session, standing, target) = (&permit.session, &permit.standing, &permit.target);
+/// The fields for a request that was allowed.
+pub(crate) fn of(
+    signer: &Signer,
+    session: &LiveSession,
+    standing: &Arc<Standing>,
+    target: &Arc<Target>,
+    now: i64,
+) -> Result<Arc<IdentityHeaders>, IdentityError> {
     if let Some(kept) = session.identity.find(target, standing, now) {
         return Ok(kept);
     }

@@ -12,7 +12,9 @@ mod admission;
 mod assemble;
 mod authorize;
 mod body;
+mod client_address;
 mod cookies;
+mod cors;
 mod decision_log;
 mod forward;
 mod forwarded;
@@ -35,6 +37,7 @@ mod socket;
 mod telemetry;
 mod tls;
 mod trace_context;
+mod verify;
 
 // What is true now.
 mod assertion;

@@ -2,23 +2,27 @@
 //! `page`, why a request ended to the stage that ended it.
 
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, UPGRADE, VARY,
-    WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+    UPGRADE, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use portcullis_store::EndReason;
 
+mod look;
 mod page;
 mod words;
 
 use crate::authorize::Denial;
 use crate::body::Body;
+use crate::config::{Application, CorsRules};
 use crate::cookies;
 use crate::forward::ForwardError;
 use crate::login::{Challenge, LoginError};
 use crate::route::RouteError;
+use crate::verify::{Asker, OriginalError};
 
+pub(crate) use look::Look;
 pub(crate) use page::Page;
 
 /// Why a request ended before it was forwarded, or while it was.
@@ -30,6 +34,8 @@ pub(crate) enum Rejection {
     NotFound,
     #[error("the method is not allowed here")]
     MethodNotAllowed(&'static str),
+    #[error("no page of this origin may ask")]
+    OriginUnlisted,
     #[error("the client asked too often")]
     TooManyRequests,
     #[error("more requests in a second than one address or person may make")]
@@ -49,6 +55,9 @@ pub(crate) enum Rejection {
         /// The front page of the application that it was for, where that is known.
         front: Option<String>,
     },
+    /// Another proxy asked in a way that names no single request.
+    #[error("{0}")]
+    Asked(#[from] OriginalError),
     #[error("nobody is logged in on this host")]
     NoIdentity,
 }
@@ -102,6 +111,17 @@ impl Audience {
     }
 }
 
+/// To whom something is told, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    pub(crate) audience: Audience,
+    /// What the log can be searched for.
+    pub(crate) reference: &'a str,
+    pub(crate) look: &'a Look,
+    /// The application that the request is for, once that is known.
+    pub(crate) application: Option<&'a Application>,
+}
+
 /// The words for a rejection.
 struct Words {
     status: StatusCode,
@@ -123,23 +143,41 @@ enum Next {
 }
 
 /// Tells a client that its request ended.
-pub(crate) fn rejected(rejection: &Rejection, audience: Audience, reference: &str) -> Response<Body> {
+pub(crate) fn rejected(rejection: &Rejection, reader: &Reader<'_>) -> Response<Body> {
+    let Reader { audience, reference, look, application } = *reader;
     if let (Rejection::LoginRequired(challenge), Audience::Person) = (rejection, audience) {
         return challenged(challenge);
     }
-    let words = words::of(rejection);
+    let mut words = words::of(rejection);
+    if let (Rejection::Denied(Denial::Policy(_)), Some(application)) = (rejection, application) {
+        let own = &application.deny_page;
+        if let (Some(url), Audience::Person) = (&own.url, audience) {
+            return redirect(&deny_address(url, application, words.code, reference), None);
+        }
+        words.text = own.text.clone().unwrap_or(words.text);
+    }
     let mut response = match audience {
         Audience::Person => Page::new(words.status, words.title)
             .text(&words.text)
             .next(&words.next)
             .code(words.code, reference)
-            .into_response(),
+            .into_response(look),
         Audience::Program => program(&words, reference),
     };
     let headers = response.headers_mut();
     add_context(headers, rejection, audience);
     no_store(headers);
     response
+}
+
+/// A page elsewhere about a denial. It is told what the log can be searched for, and nothing about the person.
+fn deny_address(url: &url::Url, application: &Application, code: &str, reference: &str) -> String {
+    let mut url = url.clone();
+    url.query_pairs_mut()
+        .append_pair("application", &application.name)
+        .append_pair("code", code)
+        .append_pair("reference", reference);
+    url.into()
 }
 
 /// Sends a person's browser to the login, with the cookie that will bind the answer to it.
@@ -190,13 +228,29 @@ fn program(words: &Words, reference: &str) -> Response<Body> {
     json(words.status, &told)
 }
 
+/// What another proxy is told that may let a request pass; it copies the fields that it is configured to copy.
+pub(crate) fn verified(told: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.headers_mut() = told;
+    no_store(response.headers_mut());
+    response
+}
+
+/// Brings an answer into the form that the asking proxy understands. A redirect is no status that `auth_request` knows.
+pub(crate) fn for_asker(mut response: Response<Body>, asker: Asker) -> Response<Body> {
+    if asker == Asker::ReadsStatus && response.status().is_redirection() {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    }
+    response
+}
+
 /// A redirect that is a new request: whatever the method was, the next one is a GET (RFC 9110 section 15.4.4).
 pub(crate) fn redirect(location: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     // Every location is built by us from parsed parts; one that is no header value could only lead astray.
     let Ok(location) = HeaderValue::try_from(location) else {
-        return Page::new(StatusCode::INTERNAL_SERVER_ERROR, "That address cannot be reached")
-            .into_response();
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return response;
     };
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(LOCATION, location);
@@ -206,8 +260,12 @@ pub(crate) fn redirect(location: &str, cookies: impl IntoIterator<Item = HeaderV
 }
 
 /// A page of our own that is no rejection.
-pub(crate) fn page(page: Page, cookies: impl IntoIterator<Item = HeaderValue>) -> Response<Body> {
-    let mut response = page.into_response();
+pub(crate) fn page(
+    look: &Look,
+    page: Page,
+    cookies: impl IntoIterator<Item = HeaderValue>,
+) -> Response<Body> {
+    let mut response = page.into_response(look);
     cookies::append(response.headers_mut(), cookies);
     no_store(response.headers_mut());
     response
@@ -217,6 +275,29 @@ pub(crate) fn page(page: Page, cookies: impl IntoIterator<Item = HeaderValue>) -
 pub(crate) fn identity(value: &serde_json::Value) -> Response<Body> {
     let mut response = json(StatusCode::OK, value);
     no_store(response.headers_mut());
+    response
+}
+
+/// The picture on our pages. Whatever the file holds, a browser runs nothing of it.
+pub(crate) fn logo(look: &Look) -> Option<Response<Body>> {
+    let (content_type, bytes) = look.logo.clone()?;
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    Some(response)
+}
+
+/// The answer to a preflight of a listed origin.
+pub(crate) fn preflight(rules: &CorsRules, origin: &HeaderValue) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    rules.permit(origin, response.headers_mut());
     response
 }
 
@@ -245,6 +326,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::config::Branding;
 
     fn audience(fields: &[(&str, &str)]) -> Audience {
         let request =
@@ -270,7 +352,9 @@ mod tests {
             error: "<script>alert(1)</script>".to_owned(),
             description: "\"><img src=x onerror=alert(1)>".to_owned(),
         });
-        let response = rejected(&rejection, Audience::Person, "<b>");
+        let look = Look::new(&Branding::default());
+        let reader = Reader { audience: Audience::Person, reference: "<b>", look: &look, application: None };
+        let response = rejected(&rejection, &reader);
         let policy = response.headers().get("content-security-policy").unwrap().to_str().unwrap();
         assert!(policy.contains("default-src 'none'"), "{policy}");
         let html = response.into_body().collect().now_or_never().unwrap().unwrap().to_bytes();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Version};
 use hyper::ext::Protocol;
 use portcullis_policy::ApplicationId;
@@ -18,6 +19,7 @@ pub(crate) use path::PathError;
 pub(crate) use pattern::PathPattern;
 pub(crate) use table::Routes;
 
+use crate::client_address::AddressError;
 use crate::config::Application;
 use crate::host::Host;
 use crate::metrics;
@@ -62,6 +64,8 @@ pub(crate) enum RouteError {
     Path(#[from] PathError),
     #[error("the request names no host, or more than one")]
     HostCount,
+    #[error("{0}")]
+    Address(#[from] AddressError),
     #[error("the host is not a name with an optional port")]
     HostForm,
     #[error("the request target and the `Host` field name different hosts")]
@@ -86,6 +90,26 @@ pub(crate) enum RouteError {
     TwoApplications,
 }
 
+impl Canonical {
+    /// A request that another proxy tells of, under the rules of one that comes directly.
+    pub(crate) fn told(method: &str, authority: &str, target: &str) -> Result<Self, RouteError> {
+        let method = Method::from_bytes(method.as_bytes()).map_err(|_| RouteError::Method)?;
+        let method = registered(&method)?;
+        let (host, _) = parse_authority(authority)?;
+        if !target.starts_with('/') {
+            return Err(RouteError::TargetForm);
+        }
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let path = NormalPath::parse(path)?;
+        // The parser of direct requests would cut a fragment off, and refuses what is no byte of a query.
+        if target.contains('#') || PathAndQuery::try_from(target).is_err() {
+            return Err(RouteError::TargetForm);
+        }
+        Ok(Self { method, host, path, query: query.filter(|query| !query.is_empty()).map(str::to_owned) })
+    }
+}
+
 fn canonicalise(head: &Parts) -> Result<Canonical, RouteError> {
     let method = allowed_method(head)?;
     check_framing(head)?;
@@ -100,9 +124,17 @@ fn canonicalise(head: &Parts) -> Result<Canonical, RouteError> {
     Ok(Canonical { method, host, path, query })
 }
 
-/// The registered methods with a meaning for an application; `get` is not `GET` (RFC 9110 section 9.1).
 /// A WebSocket over HTTP/2 comes as a CONNECT (RFC 8441 section 4), and is the GET that it is over HTTP/1.1.
 fn allowed_method(head: &Parts) -> Result<Method, RouteError> {
+    if head.method == Method::CONNECT && head.version == Version::HTTP_2 {
+        let protocol = head.extensions.get::<Protocol>().map(Protocol::as_str);
+        return if protocol == Some("websocket") { Ok(Method::GET) } else { Err(RouteError::Method) };
+    }
+    registered(&head.method)
+}
+
+/// The registered methods with a meaning for an application; `get` is not `GET` (RFC 9110 section 9.1).
+fn registered(method: &Method) -> Result<Method, RouteError> {
     const ALLOWED: [Method; 7] = [
         Method::GET,
         Method::HEAD,
@@ -112,11 +144,7 @@ fn allowed_method(head: &Parts) -> Result<Method, RouteError> {
         Method::DELETE,
         Method::OPTIONS,
     ];
-    if head.method == Method::CONNECT && head.version == Version::HTTP_2 {
-        let protocol = head.extensions.get::<Protocol>().map(Protocol::as_str);
-        return if protocol == Some("websocket") { Ok(Method::GET) } else { Err(RouteError::Method) };
-    }
-    if ALLOWED.contains(&head.method) { Ok(head.method.clone()) } else { Err(RouteError::Method) }
+    if ALLOWED.contains(method) { Ok(method.clone()) } else { Err(RouteError::Method) }
 }
 
 /// hyper settles Content-Length against Transfer-Encoding by itself; what it passes on unread beside `chunked` does not pass here.

@@ -1,5 +1,6 @@
 //! The door of the provisioning client on the auth host: bounds what is read, then leaves everything to the SCIM sink.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use portcullis_scim_sink::{MAX_BODY_BYTES, ScimSink};
 
-use crate::authorize::Client;
 use crate::body::Body;
 use crate::gateway::Gateway;
 use crate::route::Canonical;
@@ -28,7 +28,7 @@ pub(crate) fn is_scim(canonical: &Canonical) -> bool {
 /// Answers a provisioning request. Runs to its end even when the client goes away: a change that was begun is finished.
 pub(crate) async fn respond(
     gateway: &Arc<Gateway>,
-    client: &Client,
+    client_ip: IpAddr,
     canonical: &Canonical,
     request: Request<Incoming>,
     now: i64,
@@ -40,7 +40,7 @@ pub(crate) async fn respond(
     }
     // The key before the body: who has none cannot make us hold anything for them.
     if let Err(refusal) = gateway.scim.admit(&head.method, head.uri.path(), &head.headers, now) {
-        return unauthorised(gateway, client, refusal);
+        return unauthorised(gateway, client_ip, refusal);
     }
     let Ok(room) = gateway.process.scim_requests.clone().try_acquire_owned() else {
         return refused(StatusCode::TOO_MANY_REQUESTS, "too many requests are under way; repeat in a minute");
@@ -68,8 +68,8 @@ pub(crate) async fn respond(
 }
 
 /// A wrong key is told, as long as there are not too many of them.
-fn unauthorised(gateway: &Gateway, client: &Client, refusal: Response<Bytes>) -> Response<Body> {
-    if gateway.limits.logins.allows(client.ip) {
+fn unauthorised(gateway: &Gateway, client_ip: IpAddr, refusal: Response<Bytes>) -> Response<Body> {
+    if gateway.limits.logins.allows(client_ip) {
         return refusal.map(Body::from);
     }
     refused(StatusCode::TOO_MANY_REQUESTS, "too many requests without a valid key; wait a minute")

@@ -13,6 +13,7 @@ mod send;
 mod upload;
 mod websocket;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use answer::{Answer, Hop, Page};
@@ -57,6 +58,14 @@ impl Browser {
     #[must_use]
     pub fn another_profile(&self) -> Self {
         Self { jar: Arc::default(), connector: Arc::clone(&self.connector), pool: Arc::default() }
+    }
+
+    /// The same profile on another of this machine's addresses, with connections of its own.
+    #[must_use]
+    pub fn at_address(mut self, source: IpAddr) -> Self {
+        self.connector = Arc::new(self.connector.at_address(source));
+        self.pool = Arc::default();
+        self
     }
 
     /// The cookies.

@@ -2,6 +2,7 @@
 //! fetches them beforehand; a test that is run alone fetches them itself, and says so.
 
 mod node;
+mod proxy;
 mod python;
 mod script;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use node::node;
+pub use proxy::{Program, Proxy};
 pub use python::scim2;
 pub use script::Script;
 

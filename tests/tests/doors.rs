@@ -117,6 +117,8 @@ const DOORS: &[Door] = &[
     ending(On::Wiki, "/cdn-cgi/access/logout/app", 200),
     identity(On::Wiki),
     endpoint(On::Wiki, "/cdn-cgi/access/certs", 200),
+    endpoint(On::Wiki, "/cdn-cgi/access/logo", 404),
+    endpoint(On::Wiki, "/cdn-cgi/access/verify", 404),
     endpoint(On::Wiki, "/cdn-cgi/access/nonsense", 404),
     endpoint(On::Wiki, "/cdn-cgi/access/", 404),
     alike(On::Auth, "/", [404; 4]),
@@ -134,6 +136,9 @@ const DOORS: &[Door] = &[
     endpoint(On::Auth, "/cdn-cgi/access/logout/app", 404),
     identity(On::Auth),
     endpoint(On::Auth, "/cdn-cgi/access/certs", 200),
+    endpoint(On::Auth, "/cdn-cgi/access/logo", 404),
+    endpoint(On::Auth, "/cdn-cgi/access/verify", 404),
+    endpoint(On::Auth, "/cdn-cgi/access/verify/whoami", 404),
     endpoint(On::Auth, "/cdn-cgi/access/nonsense", 404),
     // A browser's session is no provisioning key, whoever it belongs to.
     alike(On::Auth, "/scim/v2/corp/Users", [401; 4]),

@@ -5,11 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cookie::SameSite;
+
+use super::branding::{DenyPage, read_deny_page};
+use super::cors::{Cors, read_cors};
 use super::document::{Section, Value};
 use super::headers::{RequestHeaders, ResponseHeaders, read_request_headers, read_response_headers};
 use super::provider::{IdentityProvider, read_name};
 use super::server::{Limits, Server};
-use super::upstream::{self, Upstream};
+use super::upstream::{self, Needed, Upstream};
 use crate::host::HostPattern;
 use crate::route::{PathError, PathPattern};
 
@@ -30,6 +34,14 @@ pub struct Application {
     pub policies: Vec<String>,
     /// How long its own session lasts, when shorter than the login.
     pub session_duration: Option<Duration>,
+    /// Whether other proxies carry it, and ask us about each request.
+    pub forward_auth: bool,
+    /// Whether its cookie comes along when another site leads here.
+    pub same_site: SameSite,
+    /// What becomes of requests that pages of other origins make.
+    pub cors: Cors,
+    /// What people are told whom its policies deny.
+    pub deny_page: DenyPage,
     /// `[application.headers]`
     pub headers: RequestHeaders,
     /// `[application.response_headers]`
@@ -55,6 +67,10 @@ impl Application {
             upstream,
             policies: Vec::new(),
             session_duration: None,
+            forward_auth: false,
+            same_site: SameSite::Lax,
+            cors: Cors::Off,
+            deny_page: DenyPage::default(),
             headers: RequestHeaders::default(),
             response_headers: ResponseHeaders::default(),
         }
@@ -140,13 +156,18 @@ fn read_application(
     let tolerated_in_paths = section
         .optional("tolerated_in_paths")
         .map_or(Vec::new(), |value| value.list().iter().filter_map(read_tolerated).collect());
-    let upstream = upstream::read(section, place.limits, place.folder, earlier.len());
+    let forward_auth = section.optional("forward_auth").and_then(|value| value.boolean()).unwrap_or(false);
+    let needed = if forward_auth { Needed::Never } else { Needed::Always };
+    let upstream = upstream::read(section, place.limits, place.folder, earlier.len(), needed);
     let policies =
         section.required("policies", "names of `[[policy]]`; an application without one denies everybody");
     let policies = policies.map(|value| {
         value.list().iter().filter_map(|name| name.string().map(str::to_owned)).collect::<Vec<String>>()
     });
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
+    let same_site = section.optional("same_site").map_or(SameSite::Lax, |value| read_same_site(&value));
+    let cors = read_cors(section);
+    let deny_page = read_deny_page(section, hosts.as_deref().unwrap_or_default());
     let headers = read_request_headers(section, place.folder);
     let response_headers = read_response_headers(section);
     let (name, hosts): (Arc<str>, _) = (name?.into(), hosts?);
@@ -155,6 +176,12 @@ fn read_application(
             section.fault(format!("a second application named `{name}`"));
         }
         let host = hosts.iter().find(|host| other.hosts.contains(host));
+        if host.is_some() && other.same_site != same_site {
+            let owner = &other.name;
+            section.fault(format!(
+                "has another `same_site` than `{owner}`: one cookie serves all applications of a host"
+            ));
+        }
         let path = paths.iter().find(|path| other.paths.iter().any(|known| known.means(path)));
         if let (Some(host), Some(path)) = (host, path) {
             let owner = &other.name;
@@ -171,9 +198,25 @@ fn read_application(
         upstream: upstream?,
         policies: policies?,
         session_duration,
+        forward_auth,
+        same_site,
+        cors,
+        deny_page,
         headers,
         response_headers,
     })
+}
+
+fn read_same_site(value: &Value<'_, '_>) -> SameSite {
+    match value.string() {
+        Some("strict") => SameSite::Strict,
+        Some("none") => SameSite::None,
+        Some("lax") | None => SameSite::Lax,
+        Some(_) => {
+            value.fault("must be \"lax\", \"strict\" or \"none\"");
+            SameSite::Lax
+        }
+    }
 }
 
 /// All paths, when none are named.

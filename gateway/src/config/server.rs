@@ -1,12 +1,13 @@
 //! `[server]`, `[store]`, `[session]` and `[limits]`: what concerns the process as a whole.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::document::{Section, Value};
+use super::networks::{Networks, read_networks};
 use super::policy::networks;
 use crate::host::Host;
 
@@ -23,8 +24,19 @@ pub struct Server {
     pub public_port: u16,
     /// Networks of the balancers that speak the PROXY protocol, and must; from nobody else it is read.
     pub proxy_protocol_from: Vec<IpNet>,
+    /// Proxies in front of us, whose word about the client's address counts.
+    pub trusted_proxies: Networks,
+    /// Proxies that may ask whether a request of theirs may pass.
+    pub forward_auth_from: Networks,
     /// Data-plane threads, each with its own listener and upstream connections.
     pub workers: usize,
+}
+
+impl Server {
+    /// Whether a peer is a proxy of ours, whose word about the client's address counts.
+    pub(crate) fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.contains(peer) || self.forward_auth_from.contains(peer)
+    }
 }
 
 /// `[limits]`: everything that a peer controls has a bound.
@@ -128,6 +140,8 @@ pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
             Some(address)
         });
     let public_port = section.optional("public_port").and_then(|value| value.number(1..=65_535));
+    let trusted_proxies = section.optional("trusted_proxies").map(|value| read_networks(&value));
+    let forward_auth_from = section.optional("forward_auth_from").map(|value| read_networks(&value));
     let workers = section.optional("workers").and_then(|value| value.number(1..=MAX_WORKERS));
     let proxy_protocol_from = section.optional("proxy_protocol_from").map(|value| read_proxies(&value));
     section.finish();
@@ -137,6 +151,8 @@ pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
         inner_listen: inner_listen?,
         auth_host: auth_host?,
         public_port: public_port.and_then(|port| u16::try_from(port).ok()).unwrap_or(first_port),
+        trusted_proxies: trusted_proxies.unwrap_or_default(),
+        forward_auth_from: forward_auth_from.unwrap_or_default(),
         workers: workers.and_then(|count| usize::try_from(count).ok()).unwrap_or_else(cores),
         proxy_protocol_from: proxy_protocol_from.unwrap_or_default(),
         listen,

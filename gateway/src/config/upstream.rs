@@ -102,13 +102,29 @@ pub enum UpstreamHost {
 }
 
 /// Reads both keys of an application. `number` is its place in the file.
+/// Whether an application must have an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needed {
+    /// It is reached through us.
+    Always,
+    /// Other proxies may carry it alone.
+    Never,
+}
+
 pub(super) fn read(
     section: &mut Section<'_, '_>,
     limits: &Limits,
     folder: &Path,
     number: usize,
+    needed: Needed,
 ) -> Option<Upstream> {
-    let list = section.required("upstreams", "a list such as [\"http://127.0.0.1:8081\"]");
+    let list = match needed {
+        Needed::Always => section.required("upstreams", "a list such as [\"http://127.0.0.1:8081\"]"),
+        Needed::Never => match section.optional("upstreams") {
+            None => return Some(defaults(limits, number)),
+            some => some,
+        },
+    };
     let how = section.optional("upstream").map(|value| value.section());
     let mut upstream = defaults(limits, number);
     let mut protocol = None;

@@ -50,8 +50,8 @@ pub(super) fn for_upstream(
 ) {
     let trailers = strip_request(headers);
     // What a client sent under a name of ours is gone also when we have nothing to tell under it.
-    for told in &rules.told {
-        headers.remove(&told.name);
+    for name in rules.told.iter().map(|told| &told.name).chain(rules.fixed.iter().map(|(name, _)| name)) {
+        headers.remove(name);
     }
     headers.reserve(PUT_IN + rules.fixed.len() + rules.told.len());
     if trailers {
@@ -69,7 +69,13 @@ pub(super) fn for_upstream(
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
     headers.insert(FORWARDED, way.forwarded.clone());
     headers.extend(HeaderValue::try_from(context.request_id).ok().map(|id| (REQUEST_ID, id)));
-    for (name, value) in rules.fixed.iter().chain(context.identity.iter()) {
+    let Some(identity) = context.identity else {
+        // Nobody has been let in: nothing that opens anything goes along.
+        headers.remove(COOKIE);
+        headers.remove(AUTHORIZATION);
+        return;
+    };
+    for (name, value) in rules.fixed.iter().chain(identity.iter()) {
         headers.insert(name.clone(), value.clone());
     }
 }

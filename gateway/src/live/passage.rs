@@ -57,7 +57,7 @@ pub(crate) enum Reach {
 pub(crate) struct Dropped;
 
 impl Passage {
-    pub(super) fn new(to: NewPassage<'_>) -> Self {
+    pub(crate) fn new(to: NewPassage<'_>) -> Self {
         let NewPassage { owner, application, client_ip, expires_at, client } = to;
         let (application, client) = (application.clone(), client.clone());
         Self { owner, application, client_ip, expires_at, client, upstreams: Mutex::default() }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use http::Response;
+use cookie::SameSite;
 use http::request::Parts;
+use http::{Response, StatusCode};
 use portcullis_store::{BeginApplicationSessionError, NewApplicationSession, SessionId};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ use crate::cookies;
 use crate::gateway::Gateway;
 use crate::host::Host;
 use crate::query::Query;
-use crate::respond;
+use crate::respond::{self, Page};
 use crate::route::RESERVED_PREFIX;
 use crate::seal::{Purpose, digest_text, random_text};
 use crate::session::SessionToken;
@@ -84,9 +85,17 @@ pub(crate) async fn redeem(
         BeginApplicationSessionError::TooLong(error) => LoginError::TooLarge(error),
         BeginApplicationSessionError::Store(error) => LoginError::Store(error),
     })?;
-    let cookie = cookies::set(cookies::SESSION.to_owned(), token.cookie_value(), record.expires_at - now);
+    let same_site = gateway.routes.applications(host).next().map_or(SameSite::Lax, |it| it.same_site);
+    let (name, value) = (cookies::SESSION.to_owned(), token.cookie_value());
+    let cookie = cookies::set_for_site(name, value, record.expires_at - now, same_site);
     let location = format!("{}{}", gateway.config.origin(host), carried.return_to.path);
-    Ok(respond::redirect(&location, cookie.into_iter().chain(cookies::clear(&binding_cookie))))
+    let cookies = cookie.into_iter().chain(cookies::clear(&binding_cookie));
+    if same_site == SameSite::Strict {
+        // A browser that came from the provider would not show this cookie to where it is led, only to where it goes from here.
+        let page = Page::new(StatusCode::OK, "You are signed in").leading_to(&location, "Go on");
+        return Ok(respond::page(&gateway.look, page, cookies));
+    }
+    Ok(respond::redirect(&location, cookies))
 }
 
 /// One cookie serves all applications of a host; each of them counts its own duration from the beginning of the session.

@@ -53,7 +53,7 @@ pub(crate) async fn logout(
         "You are signed out of every application behind this gateway. You may still be signed in at your identity \
          provider.",
     );
-    Ok(respond::page(page, clear))
+    Ok(respond::page(&gateway.look, page, clear))
 }
 
 /// Where the provider ends its own session (OpenID Connect RP-Initiated Logout 1.0), when it is configured and offers that.
@@ -94,7 +94,7 @@ pub(crate) async fn application_logout(
     let page = Page::new(StatusCode::OK, "You are signed out of this application")
         .text("Other applications still know you.")
         .link("/", "Open it again");
-    Ok(respond::page(page, cookies::clear(cookies::SESSION)))
+    Ok(respond::page(&gateway.look, page, cookies::clear(cookies::SESSION)))
 }
 
 async fn end(gateway: &Gateway, what: EndWhat, now: i64) -> Result<(), LoginError> {

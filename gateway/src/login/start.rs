@@ -117,7 +117,7 @@ fn picker(gateway: &Gateway, host: &Host, sealed: &str) -> Response<Body> {
         let address = format!("{RESERVED_PREFIX}login/{host}?provider={name}&request={sealed}");
         page = page.link(&address, &format!("Continue with {name}"));
     }
-    respond::page(page, None)
+    respond::page(&gateway.look, page, None)
 }
 
 async fn to_provider(

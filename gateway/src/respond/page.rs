@@ -1,40 +1,28 @@
 //! How our pages look: plain HTML and CSS, no script, light and dark. What they say is left to `words` and to `login`.
 
 use std::fmt::Write;
-use std::sync::LazyLock;
 
-use aws_lc_rs::digest;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
 
-use super::Next;
+use super::{Look, Next};
 use crate::body::Body;
 use crate::route::RESERVED_PREFIX;
-
-const STYLE: &str = include_str!("page.css");
-
-/// Nothing may be loaded or run but the one style sheet, which is named by its hash.
-static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = BASE64_STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-    format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
-});
 
 /// A page under construction.
 pub(crate) struct Page {
     status: StatusCode,
     title: &'static str,
     content: String,
+    /// Leads on without being pressed.
+    onwards: String,
 }
 
 impl Page {
     pub(crate) fn new(status: StatusCode, title: &'static str) -> Self {
-        Self { status, title, content: String::new() }
+        Self { status, title, content: String::new(), onwards: String::new() }
     }
 
     pub(crate) fn text(mut self, text: &str) -> Self {
@@ -53,6 +41,12 @@ impl Page {
             escape(label)
         );
         self
+    }
+
+    /// Leads on by itself, as if it had been pressed: the request that follows begins on this page.
+    pub(crate) fn leading_to(mut self, address: &str, label: &str) -> Self {
+        let _ = write!(self.onwards, "<meta http-equiv=\"refresh\" content=\"0;url={}\">", escape(address));
+        self.link(address, label)
     }
 
     /// What to name when asking for help, and what the log can be searched for.
@@ -76,15 +70,16 @@ impl Page {
         }
     }
 
-    pub(super) fn into_response(self) -> Response<Body> {
+    pub(super) fn into_response(self, look: &Look) -> Response<Body> {
         let title = escape(self.title);
+        let Look { style, header, footer, suffix, .. } = look;
         let html = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"color-scheme\" content=\"light dark\">\
-             <title>{title}</title><style>{STYLE}</style></head>\
-             <body><main><h1>{title}</h1>{}</main></body></html>\n",
-            self.content
+             <title>{title}{suffix}</title>{}<style>{style}</style></head>\
+             <body>{header}<main><h1>{title}</h1>{}</main>{footer}</body></html>\n",
+            self.onwards, self.content
         );
         let mut response = Response::new(Body::from(html));
         *response.status_mut() = self.status;
@@ -93,14 +88,12 @@ impl Page {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        headers.extend(
-            HeaderValue::try_from(POLICY.as_str()).ok().map(|value| (CONTENT_SECURITY_POLICY, value)),
-        );
+        headers.insert(CONTENT_SECURITY_POLICY, look.policy.clone());
         response
     }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

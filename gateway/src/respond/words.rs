@@ -11,6 +11,7 @@ use crate::forward::ForwardError;
 use crate::identity_headers::IdentityError;
 use crate::login::LoginError;
 use crate::route::RouteError;
+use crate::verify::OriginalError;
 
 pub(super) fn of(rejection: &Rejection) -> Words {
     match rejection {
@@ -27,6 +28,13 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             code: "method_not_allowed",
             title: "That does not work here",
             text: format!("This address answers {allowed} only."),
+            next: Next::Nothing,
+        },
+        Rejection::OriginUnlisted => Words {
+            status: StatusCode::FORBIDDEN,
+            code: "origin_unlisted",
+            title: "Pages of that origin may not ask",
+            text: "This application does not answer pages of that origin.".to_owned(),
             next: Next::Nothing,
         },
         Rejection::TooManyRequests => Words {
@@ -75,6 +83,14 @@ pub(super) fn of(rejection: &Rejection) -> Words {
         Rejection::Login { error, front } => {
             Words { next: front.clone().map_or(Next::Nothing, Next::Open), ..login(error) }
         }
+        Rejection::Asked(OriginalError::Route(error)) => route(*error),
+        Rejection::Asked(error) => Words {
+            status: StatusCode::BAD_REQUEST,
+            code: "asked_ambiguously",
+            title: "That request has no single meaning",
+            text: sentence(&error.to_string()),
+            next: Next::Nothing,
+        },
         Rejection::NoIdentity => Words {
             status: StatusCode::UNAUTHORIZED,
             code: "no_identity",
@@ -96,6 +112,7 @@ fn route(error: RouteError) -> Words {
         RouteError::Method => (StatusCode::NOT_IMPLEMENTED, "method_not_served"),
         RouteError::Path(_) | RouteError::TwoApplications => (StatusCode::BAD_REQUEST, "ambiguous_path"),
         RouteError::TransferEncoding => (StatusCode::BAD_REQUEST, "ambiguous_framing"),
+        RouteError::Address(_) => (StatusCode::BAD_REQUEST, "ambiguous_client"),
         RouteError::HostCount | RouteError::HostForm | RouteError::HostsDiffer | RouteError::TargetForm => {
             (StatusCode::BAD_REQUEST, "ambiguous_host")
         }
@@ -187,6 +204,12 @@ fn forward(error: &ForwardError) -> Words {
             "The gateway let you in, but the application behind it cannot be reached. Try again in a moment; \
              if it stays so, tell its owners.",
         ),
+        ForwardError::NoUpstream => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "carried_elsewhere",
+            "This application is not reached here",
+            "This application is carried by another proxy, which asks the gateway about each request. Open it there.",
+        ),
         ForwardError::Identity(IdentityError::Unwritable(_) | IdentityError::TooLong(_)) => (
             StatusCode::FORBIDDEN,
             "identity_untold",
@@ -194,10 +217,7 @@ fn forward(error: &ForwardError) -> Words {
             "Something in your profile or your groups cannot be told to this application, so you were not let in. Tell \
              your administrator, with the reference below.",
         ),
-        ForwardError::Request(_)
-        | ForwardError::NoUpstream
-        | ForwardError::Way
-        | ForwardError::Identity(_) => (
+        ForwardError::Request(_) | ForwardError::Way | ForwardError::Identity(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "gateway_error",
             "The gateway could not do that",

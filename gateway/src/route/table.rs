@@ -73,7 +73,8 @@ impl Routes {
         Ok((canonical, destination))
     }
 
-    fn destination(&self, canonical: &Canonical) -> Result<Destination, RouteError> {
+    /// Where a canonical request goes.
+    pub(crate) fn destination(&self, canonical: &Canonical) -> Result<Destination, RouteError> {
         let path = canonical.path.as_str();
         let reserved = path.starts_with(RESERVED_PREFIX) || path == RESERVED_PREFIX.trim_end_matches('/');
         let ours = if canonical.host == self.auth_host {

@@ -32,8 +32,15 @@ pub enum Versions {
 /// A receive buffer that holds next to nothing.
 const NARROW_BYTES: u32 = 4 * 1024;
 
-async fn connect(to: SocketAddr, receive_bytes: Option<u32>) -> io::Result<TcpStream> {
+async fn connect(
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    receive_bytes: Option<u32>,
+) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(source) = source {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
     // Before the connection is made: the window is agreed on in the handshake.
     if let Some(bytes) = receive_bytes {
         socket.set_recv_buffer_size(bytes)?;
@@ -44,6 +51,7 @@ async fn connect(to: SocketAddr, receive_bytes: Option<u32>) -> io::Result<TcpSt
 pub(crate) struct Connector {
     config: Arc<ClientConfig>,
     http1: Arc<ClientConfig>,
+    source: Option<IpAddr>,
 }
 
 impl fmt::Debug for Connector {
@@ -72,29 +80,34 @@ impl Connector {
         };
         let mut http1 = config.clone();
         http1.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self { config: Arc::new(config), http1: Arc::new(http1) }
+        Self { config: Arc::new(config), http1: Arc::new(http1), source: None }
+    }
+
+    pub(crate) fn at_address(&self, source: IpAddr) -> Self {
+        Self { config: Arc::clone(&self.config), http1: Arc::clone(&self.http1), source: Some(source) }
     }
 
     /// A connection to the server of `url`, with TLS when the scheme asks for it.
     pub(crate) async fn open(&self, url: &Url) -> Result<Stream, BrowserError> {
-        Self::open_with(&self.config, url).await
+        self.open_with(&self.config, url).await
     }
 
     /// The same, speaking HTTP/1.1 only: WebSockets and raw bytes want that.
     pub(crate) async fn open_http1(&self, url: &Url) -> Result<Stream, BrowserError> {
-        Self::open_with(&self.http1, url).await
+        self.open_with(&self.http1, url).await
     }
 
     /// The same with a small receive buffer: most of an answer that is not read stays on the server's side.
     pub(crate) async fn open_narrow(&self, url: &Url) -> Result<Stream, BrowserError> {
-        Self::open_through(&self.http1, url, Some(NARROW_BYTES)).await
+        self.open_through(&self.http1, url, Some(NARROW_BYTES)).await
     }
 
-    async fn open_with(config: &Arc<ClientConfig>, url: &Url) -> Result<Stream, BrowserError> {
-        Self::open_through(config, url, None).await
+    async fn open_with(&self, config: &Arc<ClientConfig>, url: &Url) -> Result<Stream, BrowserError> {
+        self.open_through(config, url, None).await
     }
 
     async fn open_through(
+        &self,
         config: &Arc<ClientConfig>,
         url: &Url,
         receive_bytes: Option<u32>,
@@ -109,7 +122,7 @@ impl Connector {
             Host::Ipv6(ip) => (ip.into(), ServerName::from(IpAddr::V6(ip))),
         };
         let port = url.port_or_known_default().ok_or_else(bad)?;
-        let tcp = connect(SocketAddr::new(ip, port), receive_bytes).await;
+        let tcp = connect(SocketAddr::new(ip, port), self.source, receive_bytes).await;
         let tcp = tcp.map_err(|e| BrowserError::Connect(url.to_string(), e))?;
         let _ = tcp.set_nodelay(true);
         if !matches!(url.scheme(), "https" | "wss") {

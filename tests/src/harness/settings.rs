@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 pub struct Settings {
     /// The public port.
     pub port: u16,
+    /// The port that browsers use, when another server stands in front.
+    pub public_port: Option<u16>,
     /// The port for health.
     pub inner_port: u16,
     /// The host that carries login.
@@ -40,7 +42,7 @@ pub struct ApplicationSettings {
     pub name: String,
     /// Its one host.
     pub host: String,
-    /// Its one upstream.
+    /// Its one upstream; empty when it has none.
     pub upstream: String,
     /// Its policies.
     pub policies: Vec<String>,
@@ -87,6 +89,7 @@ impl Settings {
     pub fn new(issuer: &str, upstream: &str) -> Self {
         Self {
             port: super::ports::free(),
+            public_port: None,
             inner_port: super::ports::free(),
             auth_host: "auth.localhost".to_owned(),
             server_extra: String::new(),
@@ -105,10 +108,16 @@ impl Settings {
         }
     }
 
+    /// The port that browsers use.
+    #[must_use]
+    pub fn public(&self) -> u16 {
+        self.public_port.unwrap_or(self.port)
+    }
+
     /// The address of the login host, without a slash at the end.
     #[must_use]
     pub fn auth_url(&self) -> String {
-        format!("https://{}:{}", self.auth_host, self.port)
+        format!("https://{}:{}", self.auth_host, self.public())
     }
 
     /// The redirect URI to register at the provider.
@@ -125,7 +134,7 @@ impl Settings {
     pub fn application_url(&self, name: &str) -> String {
         let application =
             self.applications.iter().find(|a| a.name == name).expect("an application of this name");
-        format!("https://{}:{}", application.host, self.port)
+        format!("https://{}:{}", application.host, self.public())
     }
 
     /// The environment that goes with it.
@@ -147,7 +156,8 @@ impl Settings {
             self.port,
             self.auth_host,
             self.inner_port,
-            self.server_extra,
+            self.public_port.map(|port| format!("public_port = {port}\n")).unwrap_or_default()
+                + &self.server_extra,
             self.provider_type,
             self.issuer,
             self.client_id,
@@ -164,9 +174,12 @@ impl Settings {
             let ApplicationSettings { name, host, upstream, policies, extra } = application;
             let _ = writeln!(
                 text,
-                "[[application]]\nname = \"{name}\"\nhosts = [\"{host}\"]\nupstreams = [\"{upstream}\"]\n\
-                 policies = {policies:?}\n{extra}"
+                "[[application]]\nname = \"{name}\"\nhosts = [\"{host}\"]\npolicies = {policies:?}"
             );
+            if !upstream.is_empty() {
+                let _ = writeln!(text, "upstreams = [\"{upstream}\"]");
+            }
+            let _ = writeln!(text, "{extra}");
         }
         format!("{text}{}\n{}\n", self.policies, self.extra)
     }

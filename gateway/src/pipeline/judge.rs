@@ -1,0 +1,212 @@
+//! What a head means, and what it may do: judged by one configuration, whole, before anything is awaited. Doing it is left to
+//! `pipeline`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::COOKIE;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+
+use crate::authorize::{Client, NoPermit, Permit, Verified, authorize, preflight, verify};
+use crate::client_address::client_address;
+use crate::config::Cors;
+use crate::cors::is_preflight;
+use crate::gateway::{Current, Gateway};
+use crate::live::{ApplicationSession, LiveSession};
+use crate::login;
+use crate::respond::Rejection;
+use crate::route::{Canonical, Destination, RouteError, Target};
+use crate::session::{Visitor, application_visitor};
+use crate::verify::{self as forward_auth, Asker, OriginalError, Question};
+
+/// A head that was judged.
+pub(super) struct Judged {
+    pub(super) canonical: Canonical,
+    pub(super) verdict: Verdict,
+}
+
+pub(super) enum Verdict {
+    AuthHost,
+    ApplicationHost,
+    Application {
+        target: Arc<Target>,
+        session: Option<Arc<LiveSession>>,
+        permit: Result<Permit, Rejection>,
+    },
+    /// A preflight that we answer; with its origin, if that is listed.
+    Preflight {
+        target: Arc<Target>,
+        origin: Option<HeaderValue>,
+    },
+    /// Another proxy asks whether a request may pass.
+    Asked {
+        /// How it wants to be told, once that is known.
+        by: Option<Asker>,
+        target: Option<Arc<Target>>,
+        session: Option<Arc<LiveSession>>,
+        verified: Result<Verified, Rejection>,
+    },
+    /// The address asks more often than it may.
+    TooFast,
+}
+
+/// Judges a head; with the configuration that it was judged by and the address of the client. When the configuration is replaced
+/// meanwhile, and the session is judged by the next one already, the request begins anew under the next.
+pub(super) fn judge(
+    current: &Current,
+    client: &Client,
+    head: &Parts,
+    now: i64,
+) -> (Arc<Gateway>, IpAddr, Result<Judged, RouteError>) {
+    loop {
+        let gateway = current.get();
+        let server = &gateway.config.server;
+        let client_ip = match client_address(client.peer, &head.headers, |peer| server.is_proxy(peer)) {
+            Ok(client_ip) => client_ip,
+            Err(error) => return (gateway, client.peer, Err(error.into())),
+        };
+        let (canonical, destination) = match resolve(&gateway, client, head) {
+            Ok(resolved) => resolved,
+            Err(error) => return (gateway, client_ip, Err(error)),
+        };
+        let asking = Asking { gateway: &gateway, client, client_ip, head, now };
+        let judged = if gateway.limits.of_address.allows(client_ip) {
+            asking.judge(canonical, destination)
+        } else {
+            Some(Judged { canonical, verdict: Verdict::TooFast })
+        };
+        if let Some(judged) = judged {
+            return (gateway, client_ip, Ok(judged));
+        }
+    }
+}
+
+/// Finds where a request goes. What a client proved in its handshake counts for hosts of the same rules only.
+fn resolve(gateway: &Gateway, client: &Client, head: &Parts) -> Result<(Canonical, Destination), RouteError> {
+    if fields(&head.headers) > gateway.config.limits.header_count {
+        return Err(RouteError::FieldCount);
+    }
+    let handshake = client.handshake.get();
+    let (canonical, destination) =
+        gateway.routes.resolve(head, handshake.and_then(|handshake| handshake.name.as_deref()))?;
+    let policy = gateway.tls.policy(&canonical.host);
+    if handshake.is_some_and(|handshake| handshake.policy == policy) {
+        Ok((canonical, destination))
+    } else {
+        Err(RouteError::TlsPolicy)
+    }
+}
+
+/// How many fields a head has. On HTTP/2 a cookie may come in as many pieces as its bytes allow (RFC 9113 section 8.2.3).
+fn fields(headers: &HeaderMap) -> usize {
+    let crumbs = headers.get_all(COOKIE).iter().count();
+    headers.len() - crumbs.saturating_sub(1)
+}
+
+/// Who asked, as far as that is known, and the proof that they may, or why not.
+type Decided<P> = (Option<Arc<LiveSession>>, Result<P, Rejection>);
+
+/// A head under one configuration.
+struct Asking<'a> {
+    gateway: &'a Gateway,
+    client: &'a Client,
+    client_ip: IpAddr,
+    head: &'a Parts,
+    now: i64,
+}
+
+impl Asking<'_> {
+    /// None when the configuration was replaced meanwhile.
+    fn judge(&self, canonical: Canonical, destination: Destination) -> Option<Judged> {
+        let verdict = match destination {
+            Destination::Application(target) => {
+                if let Some(verdict) = self.preflight(&target) {
+                    return Some(Judged { canonical, verdict });
+                }
+                let client = (self.client, self.client_ip);
+                let authorize = |visitor: &ApplicationSession| {
+                    authorize(&self.gateway.policies, client, visitor, &target, self.now)
+                };
+                let (session, permit) = self.decide(&canonical, &target, authorize)?;
+                Verdict::Application { target, session, permit }
+            }
+            Destination::AuthHost | Destination::ApplicationHost => {
+                // From anybody else the path is one where nothing lives.
+                let may_ask = self.gateway.config.server.forward_auth_from.contains(self.client.peer);
+                let question = forward_auth::question(&canonical).filter(|_| may_ask);
+                match (question, destination) {
+                    (Some(beyond), _) => {
+                        let understood =
+                            forward_auth::understand(self.gateway, self.head, &canonical, beyond);
+                        return self.judge_asked(canonical, understood);
+                    }
+                    (None, Destination::AuthHost) => Verdict::AuthHost,
+                    (None, _) => Verdict::ApplicationHost,
+                }
+            }
+        };
+        Some(Judged { canonical, verdict })
+    }
+
+    /// What becomes of a preflight, where the application is configured to treat these in a way of their own.
+    fn preflight(&self, target: &Arc<Target>) -> Option<Verdict> {
+        match &target.application.cors {
+            Cors::Off => None,
+            Cors::Pass => {
+                let permit = preflight(self.client, self.client_ip, self.head, target)?;
+                let (target, session) = (target.clone(), None);
+                Some(Verdict::Application { target, session, permit: Ok(permit) })
+            }
+            Cors::Answer(rules) => is_preflight(self.head).then(|| {
+                let origin = rules.origin(&self.head.headers).cloned();
+                Verdict::Preflight { target: target.clone(), origin }
+            }),
+        }
+    }
+
+    /// From here on the request is the one that was asked about.
+    fn judge_asked(&self, outer: Canonical, understood: Result<Question, OriginalError>) -> Option<Judged> {
+        let Question { canonical, target, asker } = match understood {
+            Ok(question) => question,
+            Err(error) => {
+                let verified = Err(Rejection::Asked(error));
+                let verdict = Verdict::Asked { by: None, target: None, session: None, verified };
+                return Some(Judged { canonical: outer, verdict });
+            }
+        };
+        let verify = |visitor: &ApplicationSession| {
+            verify(&self.gateway.policies, self.client_ip, visitor, &target, self.now)
+        };
+        let (session, verified) = self.decide(&canonical, &target, verify)?;
+        let verdict = Verdict::Asked { by: Some(asker), target: Some(target), session, verified };
+        Some(Judged { canonical, verdict })
+    }
+
+    /// Who asks, and may they. None when the configuration was replaced meanwhile.
+    fn decide<P>(
+        &self,
+        canonical: &Canonical,
+        target: &Target,
+        decide: impl FnOnce(&ApplicationSession) -> Result<P, NoPermit>,
+    ) -> Option<Decided<P>> {
+        let (gateway, headers) = (self.gateway, &self.head.headers);
+        let challenge = || Box::new(login::challenge(gateway, canonical, headers, self.now));
+        let longest = target.application.session_duration;
+        match application_visitor(&gateway.process.live, headers, &canonical.host, longest, self.now) {
+            Visitor::Nobody => Some((None, Err(Rejection::LoginRequired(challenge())))),
+            Visitor::Ended(reason) => Some((None, Err(Rejection::SessionEnded(reason, challenge())))),
+            Visitor::Known(visitor) => {
+                let session = Some(visitor.session.clone());
+                if !gateway.limits.of_person.allows_somebody(visitor.session.pace_key) {
+                    return Some((session, Err(Rejection::TooFast)));
+                }
+                match decide(&visitor) {
+                    Ok(proof) => Some((session, Ok(proof))),
+                    Err(NoPermit::Denied(denial)) => Some((session, Err(denial.into()))),
+                    Err(NoPermit::Superseded) => None,
+                }
+            }
+        }
+    }
+}

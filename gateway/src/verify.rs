@@ -1,0 +1,87 @@
+//! Forward-auth: another proxy asks whether a request may pass, and we answer for it. The request is held to the rules of one that
+//! comes directly and decided by the same policies; who is let in is told in the answer, for the other proxy to pass on. Only
+//! the asking is decided: what the other proxy carries afterwards is beyond our reach. Words are left to `respond`.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+
+mod original;
+
+pub(crate) use original::{Asker, OriginalError};
+
+use crate::authorize::Verified;
+use crate::body::Body;
+use crate::cookies;
+use crate::gateway::Gateway;
+use crate::identity_headers::{self, IdentityError};
+use crate::respond;
+use crate::route::{Canonical, Destination, RESERVED_PREFIX, RouteError, Target};
+
+/// What is left of the client's cookies when ours are taken out, for the application.
+const COOKIES_LEFT: HeaderName = http::header::COOKIE;
+
+/// Whether a path of ours is this question; with what stands behind it, where Envoy puts the path of the request.
+pub(crate) fn question(canonical: &Canonical) -> Option<Option<&str>> {
+    let rest = canonical.path.as_str().strip_prefix(RESERVED_PREFIX)?.strip_prefix("verify")?;
+    match rest {
+        "" => Some(None),
+        beyond if beyond.starts_with('/') => Some(Some(beyond)),
+        _ => None,
+    }
+}
+
+/// A request that is asked about, and the application that it is for.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) canonical: Canonical,
+    pub(crate) target: Arc<Target>,
+    pub(crate) asker: Asker,
+}
+
+/// Understands what is asked.
+pub(crate) fn understand(
+    gateway: &Gateway,
+    head: &Parts,
+    outer: &Canonical,
+    beyond: Option<&str>,
+) -> Result<Question, OriginalError> {
+    let original::Original { canonical, asker } = original::original(head, outer, beyond)?;
+    match gateway.routes.destination(&canonical)? {
+        Destination::Application(target) if target.application.forward_auth => {
+            Ok(Question { canonical, target, asker })
+        }
+        // Our own paths are for the asking proxy to send here, not to ask about: an answer of theirs could be taken for a yes.
+        Destination::Application(_) | Destination::ApplicationHost | Destination::AuthHost => {
+            Err(RouteError::UnknownPath.into())
+        }
+    }
+}
+
+/// The yes, with what the application is to be told.
+pub(crate) fn allowed(
+    gateway: &Gateway,
+    verified: &Verified,
+    asked: &HeaderMap,
+    now: i64,
+) -> Result<Response<Body>, IdentityError> {
+    let Verified { session, standing, target, .. } = verified;
+    let identity = identity_headers::of(&gateway.process.signer, session, standing, target, now)?;
+    let rules = &target.application.headers;
+    let mut told = HeaderMap::with_capacity(8);
+    // Every configured name is there, if need be with nothing: a proxy that copies it replaces what the client sent.
+    for name in rules.told.iter().map(|told| &told.name).chain([&identity_headers::EMAIL]) {
+        told.insert(name.clone(), HeaderValue::from_static(""));
+    }
+    for (name, value) in rules.fixed.iter().chain(identity.iter()) {
+        told.insert(name.clone(), value.clone());
+    }
+    let mut left = HeaderMap::new();
+    for cookies in asked.get_all(COOKIES_LEFT) {
+        left.append(COOKIES_LEFT, cookies.clone());
+    }
+    cookies::strip_ours(&mut left);
+    told.insert(COOKIES_LEFT, left.remove(COOKIES_LEFT).unwrap_or(HeaderValue::from_static("")));
+    Ok(respond::verified(told))
+}

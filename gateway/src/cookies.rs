@@ -36,7 +36,7 @@ pub(crate) fn names<'h>(headers: &'h HeaderMap, prefix: &str) -> Vec<&'h str> {
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     // Pair by pair: what another application put into one of them says nothing about ours.
     let pairs = headers.get_all(COOKIE).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-    pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
+    pairs.filter_map(|pair| std::str::from_utf8(pair.trim_ascii()).ok()?.split_once('='))
 }
 
 /// A cookie for this host alone, gone after `max_age_s`. It comes along when another site leads here.
@@ -117,6 +117,14 @@ mod tests {
         assert_eq!(only(&headers(&["__Host-portcullis=x; __Host-portcullis=y"]), SESSION), None);
         assert_eq!(only(&headers(&["__Host-portcullis=x", "__Host-portcullis=x"]), SESSION), None);
         assert_eq!(only(&headers(&["__Host-Portcullis=x"]), SESSION), None);
+    }
+
+    /// What is cut off around a pair is the same for reading as for taking out, or a session would be read and passed on.
+    #[test]
+    fn t35_a_space_of_another_alphabet_is_part_of_a_name() {
+        let mut request = HeaderMap::new();
+        request.append(COOKIE, HeaderValue::from_bytes("a=1; \u{85}__Host-portcullis=x".as_bytes()).unwrap());
+        assert_eq!(only(&request, SESSION), None);
     }
 
     #[test]

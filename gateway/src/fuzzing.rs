@@ -73,7 +73,10 @@ pub fn path(bytes: &[u8]) {
     let normal = path.as_str();
     assert_eq!(NormalPath::parse(normal).as_ref(), Ok(&path), "normal form is its own normal form");
     assert_eq!(wire::decoded(normal.as_bytes()), wire::decoded(bytes), "another path came out");
-    assert_one_reading(normal);
+    // What only some servers read differently passes to an application that asks for it, and to no other.
+    if path.unusual().next().is_none() {
+        assert_one_reading(normal);
+    }
 }
 
 /// No server can find another segment in it than we did.

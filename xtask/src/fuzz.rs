@@ -34,7 +34,10 @@ pub(crate) fn run(words: &[&str]) -> Done {
 
 fn look(name: &str, minutes: u64) -> Done {
     let mut command = fuzz("run", name);
-    command.arg("--").arg(format!("-max_total_time={}", minutes * 60)).arg(format!("-max_len={LONGEST_INPUT}"));
+    command
+        .arg("--")
+        .arg(format!("-max_total_time={}", minutes * 60))
+        .arg(format!("-max_len={LONGEST_INPUT}"));
     step::run(command.args(["-timeout=30", "-rss_limit_mb=2048", "-print_final_stats=1"]))
 }
 

@@ -1,8 +1,9 @@
-//! The commands of the README: `cargo xtask demo`, `cargo xtask test` and `cargo xtask bench`. They install and start what is needed and
+//! The commands of the README: `cargo xtask demo`, `test`, `bench` and `fuzz`. They install and start what is needed and
 //! say so; what is built and tested lies in the other crates.
 
 mod bench;
 mod demo;
+mod fuzz;
 mod step;
 mod suite;
 mod system;
@@ -17,6 +18,8 @@ usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole wa
        cargo xtask test [--fast]    every check and every test; installs what is missing and says what
        cargo xtask bench [--quick] [--profile NAME] [--portcullis PROGRAM] [--before PROGRAM] [--against CONTESTANT]... [ROW]...
                                     what a request costs, beside other proxies; best on a machine that does nothing else
+       cargo xtask fuzz [--minutes N] [TARGET]...
+                                    looks for bytes on which the gateway breaks its word
 
   --check   play the walk without a browser, print each step with its time, fail when one is wrong
   --fast    install nothing, and leave out the tests that need other people's programs
@@ -25,7 +28,9 @@ usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole wa
             the profile to build in (`dist` unless named), or a program that is built already
   --before  an earlier build, which takes part for comparison
   --against floor, nginx, `nginx auth_request` or haproxy; all unless named
-  ROW       http1, http2, handshake, resumed, download, upload, websocket, big or idle; all unless named";
+  ROW       http1, http2, handshake, resumed, download, upload, websocket, big or idle; all unless named
+  --minutes how long each fuzz target is tried: 10 unless said
+  TARGET    path, headers, cookies or connection; all unless named";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         ["test"] => suite::run(suite::Extent::Everything),
         ["test", "--fast"] => suite::run(suite::Extent::Fast),
         ["bench", words @ ..] => bench::run(words),
+        ["fuzz", words @ ..] => fuzz::run(words),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -1,6 +1,7 @@
 //! A connection in use by one request under one passage. Where it comes from and goes back to is left to `pool`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
@@ -13,6 +14,9 @@ use super::pool::{Connection, Pools};
 use super::stream::RequestBody;
 use super::wire::Sender;
 use crate::live::Attached;
+
+/// Interim answers (103 and the like) to one request. They are read and dropped, so one without end would keep a whole thread busy.
+const MAX_INTERIM_ANSWERS: u32 = 64;
 
 /// A connection in use under a passage. Dropped before the exchange is whole, it takes the connection with it.
 #[derive(Debug)]
@@ -52,6 +56,7 @@ impl Lease {
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         self.had_body = !request.body().is_end_stream();
         request.body_mut().goes_over(&self.activity);
+        bound_interim_answers(&mut request, &self.activity);
         match &mut self.held {
             Some((connection, _)) => connection.sender.send(request).await,
             // Unreachable by construction, and if it were not, waiting for ever forwards nothing.
@@ -88,6 +93,16 @@ impl Lease {
     pub(super) fn into_tunnel(mut self) -> Option<(Connection, Attached)> {
         self.held.take()
     }
+}
+
+/// Cuts the connection of an upstream that goes on sending them.
+fn bound_interim_answers(request: &mut Request<RequestBody>, activity: &Arc<Activity>) {
+    let (activity, count) = (activity.clone(), AtomicU32::new(0));
+    hyper::ext::on_informational(request, move |_| {
+        if count.fetch_add(1, Ordering::Relaxed) >= MAX_INTERIM_ANSWERS {
+            activity.cutter().cut();
+        }
+    });
 }
 
 impl Drop for Lease {

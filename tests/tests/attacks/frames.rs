@@ -79,10 +79,13 @@ impl Frames {
         frames
     }
 
-    /// Sends these bytes; whether the peer still took them.
+    /// Sends these bytes; whether the peer still takes them. One that is given more than it reads need not.
     pub async fn raw(&mut self, bytes: &[u8]) -> bool {
-        let sent = timeout(PATIENCE, self.stream.write_all(bytes)).await;
-        matches!(sent, Ok(Ok(()))) && self.stream.flush().await.is_ok()
+        let sending = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        matches!(timeout(PATIENCE / 4, sending).await, Ok(Ok(())))
     }
 
     pub async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {

@@ -192,6 +192,17 @@ fn t41_an_upgrade_that_is_not_granted_makes_no_tunnel() {
             }
             assert_eq!(odd.upstream.count(&inner.to_string()), 0, "{:?}", odd.upstream.received());
         }
+        // A switch that nobody asked for is a broken answer.
+        odd.upstream.play([Step::Answer(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec(),
+        )]);
+        let mark = Mark::new();
+        let mut bytes = odd.head("GET", "/plain", &mark);
+        bytes.extend_from_slice(b"\r\n");
+        let mut wire = odd.wire().await;
+        wire.send(&bytes).await;
+        let reply = wire.reply().await;
+        assert!(reply.as_ref().is_none_or(|reply| reply.status == 502), "{reply:?}");
     });
 }
 
@@ -441,6 +452,7 @@ fn t48_answers_without_end_are_given_up() {
             ("a giant field", Step::Answer(giant.into_bytes())),
             ("many fields", Step::Answer(many.into_bytes())),
             ("a head without end", Step::Endless(b"X-Endless: 1\r\n".to_vec())),
+            ("interim answers without end", Step::Endless(b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec())),
             ("no HTTP", Step::Answer(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec())),
         ];
         for (what, step) in steps {

@@ -283,3 +283,25 @@ fn t24_nothing_of_a_host_can_write_into_a_field_for_the_upstream() {
         assert!(arrived.to_ascii_lowercase().lines().any(|line| line == forwarded), "{arrived}");
     });
 }
+
+/// `*.teams.localhost`: one label in front, no more and no less.
+#[test]
+fn t17_a_wildcard_stands_for_one_label() {
+    run(async |rig| {
+        let port = rig.world.settings.port;
+        for (name, status) in [
+            ("a.teams.localhost", 401),
+            ("A.Teams.LOCALHOST", 401),
+            ("teams.localhost", 421),
+            ("a.b.teams.localhost", 421),
+            ("a-teams.localhost", 421),
+            ("ateams.localhost", 421),
+            ("*.teams.localhost", 400),
+            (".teams.localhost", 400),
+            ("a.teams.localhost.", 400),
+        ] {
+            let request = format!("GET / HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n");
+            assert_eq!(rig.raw(request.as_bytes()).await.map_or(400, |reply| reply.status), status, "{name}");
+        }
+    });
+}

@@ -26,6 +26,7 @@ mod host;
 
 mod identity;
 
+mod floods;
 mod framing;
 
 mod surface;

@@ -86,6 +86,20 @@ fn settings(settings: &mut Settings) {
     settings.applications.push(ApplicationSettings::new("office", &upstream, "from-the-office"));
     settings.applications.push(ApplicationSettings::new("near", &upstream, "from-near"));
     settings.policies.push_str(BY_ADDRESS);
+    // One host with a part that the engineer may not enter, named after and before the whole; and one that is less strict.
+    for (name, host, extra) in [
+        ("site", "site.localhost", "paths = [\"/\"]"),
+        ("site-admin", "site.localhost", "paths = [\"/admin\"]"),
+        ("site-below", "site.localhost", "paths = [\"/teams/*/secret\"]"),
+        ("lenient", "lenient.localhost", "tolerated_in_paths = [\"encoded_slash\", \"semicolon\"]"),
+        ("any", "*.teams.localhost", ""),
+    ] {
+        let policy = if name.starts_with("site-") { "from-the-office" } else { "anybody" };
+        let mut application = ApplicationSettings::new(name, &upstream, policy);
+        host.clone_into(&mut application.host);
+        extra.clone_into(&mut application.extra);
+        settings.applications.push(application);
+    }
     settings.extra = "[limits]\nupstream_response_timeout = \"4s\"\n".to_owned();
 }
 
@@ -181,6 +195,14 @@ impl Rig {
     /// A head of HTTP/1.1 without its end: the target as it is, the session, the mark.
     pub fn head(&self, method: &str, target: impl AsRef<[u8]>, mark: &Mark) -> Vec<u8> {
         head(method, target.as_ref(), &self.host(), &self.cookie, mark)
+    }
+
+    /// The engineer's `Cookie` field on another host.
+    pub async fn cookie_for(&self, host: &str) -> String {
+        let front = format!("https://{host}:{}/whoami", self.world.settings.port);
+        let page = self.browser.navigate(&front).await.unwrap();
+        assert_eq!(page.status, 200, "{}", page.trail());
+        self.browser.jar().header(&front.parse().unwrap()).unwrap()
     }
 
     /// The application with the scripted upstream, for this test alone until it is dropped.

@@ -170,7 +170,6 @@ fn t56_our_endpoints_are_below_one_prefix_and_nowhere_else() {
         // What is not below the prefix is the application's, and has no meaning for us.
         rig.forwards_targets(&[
             ("/CDN-CGI/access/logout", "/CDN-CGI/access/logout"),
-            ("/cdn-cgi/access", "/cdn-cgi/access"),
             ("/cdn-cgi/accessory", "/cdn-cgi/accessory"),
             ("/x/cdn-cgi/access/logout", "/x/cdn-cgi/access/logout"),
             ("/?/cdn-cgi/access/logout", "/?/cdn-cgi/access/logout"),

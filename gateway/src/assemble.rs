@@ -73,7 +73,7 @@ fn of(
     let upstreams = (0..config.server.workers).map(|_| Arc::new(Upstreams::new(&fleet, bounds)));
     Ok(Gateway {
         routes: Routes::new(config.server.auth_host.clone(), &config.applications, &policies.set),
-        tls: Tls::new(&config, before.map(|before| &before.tls))?,
+        tls: Arc::new(Tls::new(&config, before.map(|before| before.tls.as_ref()))?),
         upstreams: upstreams.collect(),
         fleet,
         providers: providers(&config, &provider_http, before),

@@ -16,7 +16,7 @@ use crate::cors::is_preflight;
 use crate::decision_log::Journal;
 use crate::forwarded::Ways;
 use crate::in_use::Requests;
-use crate::live::{ApplicationSession, LiveSession, NewPassage, Passage, Policies, Standing};
+use crate::live::{ApplicationSession, Life, LiveSession, NewPassage, Passage, Policies, Standing};
 use crate::route::Target;
 use crate::socket::{Cutter, Kept};
 use crate::tls::Handshake;
@@ -131,6 +131,7 @@ impl Client {
             same_client && it.application() == application.as_ref()
         });
         if let Some(passage) = known {
+            passage.lasts(target.application.session_duration);
             return Some(passage.clone());
         }
         if passages.len() >= MAX_PASSAGES_PER_CONNECTION {
@@ -140,7 +141,8 @@ impl Client {
             owner: visitor.id,
             application,
             client_ip,
-            expires_at: visitor.expires_at(target.application.session_duration),
+            life: visitor.life,
+            longest: target.application.session_duration,
             client: &self.cutter,
         });
         passages.push(passage.clone());
@@ -153,7 +155,8 @@ impl Client {
             owner: SessionId::new([0; 32]),
             application: &target.application.name,
             client_ip,
-            expires_at: i64::MAX,
+            life: Life::ENDLESS,
+            longest: None,
             client: &self.cutter,
         }))
     }

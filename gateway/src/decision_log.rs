@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use http::StatusCode;
@@ -70,8 +71,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) trace: Option<Trace>,
 }
 
-/// What became of a request, and all that led to it.
+/// What became of a request, and all that led to it. One that is let go unwritten was broken off, and is written as such: whoever
+/// was let in is recorded, also when they left before the answer, or were cut off.
 pub(crate) struct Outcome<'a> {
+    written: bool,
     asked: Asked<'a>,
     client: &'a Client,
     client_ip: IpAddr,
@@ -93,6 +96,7 @@ impl<'a> Outcome<'a> {
         canonical: &'a Canonical,
     ) -> Self {
         Self {
+            written: false,
             asked,
             client,
             client_ip,
@@ -134,8 +138,25 @@ impl<'a> Outcome<'a> {
     }
 }
 
+/// Not registered; what servers write for a request whose client left before the answer.
+const CLIENT_LEFT: u16 = 499;
+
+impl Drop for Outcome<'_> {
+    fn drop(&mut self) {
+        if !self.written {
+            record(self, CLIENT_LEFT, Some(&"the client left, or was cut off, before the answer"));
+        }
+    }
+}
+
 /// Records the event of a request that was routed.
-pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
+pub(crate) fn write(mut outcome: Outcome<'_>, status: StatusCode) {
+    outcome.written = true;
+    let cause = outcome.rejection.as_ref().map(|rejection| rejection as &dyn Display);
+    record(&outcome, status.as_u16(), cause);
+}
+
+fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
     let decision = outcome.decision.or(match &outcome.rejection {
         Some(Rejection::Denied(Denial::Policy(decision))) => Some(*decision),
         _ => None,
@@ -159,7 +180,7 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
     let answered = Instant::now();
     let answer = Answer {
         verdict: outcome.verdict(),
-        status: status.as_u16(),
+        status,
         micros: micros(outcome.asked.started, answered),
         upstream_micros: outcome.allowed_at.map(|at| micros(at, answered)),
     };
@@ -174,8 +195,21 @@ pub(crate) fn write(outcome: &Outcome<'_>, status: StatusCode) {
         rule: decision.and_then(|decision| decision.rule),
         reason: decision.map(|decision| decision.reason),
     };
-    let cause = outcome.rejection.as_ref().map(|rejection| rejection as &dyn Display);
     outcome.client.journal.record(facts, &texts, cause);
+}
+
+/// Counts a request of an address that asks more often than it may. An event for each would let a flood crowd out the events of
+/// others; a line in a second is enough to find the address.
+pub(crate) fn count_too_fast((client, client_ip): (&Client, IpAddr), started: Instant, now: i64) {
+    static SAID_AT: AtomicI64 = AtomicI64::new(0);
+    let answered = Instant::now();
+    let status = StatusCode::TOO_MANY_REQUESTS.as_u16();
+    let micros = micros(started, answered);
+    let answer = Answer { verdict: Verdict::Deny, status, micros, upstream_micros: None };
+    metrics::elsewhere().count(client.journal.worker(), &answer);
+    if SAID_AT.swap(now, Ordering::Relaxed) != now {
+        tracing::warn!(target: "portcullis::limit", client = %client_ip, "an address asks more often than it may");
+    }
 }
 
 /// Records the event of a request that was not: its parts have no single meaning, so they are not repeated.

@@ -54,7 +54,7 @@ pub(crate) struct Gateway {
     /// The policies, as this configuration numbers them.
     pub(crate) policies: Policies,
     pub(crate) routes: Routes,
-    pub(crate) tls: Tls,
+    pub(crate) tls: Arc<Tls>,
     /// The servers behind the applications.
     pub(crate) fleet: Fleet,
     /// The same, as each worker reaches them.

@@ -21,6 +21,8 @@ struct State<S> {
     held: Vec<u8>,
     /// How much of `held` is written already.
     written: usize,
+    /// Whether the stream has taken what it has not let go of yet: TLS keeps a record until the socket has room.
+    unflushed: bool,
     /// What the connection is still to be told.
     fault: Option<io::Error>,
 }
@@ -35,7 +37,13 @@ pub(crate) struct Gathered<S, C> {
 impl<S, C> Gathered<S, C> {
     /// The connection that `serve` makes of the stream.
     pub(crate) fn new(stream: S, serve: impl FnOnce(Gatherer<S>) -> C) -> Self {
-        let state = Arc::new(Mutex::new(State { stream, held: Vec::new(), written: 0, fault: None }));
+        let state = Arc::new(Mutex::new(State {
+            stream,
+            held: Vec::new(),
+            written: 0,
+            unflushed: false,
+            fault: None,
+        }));
         Self { connection: Box::pin(serve(Gatherer(state.clone()))), state }
     }
 
@@ -68,19 +76,21 @@ fn locked<S>(state: &Mutex<State<S>>) -> MutexGuard<'_, State<S>> {
 impl<S: AsyncWrite + Unpin> State<S> {
     /// Writes everything that is held, and flushes the stream.
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.held.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
         while let Some(rest) = self.held.get(self.written..).filter(|rest| !rest.is_empty()) {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += written;
+            self.unflushed = true;
         }
         // Between two bursts a connection holds no memory for this.
         (self.held, self.written) = (Vec::new(), 0);
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn check(&mut self) -> io::Result<()> {
@@ -210,6 +220,47 @@ mod tests {
         let mut arrived = vec![0; expected.len()];
         far.read_exact(&mut arrived).await.unwrap();
         assert!(arrived == expected, "bytes were lost, doubled or moved");
+        writing.abort();
+    }
+
+    /// Takes everything at once and lets go of it when it is flushed, as TLS does with a record.
+    struct Buffering(DuplexStream, Vec<u8>);
+
+    impl AsyncWrite for Buffering {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.1.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let Self(stream, kept) = &mut *self;
+            while !kept.is_empty() {
+                let written = ready!(Pin::new(&mut *stream).poll_write(cx, kept))?;
+                kept.drain(..written);
+            }
+            Pin::new(stream).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_stream_keeps_goes_out_without_another_write() {
+        let (near, mut far) = duplex(100);
+        let writing = tokio::spawn(Gathered::new(Buffering(near, Vec::new()), |mut stream| async move {
+            stream.write_all(&[b'x'; 1_000]).await.unwrap();
+            stream.flush().await.unwrap();
+            std::future::pending::<()>().await;
+        }));
+        let mut arrived = vec![0; 1_000];
+        let reading = tokio::time::timeout(Duration::from_secs(20), far.read_exact(&mut arrived)).await;
+        assert!(reading.is_ok(), "the rest waits for a write that never comes");
         writing.abort();
     }
 

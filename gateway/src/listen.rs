@@ -28,7 +28,7 @@ use crate::authorize::Client;
 use crate::body::Body;
 use crate::config::Limits;
 use crate::decision_log::Journal;
-use crate::gateway::{Current, Gateway};
+use crate::gateway::Current;
 use crate::gather::Gathered;
 use crate::metrics;
 use crate::pipeline::{self, Via};
@@ -120,8 +120,10 @@ impl Worker {
         };
         let Some(admitted) = admitted else { return };
         let worker = self.clone();
+        // A connection may live longer than the configuration, of which it keeps no more than this.
+        let (limits, tls) = (gateway.config.limits.clone(), gateway.tls.clone());
         self.tasks.spawn(async move {
-            if let Err(cause) = worker.connection(&gateway, stream, peer, opener, admitted).await {
+            if let Err(cause) = worker.connection(limits, tls, stream, peer, opener, admitted).await {
                 tracing::debug!(target: "portcullis::listen", client = %peer.ip(), %cause, "a connection ended");
             }
         });
@@ -129,7 +131,8 @@ impl Worker {
 
     async fn connection(
         self: Arc<Self>,
-        gateway: &Gateway,
+        limits: Limits,
+        tls: Arc<Tls>,
         mut stream: TcpStream,
         peer: SocketAddr,
         opener: Opener,
@@ -138,7 +141,7 @@ impl Worker {
         stream.set_nodelay(true)?;
         // A shorter queue in the kernel: what a slow reader has not taken waits where it can be told from what was.
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
-        let limits = &gateway.config.limits;
+        let limits = &limits;
         let cutter = Arc::new(Cutter::of(&stream)?);
         let deadline = Instant::now() + limits.handshake_timeout;
         let (address, admitted) = match opener {
@@ -155,7 +158,7 @@ impl Worker {
         let client = Arc::new(Client::new(address, cutter.clone(), admitted, self.journal.clone()));
         let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout)
             .at_least(limits.minimum_rate);
-        let shaken = timeout_at(deadline, shake(&gateway.tls, stream)).await;
+        let shaken = timeout_at(deadline, shake(&tls, stream)).await;
         let (stream, handshake) = counted(shaken)?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let _ = client.handshake.set(handshake);

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use portcullis_store::{
     ApplicationSessionRecord, Change, DirectoryName, EndReason, Follower, PersonId, Seq, SessionId,
@@ -16,7 +17,7 @@ mod policies;
 mod session;
 
 use passage::Reach;
-pub(crate) use passage::{Attached, Dropped, NewPassage, Passage};
+pub(crate) use passage::{Attached, Dropped, Life, NewPassage, Passage};
 pub(crate) use policies::Policies;
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
@@ -51,7 +52,12 @@ impl Live {
 
     /// Puts other policies in force: every session is expressed in their ids, and every passage that they deny is dropped before
     /// this returns. A request that was decided by the policies before is found here, or finds that its policies were replaced.
-    pub(crate) fn adopt(&self, policies: Policies) -> Cuts {
+    pub(crate) fn adopt(
+        &self,
+        policies: Policies,
+        longest: impl Fn(&str) -> Option<Duration>,
+        now: i64,
+    ) -> Cuts {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         followed.policies = policies;
         let sessions: Vec<Arc<LiveSession>> = {
@@ -60,7 +66,8 @@ impl Live {
         };
         let refreshed = sessions.iter().map(|session| {
             let person = session.standing().person.as_ref().map(|person| person.id);
-            self.refresh(&followed, session, person, None).0
+            session.last(&longest);
+            self.refresh(&followed, session, person, None).0 + session.drop_run_out(now).0
         });
         Cuts(refreshed.sum())
     }

@@ -27,7 +27,7 @@ use crate::route::{Canonical, RouteError};
 use crate::scim;
 use crate::trace_context;
 use crate::verify;
-use judge::{Judged, Verdict, judge};
+use judge::{Judged, Unjudged, Verdict, judge};
 
 /// Whom a request comes through.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,14 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     let (gateway, client_ip, judged) = judge(current, via.client, &head, now);
     let Judged { canonical, verdict } = match judged {
         Ok(judged) => judged,
-        Err(error) => return unrouted(&gateway, (via.client, client_ip), &head, error, audience, asked),
+        Err(Unjudged::Route(error)) => {
+            return unrouted(&gateway, (via.client, client_ip), &head, error, audience, asked);
+        }
+        Err(Unjudged::TooFast) => {
+            decision_log::count_too_fast((via.client, client_ip), started, now);
+            let reader = Reader { audience, reference: id, look: &gateway.look, application: None };
+            return respond::rejected(&Rejection::TooFast, &reader);
+        }
     };
     let mut outcome = Outcome::new(asked, (via.client, client_ip), &canonical);
     let stage = Stage { gateway: &gateway, via, client_ip, canonical: &canonical, id, now };
@@ -86,7 +93,6 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
                 Ok(verify::allowed(&gateway, &verified, &head.headers, now).map_err(ForwardError::from)?)
             })
         }
-        Verdict::TooFast => Err(Rejection::TooFast),
     };
     let response = result.unwrap_or_else(|rejection| {
         let application = outcome.application.as_ref().map(|target| target.application.as_ref());
@@ -99,7 +105,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     if let (Readable::ByListed(origin), Some(target)) = (&readable, &outcome.application) {
         target.application.cors.mark(origin.as_ref(), response.headers_mut());
     }
-    decision_log::write(&outcome, response.status());
+    decision_log::write(outcome, response.status());
     response
 }
 

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::assemble;
 use crate::config::{Config, ConfigError};
-use crate::gateway::Current;
+use crate::gateway::{Current, now};
 use crate::metrics::{self, Reload};
 use crate::serve::ServeError;
 
@@ -69,7 +69,12 @@ async fn reload(current: &Current) -> Result<(), ReloadError> {
     // New requests first, then what is open: a request that still began under the policies before is found by `adopt`, or finds
     // itself superseded. The other way round it could be let in by them after everything was looked through.
     current.replace(next.clone());
-    let cuts = next.process.live.adopt(next.policies.clone());
+    before.fleet.rest();
+    let longest = |application: &str| {
+        let applications = &next.config.applications;
+        applications.iter().find(|known| *known.name == *application).and_then(|known| known.session_duration)
+    };
+    let cuts = next.process.live.adopt(next.policies.clone(), longest, now());
     if cuts.0 > 0 {
         metrics::cut("configuration", cuts.0);
         tracing::info!(target: "portcullis::drop", change = "configuration", connections = cuts.0, "connections were cut");

@@ -78,7 +78,7 @@ pub(crate) fn application_visitor(
     }
     match found.session.standing().ended {
         Some(reason) => ended(reason),
-        None if found.is_over(now) || now >= found.expires_at(longest) => Visitor::Nobody,
+        None if found.is_over(now) || now >= found.life.until(longest) => Visitor::Nobody,
         None => Visitor::Known(found),
     }
 }

@@ -1,5 +1,5 @@
 //! What the program tells its operators: one event for each request, whoever reads it and however slowly.
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use portcullis_tests::browser::{Browser, Outgoing};
+use portcullis_tests::browser::{Browser, Outgoing, Versions};
 use portcullis_tests::harness::{World, WorldConfig};
+use portcullis_tests::okta::company::DEMO_PASSWORD;
 use serde_json::Value;
 
 const ENGINEER: &str = "engineer@corp.example";
@@ -176,4 +177,27 @@ async fn a_log_that_nobody_reads_stops_nobody_and_says_what_it_lost() {
     }
     assert_eq!(written + dropped, REQUESTS as u64);
     fs::remove_file(pipe()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_let_in_is_recorded_also_when_they_leave_before_the_answer() {
+    let world = World::start().await;
+    for (versions, application) in [(Versions::Http1, "wiki"), (Versions::Http2, "canteen")] {
+        let browser = Browser::speaking(&world.gateway.ca_pem(), versions);
+        let address = world.settings.application_url(application);
+        browser.log_in(&format!("{address}/"), ENGINEER, DEMO_PASSWORD).await.unwrap();
+        let url = format!("{address}/slow?ms=60000");
+        let asked = tokio::time::timeout(Duration::from_secs(2), browser.fetch(&url)).await;
+        assert!(asked.is_err(), "the answer was to take longer");
+        drop(browser);
+        let theirs = |event: &Value| event["path"] == "/slow" && event["application"] == application;
+        let event = world.gateway.log().wait_for(PATIENCE, theirs).await;
+        let event = event.unwrap_or_else(|| panic!("nobody recorded what {application} got"));
+        assert_eq!(
+            (event["verdict"].as_str(), event["status"].as_u64()),
+            (Some("allow"), Some(499)),
+            "{event}"
+        );
+        assert_eq!(event["email"], ENGINEER);
+    }
 }

@@ -64,6 +64,23 @@ async fn t90b_a_changed_policy_cuts_what_it_denies_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shorter_session_ends_what_is_open_for_longer() {
+    let mut world = World::start().await;
+    let (browser, _) = world.logged_in(ENGINEER).await.unwrap();
+    let mut open = browser.websocket(&world.wiki("/ws/echo")).await.unwrap();
+    let mut shorter = world.settings.clone();
+    shorter.applications[0].extra = "session_duration = \"1s\"\n".to_owned();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    world.gateway.replace_config(&shorter.toml());
+    world.gateway.hang_up();
+    logged(&world.gateway, RELOADED, 1).await;
+    assert!(
+        tokio::time::timeout(PATIENCE, open.closed()).await.is_ok(),
+        "it lasts as long as it was opened for"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t54_a_bad_file_changes_nothing_and_says_why() {
     let mut world = World::start().await;
     let (browser, _) = world.logged_in(ENGINEER).await.unwrap();

@@ -73,10 +73,17 @@ impl Fleet {
     }
 }
 
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        for task in self.asking.get_mut().unwrap_or_else(PoisonError::into_inner) {
+impl Fleet {
+    /// Asks nobody any more: another configuration asks in its place.
+    pub(crate) fn rest(&self) {
+        for task in self.asking.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.rest();
     }
 }

@@ -2,7 +2,9 @@
 //! uses at the moment. Whether it may stay is left to the session that holds it.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use portcullis_store::SessionId;
 
@@ -15,10 +17,32 @@ pub(crate) struct Passage {
     /// By its name: the ids of applications change with the policies, which a passage may outlive.
     application: Arc<str>,
     client_ip: IpAddr,
-    /// When it is over at the latest, in unix seconds.
-    expires_at: i64,
+    life: Life,
+    /// When it is over at the latest, in unix seconds. A reload may change it.
+    expires_at: AtomicI64,
     client: Arc<Cutter>,
     upstreams: Mutex<Upstreams>,
+}
+
+/// From when to when an application session lasts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    /// In unix seconds.
+    pub(crate) begun_at: i64,
+    /// In unix seconds.
+    pub(crate) expires_at: i64,
+}
+
+impl Life {
+    /// Of what belongs to no session.
+    pub(crate) const ENDLESS: Self = Self { begun_at: i64::MAX, expires_at: i64::MAX };
+
+    /// When it is over for an application that asks for a session no older than `longest`, in unix seconds.
+    pub(crate) fn until(self, longest: Option<Duration>) -> i64 {
+        let allowed =
+            longest.map_or(i64::MAX, |longest| i64::try_from(longest.as_secs()).unwrap_or(i64::MAX));
+        self.expires_at.min(self.begun_at.saturating_add(allowed))
+    }
 }
 
 /// What a passage is made of.
@@ -30,8 +54,10 @@ pub(crate) struct NewPassage<'a> {
     pub(crate) application: &'a Arc<str>,
     /// The address that is judged.
     pub(crate) client_ip: IpAddr,
-    /// When the session is over for this application, in unix seconds.
-    pub(crate) expires_at: i64,
+    /// That of the application session.
+    pub(crate) life: Life,
+    /// How old a session may be for this application.
+    pub(crate) longest: Option<Duration>,
     /// The client's connection.
     pub(crate) client: &'a Arc<Cutter>,
 }
@@ -58,9 +84,10 @@ pub(crate) struct Dropped;
 
 impl Passage {
     pub(crate) fn new(to: NewPassage<'_>) -> Self {
-        let NewPassage { owner, application, client_ip, expires_at, client } = to;
+        let NewPassage { owner, application, client_ip, life, longest, client } = to;
         let (application, client) = (application.clone(), client.clone());
-        Self { owner, application, client_ip, expires_at, client, upstreams: Mutex::default() }
+        let expires_at = AtomicI64::new(life.until(longest));
+        Self { owner, application, client_ip, life, expires_at, client, upstreams: Mutex::default() }
     }
 
     /// The application session that it belongs to.
@@ -73,7 +100,12 @@ impl Passage {
     }
 
     pub(super) fn has_run_out(&self, now: i64) -> bool {
-        now >= self.expires_at
+        now >= self.expires_at.load(Ordering::Acquire)
+    }
+
+    /// Takes over how old a session may be for the application now.
+    pub(crate) fn lasts(&self, longest: Option<Duration>) {
+        self.expires_at.store(self.life.until(longest), Ordering::Release);
     }
 
     pub(crate) fn client_ip(&self) -> IpAddr {

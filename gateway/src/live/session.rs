@@ -12,7 +12,7 @@ use portcullis_policy::{Principal, Question};
 use portcullis_store::{ApplicationSessionRecord, EndReason, Person, SessionId, SessionRecord};
 
 use super::identity_cache::IdentityCache;
-use super::passage::{NewPassage, Passage, Reach};
+use super::passage::{Life, NewPassage, Passage, Reach};
 use super::policies::Policies;
 use crate::host::Host;
 
@@ -116,6 +116,14 @@ impl LiveSession {
         self.drop_passages(reach, |passage| passage.owner() == owner)
     }
 
+    /// Lets every passage last as long as its application wants now.
+    pub(super) fn last(&self, longest: impl Fn(&str) -> Option<Duration>) {
+        let passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
+        for passage in passages.iter().filter_map(Weak::upgrade) {
+            passage.lasts(longest(passage.application()));
+        }
+    }
+
     /// Drops the passages whose time is over: that of the session, or of the application that asks for a newer login.
     pub(super) fn drop_run_out(&self, now: i64) -> Cuts {
         self.drop_passages(Reach::BothSides, |passage| passage.has_run_out(now))
@@ -166,8 +174,7 @@ pub(crate) struct ApplicationSession {
     pub(crate) session: Arc<LiveSession>,
     /// The host whose cookie names it; worth nothing on another.
     pub(crate) host: Host,
-    begun_at: i64,
-    expires_at: i64,
+    pub(crate) life: Life,
     ended: AtomicBool,
 }
 
@@ -175,14 +182,7 @@ impl ApplicationSession {
     pub(super) fn new(session: Arc<LiveSession>, host: Host, record: &ApplicationSessionRecord) -> Self {
         let ended = AtomicBool::new(record.ended.is_some());
         let ApplicationSessionRecord { id, begun_at, expires_at, .. } = *record;
-        Self { id, session, host, begun_at, expires_at, ended }
-    }
-
-    /// When it is over for an application that asks for a login no older than `longest`, in unix seconds.
-    pub(crate) fn expires_at(&self, longest: Option<Duration>) -> i64 {
-        let allowed =
-            longest.map_or(i64::MAX, |longest| i64::try_from(longest.as_secs()).unwrap_or(i64::MAX));
-        self.expires_at.min(self.begun_at.saturating_add(allowed))
+        Self { id, session, host, life: Life { begun_at, expires_at }, ended }
     }
 
     pub(super) fn end(&self) {
@@ -191,7 +191,7 @@ impl ApplicationSession {
 
     /// Whether its time is up.
     pub(super) fn has_run_out(&self, now: i64) -> bool {
-        now >= self.expires_at
+        now >= self.life.expires_at
     }
 
     /// Whether it ended by itself, its login apart.

@@ -47,6 +47,12 @@ pub(super) enum Verdict {
         session: Option<Arc<LiveSession>>,
         verified: Result<Verified, Rejection>,
     },
+}
+
+/// Why a head was not judged.
+pub(super) enum Unjudged {
+    /// It has no single meaning, or none here.
+    Route(RouteError),
     /// The address asks more often than it may.
     TooFast,
 }
@@ -58,25 +64,24 @@ pub(super) fn judge(
     client: &Client,
     head: &Parts,
     now: i64,
-) -> (Arc<Gateway>, IpAddr, Result<Judged, RouteError>) {
+) -> (Arc<Gateway>, IpAddr, Result<Judged, Unjudged>) {
     loop {
         let gateway = current.get();
         let server = &gateway.config.server;
         let client_ip = match client_address(client.peer, &head.headers, |peer| server.is_proxy(peer)) {
             Ok(client_ip) => client_ip,
-            Err(error) => return (gateway, client.peer, Err(error.into())),
+            Err(error) => return (gateway, client.peer, Err(Unjudged::Route(error.into()))),
         };
+        // First of all: what follows costs more than the question.
+        if !gateway.limits.of_address.allows(client_ip) {
+            return (gateway, client_ip, Err(Unjudged::TooFast));
+        }
         let (canonical, destination) = match resolve(&gateway, client, head) {
             Ok(resolved) => resolved,
-            Err(error) => return (gateway, client_ip, Err(error)),
+            Err(error) => return (gateway, client_ip, Err(Unjudged::Route(error))),
         };
         let asking = Asking { gateway: &gateway, client, client_ip, head, now };
-        let judged = if gateway.limits.of_address.allows(client_ip) {
-            asking.judge(canonical, destination)
-        } else {
-            Some(Judged { canonical, verdict: Verdict::TooFast })
-        };
-        if let Some(judged) = judged {
+        if let Some(judged) = asking.judge(canonical, destination) {
             return (gateway, client_ip, Ok(judged));
         }
     }

@@ -155,7 +155,11 @@ pub(super) fn loosened(text: &str) -> String {
     let names = decoded
         .split('/')
         .map(|segment| segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']));
-    let kept: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    let mut kept: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    // What is below a folder begins with the slash at its end.
+    if decoded.ends_with('/') {
+        kept.push("");
+    }
     kept.join("/")
 }
 

@@ -189,6 +189,8 @@ mod tests {
             application("any", "*.corp.example", &["/"], &[]),
             application("beta", "*.corp.example", &["/beta"], &[]),
             application("part", "part.corp.example", &["/part"], &[]),
+            application("all", "below.corp.example", &["/"], &[]),
+            application("below", "below.corp.example", &["/admin/*", "/teams/*/keys/"], &[]),
         ])
     }
 
@@ -226,6 +228,10 @@ mod tests {
         }
         assert_eq!(found(&routes, "www.corp.example/files/a%2Fb"), "files");
         assert_eq!(found(&routes, "other.corp.example/BETA"), two);
+        assert_eq!(found(&routes, "below.corp.example/admin/"), "below");
+        for path in ["/ADMIN/", "/admin./", "/ADMIN/x", "/teams/x/Keys/"] {
+            assert_eq!(found(&routes, &format!("below.corp.example{path}")), two, "{path}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ mod outside {
             };
             world.okta.set_scim_target(target).unwrap();
             let pushes = world.okta.provision_everyone().await.unwrap();
-            assert!(pushes.iter().all(|push| push.accepted()), "{pushes:?}");
+            assert!(pushes.iter().all(portcullis_tests::okta::Push::accepted), "{pushes:?}");
             Self { world, proxy }
         }
 

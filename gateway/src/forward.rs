@@ -15,6 +15,7 @@ mod endpoint;
 mod fleet;
 mod headers;
 mod health;
+mod held;
 mod lease;
 mod outgoing;
 mod pool;

@@ -2,7 +2,7 @@
 //! the worker's sweeper, whoever waits for it and however: no request needs a timer of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::clock::{Clock, TICK, in_ms};
@@ -25,8 +25,8 @@ pub(super) struct Activity {
     /// When all of it must be over.
     ends_ms: AtomicU64,
     stopped: AtomicU8,
-    /// Whether the request still has a body to come.
-    uploading: AtomicBool,
+    /// How much of the request body is not written yet: the body itself, while more of it may come, and each piece of it.
+    unwritten: AtomicUsize,
     /// Whether more of that body is waited for.
     for_client: AtomicBool,
     /// What of it must come on average, in bytes a second; 0 is anything.
@@ -35,7 +35,7 @@ pub(super) struct Activity {
     came: AtomicU64,
     waited_ms: AtomicU64,
     swept_ms: AtomicU64,
-    /// How often the connection had been flushed when the body of the request ended.
+    /// How often the connection had been flushed when the last piece of the body was written.
     flushed: AtomicU64,
 }
 
@@ -56,20 +56,20 @@ pub(super) enum Stop {
 
 impl Activity {
     pub(super) fn new(clock: Arc<Clock>, cutter: Arc<Cutter>) -> Self {
-        let last_ms = AtomicU64::new(clock.ms());
+        let now_ms = clock.ms();
         Self {
             clock,
             cutter,
-            last_ms,
+            last_ms: AtomicU64::new(now_ms),
             limit_ms: AtomicU64::new(NEVER),
             ends_ms: AtomicU64::new(NEVER),
             stopped: AtomicU8::new(0),
-            uploading: AtomicBool::new(false),
+            unwritten: AtomicUsize::new(0),
             for_client: AtomicBool::new(false),
             rate: AtomicU64::new(0),
             came: AtomicU64::new(0),
             waited_ms: AtomicU64::new(0),
-            swept_ms: AtomicU64::new(0),
+            swept_ms: AtomicU64::new(now_ms),
             flushed: AtomicU64::new(0),
         }
     }
@@ -99,10 +99,11 @@ impl Activity {
         self.ends_ms.store(ends_ms.unwrap_or(NEVER), Ordering::Relaxed);
     }
 
-    /// Between two exchanges.
+    /// Between two exchanges. What was said of the one before does not count for the next.
     pub(super) fn rest(&self) {
         self.pause();
         self.ends_ms.store(NEVER, Ordering::Relaxed);
+        self.stopped.store(0, Ordering::Release);
     }
 
     /// Cuts the connection when it stood still for too long. Never early: the last byte may have moved a tick before its note.
@@ -126,7 +127,8 @@ impl Activity {
     /// Cuts the connection; the first reason counts.
     pub(super) fn stop(&self, why: Stop) {
         self.blame(why);
-        self.rest();
+        self.pause();
+        self.end_at(None);
         self.cutter.cut();
     }
 
@@ -168,17 +170,12 @@ impl Activity {
     }
 
     /// A request begins with a body, of which so many bytes must come each second, on average.
-    pub(super) fn upload_begins(&self, rate: u64) {
+    pub(super) fn upload_begins(self: &Arc<Self>, rate: u64) -> Unwritten {
         self.rate.store(rate, Ordering::Relaxed);
         self.came.store(0, Ordering::Relaxed);
         self.waited_ms.store(0, Ordering::Relaxed);
-        self.uploading.store(true, Ordering::Release);
-    }
-
-    /// The last byte of the body was handed over, or none will follow.
-    pub(super) fn upload_ends(&self) {
-        self.flushed.store(self.cutter.flushed(), Ordering::Release);
-        self.uploading.store(false, Ordering::Release);
+        self.for_client.store(false, Ordering::Relaxed);
+        Unwritten::of(self)
     }
 
     /// More of the body is waited for.
@@ -194,14 +191,44 @@ impl Activity {
     }
 
     pub(super) fn is_uploading(&self) -> bool {
-        self.uploading.load(Ordering::Acquire)
+        self.unwritten.load(Ordering::Acquire) > 0
     }
 
-    /// Whether the body of the last request is wholly delivered: handed over, flushed after that, and taken by the peer.
+    /// Whether the last request is wholly delivered: written, flushed after that, and taken by the peer. That the connection was
+    /// flushed says nothing of a piece that HTTP/2 holds back for want of a window, so each piece is followed until it is gone.
     pub(super) fn is_delivered(&self) -> bool {
         !self.is_uploading()
             && self.cutter.flushed() > self.flushed.load(Ordering::Acquire)
             && self.cutter.is_quiet()
+    }
+}
+
+/// Something of a request body that its connection has not written yet.
+#[derive(Debug)]
+pub(super) struct Unwritten(Arc<Activity>);
+
+impl Unwritten {
+    fn of(activity: &Arc<Activity>) -> Self {
+        activity.unwritten.fetch_add(1, Ordering::AcqRel);
+        Self(activity.clone())
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        &self.0
+    }
+}
+
+impl Clone for Unwritten {
+    fn clone(&self) -> Self {
+        Self::of(&self.0)
+    }
+}
+
+/// Written, or given up: either way it does not follow after the next flush.
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        self.0.flushed.store(self.0.cutter.flushed(), Ordering::Release);
+        self.0.unwritten.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -211,11 +238,15 @@ mod tests {
 
     use super::*;
 
-    async fn activity() -> (Activity, TcpStream) {
+    async fn activity() -> (Arc<Activity>, TcpStream) {
+        activity_since(Arc::default()).await
+    }
+
+    async fn activity_since(clock: Arc<Clock>) -> (Arc<Activity>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let cutter = Arc::new(Cutter::of(&near).unwrap());
-        (Activity::new(Arc::default(), cutter), near)
+        (Arc::new(Activity::new(clock, cutter)), near)
     }
 
     #[tokio::test]
@@ -235,7 +266,7 @@ mod tests {
     async fn a_body_that_comes_too_slowly_is_given_up() {
         let (activity, _near) = activity().await;
         activity.watch(Duration::from_secs(1_000));
-        activity.upload_begins(100);
+        let _body = activity.upload_begins(100);
         activity.sweep(0);
         activity.wait_for_client();
         activity.sweep(9_000);
@@ -250,11 +281,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_connection_is_no_older_than_it_is() {
+        let (activity, _near) = activity_since(Arc::new(Clock::at(3_600_000))).await;
+        activity.watch(Duration::from_secs(1_000));
+        let _body = activity.upload_begins(100);
+        activity.wait_for_client();
+        activity.sweep(3_600_100);
+        assert_eq!(activity.stopped(), None, "what was before the connection was not waited for");
+    }
+
+    #[tokio::test]
+    async fn what_was_said_of_an_exchange_does_not_count_for_the_next() {
+        let (activity, _near) = activity().await;
+        activity.blame(Stop::ClientGone);
+        activity.rest();
+        assert_eq!(activity.stopped(), None);
+        activity.blame(Stop::TooLarge);
+        assert_eq!(activity.stopped(), Some(Stop::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_delivered_when_its_last_piece_is_written_and_flushed_after_that() {
+        let (activity, _near) = activity().await;
+        let body = activity.upload_begins(0);
+        let piece = body.clone();
+        drop(body);
+        activity.cutter().note_flushed();
+        assert!(activity.is_uploading() && !activity.is_delivered(), "a piece is held back");
+        drop(piece);
+        assert!(!activity.is_uploading() && !activity.is_delivered(), "it may lie in a buffer");
+        activity.cutter().note_flushed();
+        assert!(activity.is_delivered());
+    }
+
+    #[tokio::test]
     async fn after_an_answer_and_without_a_rate_a_body_may_take_its_time() {
         let (activity, _near) = activity().await;
         activity.watch(Duration::from_secs(1_000));
         for rate in [0, 100] {
-            activity.upload_begins(rate);
+            let _body = activity.upload_begins(rate);
             activity.wait_for_client();
             if rate > 0 {
                 activity.answered();

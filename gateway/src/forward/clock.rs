@@ -23,6 +23,11 @@ pub(super) fn in_ms(duration: Duration) -> u64 {
 pub(super) struct Clock(AtomicU64);
 
 impl Clock {
+    #[cfg(test)]
+    pub(super) fn at(ms: u64) -> Self {
+        Self(AtomicU64::new(ms))
+    }
+
     pub(super) fn ms(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

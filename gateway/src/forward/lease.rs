@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::{Request, Response};
 
 use super::activity::Activity;
 use super::endpoint::InFlight;
-use super::pool::{Connection, Pools};
+use super::held::Held;
+use super::pool::Pools;
 use super::stream::RequestBody;
-use super::wire::Sender;
-use crate::live::Attached;
 
 /// Interim answers (103 and the like) to one request. They are read and dropped, so one without end would keep a whole thread busy.
 const MAX_INTERIM_ANSWERS: u32 = 64;
@@ -24,26 +23,30 @@ pub(super) struct Lease {
     pools: Arc<Pools>,
     /// The numbers of the application and of the endpoint.
     place: (usize, usize),
-    held: Option<(Connection, Attached)>,
+    held: Option<Held>,
     activity: Arc<Activity>,
-    _in_flight: Option<InFlight>,
-    had_body: bool,
+    in_flight: Option<InFlight>,
     /// Whether the connection had served before.
     pub(super) kept: bool,
+}
+
+/// What a tunnel holds for as long as it lasts.
+#[derive(Debug)]
+pub(super) struct Tunnelled {
+    _held: Held,
+    _in_flight: Option<InFlight>,
 }
 
 impl Lease {
     pub(super) fn new(
         pools: Arc<Pools>,
         place: (usize, usize),
-        connection: Connection,
-        attached: Attached,
+        held: Held,
         in_flight: Option<InFlight>,
         kept: bool,
     ) -> Self {
-        let activity = connection.activity.clone();
-        let held = Some((connection, attached));
-        Self { pools, place, held, activity, _in_flight: in_flight, had_body: false, kept }
+        let activity = held.activity().clone();
+        Self { pools, place, held: Some(held), activity, in_flight, kept }
     }
 
     pub(super) fn activity(&self) -> &Arc<Activity> {
@@ -54,11 +57,9 @@ impl Lease {
         &mut self,
         mut request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        self.had_body = !request.body().is_end_stream();
-        request.body_mut().goes_over(&self.activity);
         bound_interim_answers(&mut request, &self.activity);
         match &mut self.held {
-            Some((connection, _)) => connection.sender.send(request).await,
+            Some(held) => held.send(request).await,
             // Unreachable by construction, and if it were not, waiting for ever forwards nothing.
             None => std::future::pending().await,
         }
@@ -67,31 +68,30 @@ impl Lease {
     /// The answer is whole. The connection stays under the passage until the request is whole too, which an early answer may
     /// precede; then it may serve others.
     pub(super) fn finish(mut self, patience: Duration) {
-        let Some((mut connection, attached)) = self.held.take() else { return };
-        let (pools, place, had_body) = (self.pools.clone(), self.place, self.had_body);
-        let uploading = connection.activity.is_uploading();
-        if connection.sender.is_ready() && !uploading {
-            pools.keep(place, connection, had_body, attached);
+        let Some(mut held) = self.held.take() else { return };
+        let (pools, place) = (self.pools.clone(), self.place);
+        held.answered();
+        if !self.activity.is_uploading() && held.is_ready() {
+            pools.keep(place, held);
             return;
         }
-        if uploading && matches!(connection.sender, Sender::Http2(_)) {
-            // A stream that was answered early and goes on cannot be told apart from the next one's.
-            connection.activity.cutter().cut();
+        if held.is_http2() {
+            // A stream that was answered early and goes on cannot be told apart from the next one's: it is cut.
             return;
         }
         // The sweeper cuts a tail that does not move.
-        connection.activity.watch(patience);
+        self.activity.watch(patience);
         tokio::spawn(async move {
-            match connection.sender.ready().await {
-                Ok(()) => pools.keep(place, connection, had_body, attached),
-                Err(_) => connection.activity.cutter().cut(),
+            if held.ready().await.is_ok() {
+                pools.keep(place, held);
             }
         });
     }
 
     /// The connection became a tunnel: it lives as long as what is returned here, and serves nobody else.
-    pub(super) fn into_tunnel(mut self) -> Option<(Connection, Attached)> {
-        self.held.take()
+    pub(super) fn into_tunnel(mut self) -> Option<Tunnelled> {
+        let held = self.held.take()?;
+        Some(Tunnelled { _held: held, _in_flight: self.in_flight.take() })
     }
 }
 
@@ -103,13 +103,4 @@ fn bound_interim_answers(request: &mut Request<RequestBody>, activity: &Arc<Acti
             activity.cutter().cut();
         }
     });
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some((connection, attached)) = self.held.take() {
-            connection.activity.cutter().cut();
-            drop(attached);
-        }
-    }
 }

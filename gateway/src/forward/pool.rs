@@ -4,17 +4,20 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::ForwardError;
 use super::activity::Activity;
 use super::balance::{Balance, Draw};
+use super::clock::in_ms;
 use super::fleet::Fleet;
+use super::held::Held;
 use super::lease::Lease;
 use super::stream::RequestBody;
 use super::sweeper::{self, Sweeper};
 use super::wire::{self, Sender};
 use crate::config::Config;
-use crate::live::{Attached, Passage};
+use crate::live::{Dropped, Passage};
 
 /// How long a connection is kept without use, in milliseconds: below the five seconds after which common servers close theirs.
 const KEEP_IDLE_MS: u64 = 4_000;
@@ -74,10 +77,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 struct Idle {
     since_ms: u64,
-    connection: Connection,
-    /// Whether the last request had a body, whose tail may still be on its way when it was answered early.
-    had_body: bool,
-    last: Attached,
+    held: Held,
 }
 
 /// One open connection, counted out when it closes.
@@ -100,20 +100,11 @@ impl Drop for Counted {
 }
 
 impl Idle {
-    /// The connection for somebody else; none when anything of the last request could follow.
-    fn reuse(self, passage: &Arc<Passage>) -> Option<(Connection, Option<Attached>)> {
-        let Self { connection, had_body, last, .. } = self;
-        if !connection.sender.is_ready() || connection.activity.cutter().is_cut() {
-            return None;
-        }
-        // A body that is not wholly delivered belongs to the last passage: it is not left to flow under the next.
-        if had_body && !connection.activity.is_delivered() {
-            connection.activity.cutter().cut();
-            return None;
-        }
-        // Still tied to the same passage, it need not be tied anew.
-        let attached = last.is_of(passage).then_some(last);
-        Some((connection, attached))
+    /// Whether it is of no use any more. One on which the tail of an upload still moves may stay for as long as that moves.
+    fn is_over(&self, now_ms: u64, patience: Duration) -> bool {
+        let idle_ms = now_ms.saturating_sub(self.since_ms);
+        let spent = idle_ms >= KEEP_IDLE_MS && (idle_ms >= in_ms(patience) || self.held.is_silent());
+        spent || !self.held.is_ready()
     }
 }
 
@@ -140,20 +131,12 @@ impl Pools {
         passage: &Arc<Passage>,
     ) -> Result<Lease, ForwardError> {
         let group = self.groups.get(group_number).ok_or(ForwardError::NoUpstream)?;
-        let (connection, attached, kept) = match group.take_idle(endpoint, passage) {
-            Some((connection, Some(attached))) => (connection, attached, true),
-            Some((connection, None)) => {
-                let attached = passage.attach(connection.activity.cutter())?;
-                (connection, attached, true)
-            }
-            None => {
-                let connection = self.open(group_number, endpoint).await?;
-                let attached = passage.attach(connection.activity.cutter())?;
-                (connection, attached, false)
-            }
+        let (held, kept) = match group.take_idle(endpoint, passage)? {
+            Some(held) => (held, true),
+            None => (Held::new(self.open(group_number, endpoint).await?, passage)?, false),
         };
         let in_flight = group.balance.begin(endpoint);
-        Ok(Lease::new(self.clone(), (group_number, endpoint), connection, attached, in_flight, kept))
+        Ok(Lease::new(self.clone(), (group_number, endpoint), held, in_flight, kept))
     }
 
     async fn open(
@@ -179,39 +162,32 @@ impl Pools {
             .await
             .ok_or_else(|| ForwardError::ConnectTimeout(name(), upstream.connect_timeout))?
             .map_err(|error| ForwardError::Unreachable(name(), error))?;
+        // Before anything is timed: while nothing was open, the worker's time stood still.
+        sweeper::start(self);
         let activity = Arc::new(Activity::new(self.sweeper.clock.clone(), cutter));
         counted.number = Some(self.sweeper.enter(activity.clone()));
-        sweeper::start(self);
         Ok(Connection { sender, activity, _counted: counted })
     }
 
-    /// Takes a connection back whose exchange is whole.
-    pub(super) fn keep(
-        &self,
-        (group, endpoint): (usize, usize),
-        connection: Connection,
-        had_body: bool,
-        last: Attached,
-    ) {
-        connection.activity.rest();
+    /// Takes a connection back whose answer is whole.
+    pub(super) fn keep(&self, (group, endpoint): (usize, usize), held: Held) {
+        held.activity().rest();
         let Some(group) = self.groups.get(group) else { return };
         let Some(mut idle) = group.idle(endpoint) else { return };
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { since_ms: self.sweeper.clock.ms(), connection, had_body, last });
+            idle.push(Idle { since_ms: self.sweeper.clock.ms(), held });
         }
     }
 
     /// Closes what was idle for too long, or was closed by the other side.
     pub(super) fn close_idle(&self) {
         let now = self.sweeper.clock.ms();
-        let over = |kept: &mut Idle| {
-            now.saturating_sub(kept.since_ms) >= KEEP_IDLE_MS || !kept.connection.sender.is_ready()
-        };
         for group in &self.groups {
+            let patience = group.balance.application().upstream.idle_timeout;
             for idle in (0..group.idle.len()).filter_map(|endpoint| group.idle(endpoint)) {
                 // Closed after the lock is let go of.
                 let mut idle = idle;
-                let closed: Vec<Idle> = idle.extract_if(.., over).collect();
+                let closed: Vec<Idle> = idle.extract_if(.., |kept| kept.is_over(now, patience)).collect();
                 drop(idle);
                 drop(closed);
             }
@@ -224,12 +200,13 @@ impl Group {
         self.idle.get(endpoint).map(|idle| idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take_idle(&self, endpoint: usize, passage: &Arc<Passage>) -> Option<(Connection, Option<Attached>)> {
-        loop {
-            let kept = self.idle(endpoint)?.pop()?;
-            if let Some(reused) = kept.reuse(passage) {
-                return Some(reused);
+    fn take_idle(&self, endpoint: usize, passage: &Arc<Passage>) -> Result<Option<Held>, Dropped> {
+        // Taken out of the lock before it is looked at: what cannot be used again is closed here.
+        while let Some(kept) = self.idle(endpoint).and_then(|mut idle| idle.pop()) {
+            if let Some(held) = kept.held.pass_on(passage)? {
+                return Ok(Some(held));
             }
         }
+        Ok(None)
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::activity::{Activity, Stop};
+use super::activity::{Activity, Stop, Unwritten};
 use super::headers::strip_trailers;
 use super::lease::Lease;
 use crate::body::BodyError;
@@ -28,20 +28,42 @@ pub(crate) struct RequestBody {
     left: u64,
     /// How many of them must come each second, on average.
     minimum_rate: u64,
-    /// Of the connection that it is sent over.
-    activity: Option<Arc<Activity>>,
+    /// On the connection that it is sent over.
+    unwritten: Option<Unwritten>,
+}
+
+/// A piece of a client's body, followed until it was written.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    bytes: Bytes,
+    _unwritten: Option<Unwritten>,
+}
+
+/// What is copied out of it is in the buffer that the next flush empties.
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
 }
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, application: &Arc<Application>, minimum_rate: u64) -> Self {
         let left = application.upstream.max_request_body.unwrap_or(u64::MAX);
         let application = application.clone();
-        Self { incoming: Some(incoming), application, left, minimum_rate, activity: None }
+        Self { incoming: Some(incoming), application, left, minimum_rate, unwritten: None }
     }
 
     pub(super) fn none(application: &Arc<Application>) -> Self {
         let application = application.clone();
-        Self { incoming: None, application, left: 0, minimum_rate: 0, activity: None }
+        Self { incoming: None, application, left: 0, minimum_rate: 0, unwritten: None }
     }
 
     /// Whether it says itself that it is longer than it may be.
@@ -52,13 +74,12 @@ impl RequestBody {
     /// It is sent over this connection now.
     pub(super) fn goes_over(&mut self, activity: &Arc<Activity>) {
         if !self.is_end_stream() {
-            activity.upload_begins(self.minimum_rate);
-            self.activity = Some(activity.clone());
+            self.unwritten = Some(activity.upload_begins(self.minimum_rate));
         }
     }
 
     fn note(&mut self, polled: &Poll<Option<Result<Frame<Bytes>, hyper::Error>>>) -> Result<(), BodyError> {
-        let Some(activity) = &self.activity else { return Ok(()) };
+        let Some(activity) = self.unwritten.as_ref().map(Unwritten::activity) else { return Ok(()) };
         match polled {
             Poll::Pending => activity.wait_for_client(),
             Poll::Ready(Some(Ok(frame))) => {
@@ -77,23 +98,14 @@ impl RequestBody {
     }
 }
 
-/// Hands over the last byte, or gives up: either way nothing of it follows.
-impl Drop for RequestBody {
-    fn drop(&mut self) {
-        if let Some(activity) = &self.activity {
-            activity.upload_ends();
-        }
-    }
-}
-
 impl http_body::Body for RequestBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
         let this = self.get_mut();
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
         let mut polled = Pin::new(incoming).poll_frame(cx);
@@ -105,7 +117,11 @@ impl http_body::Body for RequestBody {
         {
             strip_trailers(trailers, &this.application.headers);
         }
-        polled.map(|frame| frame.map(|frame| frame.map_err(BodyError::Client)))
+        let unwritten = &this.unwritten;
+        let followed = |bytes| Piece { bytes, _unwritten: unwritten.clone() };
+        polled.map(|frame| {
+            frame.map(|frame| frame.map(|frame| frame.map_data(followed)).map_err(BodyError::Client))
+        })
     }
 
     fn is_end_stream(&self) -> bool {

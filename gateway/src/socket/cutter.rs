@@ -66,14 +66,15 @@ impl Cutter {
     pub(crate) fn unsent(&self) -> usize {
         let held = self.held();
         let Some(socket) = held.as_ref() else { return 0 };
-        if rustix::net::getpeername(socket).is_err() {
-            return 0;
-        }
         // SAFETY: SIOCOUTQ writes one C int (tcp(7)), which is what `Getter` makes room for, and reads nothing of ours.
         #[expect(unsafe_code, reason = "no library wraps this call; it asks a question and changes nothing")]
         let asked = unsafe { ioctl(socket, Getter::<SIOCOUTQ, c_int>::new()) };
         // Not to know is no reason to believe that nothing is left.
-        asked.map_or(1, |unsent| usize::try_from(unsent).unwrap_or(1))
+        match asked.map_or(1, |unsent| usize::try_from(unsent).unwrap_or(1)) {
+            0 => 0,
+            _ if rustix::net::getpeername(socket).is_err() => 0,
+            unsent => unsent,
+        }
     }
 
     /// Whether nothing is on its way to the peer, neither in the kernel nor held back by the writer.
@@ -97,7 +98,7 @@ impl Cutter {
         self.flushed.load(Ordering::Acquire)
     }
 
-    pub(super) fn note_flushed(&self) {
+    pub(crate) fn note_flushed(&self) {
         self.flushed.fetch_add(1, Ordering::AcqRel);
     }
 

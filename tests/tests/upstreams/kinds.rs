@@ -12,9 +12,9 @@ use super::paper::Paper;
 use super::rig::{Act, ENGINEER, OK, Told, application, at, get, visitor, world};
 
 /// What the upstream's certificate is made out to: a name that leads nowhere.
-const PINNED: &str = "wiki.internal";
+pub const PINNED: &str = "wiki.internal";
 
-fn with_tls(folder: &Folder, protocol: &str) -> String {
+pub fn with_tls(folder: &Folder, protocol: &str) -> String {
     let file = |name: &str| folder.path().join(name).display().to_string();
     format!(
         "[application.upstream]\nprotocol = \"{protocol}\"\nca_file = \"{}\"\nclient_certificate = \"{}\"\nclient_key = \"{}\"\n\

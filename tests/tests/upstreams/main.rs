@@ -14,3 +14,4 @@ mod kinds;
 mod limits;
 mod paper;
 mod rig;
+mod tails;

@@ -16,7 +16,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One world at a time is put together: its settings are handed over in a static.
 static STARTING: Mutex<()> = Mutex::const_new(());
-static NEXT: StdMutex<(Vec<ApplicationSettings>, String)> = StdMutex::new((Vec::new(), String::new()));
+static NEXT: StdMutex<Next> = StdMutex::new((Vec::new(), String::new(), String::new()));
+
+/// Applications, more lines of the configuration, and more lines of its `[server]`.
+type Next = (Vec<ApplicationSettings>, String, String);
 
 /// An application for everybody; `upstreams` is the inside of the list, `extra` more lines of the section.
 pub fn application(name: &str, upstreams: &str, extra: &str) -> ApplicationSettings {
@@ -27,12 +30,21 @@ pub fn application(name: &str, upstreams: &str, extra: &str) -> ApplicationSetti
 
 /// A world with these applications beside its own.
 pub async fn world(applications: Vec<ApplicationSettings>, extra: &str) -> World {
+    made((applications, extra.to_owned(), String::new())).await
+}
+
+/// The same with a single worker, so that everybody uses the same upstream connections.
+pub async fn world_of_one_worker(applications: Vec<ApplicationSettings>, extra: &str) -> World {
+    made((applications, extra.to_owned(), "workers = 1\n".to_owned())).await
+}
+
+async fn made(next: Next) -> World {
     let _alone = STARTING.lock().await;
-    *NEXT.lock().unwrap() = (applications, extra.to_owned());
+    *NEXT.lock().unwrap() = next;
     let change = |settings: &mut Settings| {
-        let (applications, extra) = std::mem::take(&mut *NEXT.lock().unwrap());
+        let (applications, extra, server_extra) = std::mem::take(&mut *NEXT.lock().unwrap());
         settings.applications.extend(applications);
-        settings.extra = extra;
+        (settings.extra, settings.server_extra) = (extra, server_extra);
     };
     World::with(WorldConfig { change, ..WorldConfig::default() }).await
 }

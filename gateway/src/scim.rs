@@ -38,10 +38,20 @@ pub(crate) async fn respond(
     if let Ok(target) = canonical_target(canonical).parse() {
         head.uri = target;
     }
-    // The key before the body: who has none cannot make us hold anything for them.
-    if let Err(refusal) = gateway.scim.admit(&head.method, head.uri.path(), &head.headers, now) {
-        return unauthorised(gateway, client_ip, refusal);
-    }
+    // The key before the body: who has none cannot make us hold anything for them. It is looked up in the store, which may keep
+    // us waiting, so not on a thread that carries requests.
+    let sink = gateway.scim.clone();
+    let admitting = gateway.process.control.spawn(async move {
+        let admitted = sink.admit(&head.method, head.uri.path(), &head.headers, now);
+        admitted.map(|()| head)
+    });
+    let head = match admitting.await {
+        Ok(Ok(head)) => head,
+        Ok(Err(refusal)) => return unauthorised(gateway, client_ip, refusal),
+        Err(_) => {
+            return refused(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping; repeat the request");
+        }
+    };
     let Ok(room) = gateway.process.scim_requests.clone().try_acquire_owned() else {
         return refused(StatusCode::TOO_MANY_REQUESTS, "too many requests are under way; repeat in a minute");
     };

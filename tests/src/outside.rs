@@ -11,7 +11,7 @@ use std::process::Command;
 
 pub use node::node;
 pub use proxy::{Program, Proxy};
-pub use python::scim2;
+pub use python::{python, scim2};
 pub use script::Script;
 
 /// Where they lie.

@@ -18,7 +18,7 @@ const PINNED: [Pinned; 2] = [
         folder: "python",
         pins: &["requirements.txt"],
         installed: "bin/scim2",
-        purpose: "by pip: a judge of SCIM endpoints",
+        purpose: "by pip: a judge of SCIM endpoints, a gRPC client and server",
     },
 ];
 

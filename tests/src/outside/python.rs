@@ -1,24 +1,45 @@
-//! `scim2-cli` with its tester, in a virtual environment of their own.
+//! What is written in Python, in a virtual environment of its own: `scim2-cli` with its tester, and gRPC for the scripts of
+//! `tests/python`. Running the scripts is left to `script`.
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::harness::binary::repository;
 
-/// The program `scim2`, installed if need be from the pins in `tests/python/requirements.txt`.
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// The program `scim2`.
 ///
 /// # Panics
 /// When python or pip fails.
 #[must_use]
 pub fn scim2() -> PathBuf {
-    let (folder, pins) = (super::folder().join("python"), repository().join("tests/python/requirements.txt"));
-    let (program, installed) = (folder.join("bin/scim2"), folder.join("requirements.txt"));
-    if !program.is_file() || !super::same(&pins, &installed) {
-        super::install("a Python of its own", Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
-        super::install("what tests/python/requirements.txt pins", pip.arg(&pins));
-        std::fs::copy(&pins, &installed).expect("the pins can be copied");
-    }
-    program
+    environment().join("bin/scim2")
+}
+
+/// The Python that knows the pinned packages.
+///
+/// # Panics
+/// When python or pip fails.
+#[must_use]
+pub fn python() -> PathBuf {
+    environment().join("bin/python")
+}
+
+/// The environment, filled if need be from the pins in `tests/python/requirements.txt`.
+fn environment() -> &'static PathBuf {
+    FOLDER.get_or_init(|| {
+        let (folder, pins) =
+            (super::folder().join("python"), repository().join("tests/python/requirements.txt"));
+        let (program, installed) = (folder.join("bin/scim2"), folder.join("requirements.txt"));
+        if !program.is_file() || !super::same(&pins, &installed) {
+            super::install("a Python of its own", Command::new("python3").args(["-m", "venv"]).arg(&folder));
+            let mut pip = Command::new(folder.join("bin/python"));
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
+            super::install("what tests/python/requirements.txt pins", pip.arg(&pins));
+            std::fs::copy(&pins, &installed).expect("the pins can be copied");
+        }
+        folder
+    })
 }

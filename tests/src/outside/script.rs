@@ -1,13 +1,13 @@
-//! A script of `tests/node` as a running process: JSON goes in as its argument, lines come out, and it leaves when its input
-//! ends.
+//! A script of `tests/node` or `tests/python` as a running process: JSON goes in as its argument, lines come out, and it is
+//! killed when nobody needs it any more.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::node;
-use crate::harness::Log;
+use super::{node, python};
+use crate::harness::{Log, binary};
 
 /// How long a script may take to be ready.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Starts a script with what it should know.
+    /// Starts a script of `tests/node` with what it should know.
     ///
     /// # Panics
     /// When node cannot be started.
@@ -30,8 +30,24 @@ impl Script {
         let folder = node();
         let mut command = Command::new("node");
         command.arg(folder.join(name)).arg(argument.to_string()).current_dir(folder);
+        Self::spawn(command)
+    }
+
+    /// Starts a script of `tests/python` with what it should know.
+    ///
+    /// # Panics
+    /// When Python cannot be started.
+    #[must_use]
+    pub fn start_python(name: &str, argument: &Value) -> Self {
+        let mut command = Command::new(python());
+        command.arg(binary::repository().join("tests/python").join(name)).arg(argument.to_string());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("node can be started");
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
         let output = Log::default();
         output.follow(child.stdout.take().expect("stdout is piped"));
         Self { child, output }
@@ -49,6 +65,12 @@ impl Script {
             assert!(Instant::now() < until, "the script was not ready in time: {}", self.output.text());
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// What it has printed so far.
+    #[must_use]
+    pub fn output(&self) -> &Log {
+        &self.output
     }
 
     /// Waits until it leaves; what it printed, or, when it was not content, that as an error.

@@ -70,7 +70,10 @@ fn of(
     let provider_http = provider_http(&config, before)?;
     let bounds = Bounds::of_worker(&config, process.borne);
     let fleet = Fleet::new(&config.applications, before.map(|before| &before.fleet));
-    let upstreams = (0..config.server.workers).map(|_| Arc::new(Upstreams::new(&fleet, bounds)));
+    let upstreams = (0..config.server.workers).map(|worker| {
+        let before = before.and_then(|before| before.upstreams.get(worker)).map(AsRef::as_ref);
+        Arc::new(Upstreams::new(&fleet, bounds, before))
+    });
     Ok(Gateway {
         routes: Routes::new(config.server.auth_host.clone(), &config.applications, &policies.set),
         tls: Arc::new(Tls::new(&config, before.map(|before| before.tls.as_ref()))?),

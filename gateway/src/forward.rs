@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 mod activity;
+mod addresses;
 mod balance;
 mod budget;
 mod clock;
@@ -22,6 +23,7 @@ mod pool;
 #[cfg(any(test, feature = "fuzzing"))]
 mod rehearsal;
 mod send;
+mod share;
 mod stream;
 mod sweeper;
 mod tunnel;
@@ -41,7 +43,9 @@ use crate::identity_headers::{IdentityError, IdentityHeaders};
 use crate::live::Dropped;
 use crate::route::Canonical;
 use lease::Lease;
+use pool::Pools;
 use send::Sending;
+use share::Share;
 use stream::{Pace, RequestBody};
 use websocket::Asked;
 
@@ -52,6 +56,8 @@ pub(crate) enum ForwardError {
     Dropped(#[from] Dropped),
     #[error("the upstream `{0}` cannot be reached: {1}")]
     Unreachable(String, #[source] std::io::Error),
+    #[error("the person has too many exchanges with the application under way")]
+    TooManyAtOnce,
     #[error("too many connections to the upstream `{0}` are open")]
     Busy(String),
     #[error("the upstream `{0}` was not reached within {1:?}")]
@@ -94,6 +100,7 @@ impl ForwardError {
             | Self::TotalTimeout(..)
             | Self::Broken(..) => true,
             Self::Dropped(_)
+            | Self::TooManyAtOnce
             | Self::Busy(_)
             | Self::UnaskedSwitch
             | Self::NoSwitch
@@ -148,8 +155,11 @@ pub(crate) async fn forward(
     *outgoing.headers_mut() = head.headers;
     outgoing::tell_prefix(&mut outgoing, upstream);
     let (pools, passage, host) = (&upstreams.0, &permit.passage, &context.way.authority);
-    let sending = Sending { pools, group, upstream, passage, target: &target, host };
-    let (mut response, lease) = sending.send(outgoing).await?;
+    let verified = permit.verified.as_ref();
+    let share = share_of(pools, &permit).ok_or(ForwardError::TooManyAtOnce)?;
+    let sending = Sending { pools, group, upstream, passage, verified, target: &target, host };
+    let (mut response, mut lease) = sending.send(outgoing).await?;
+    lease.count(share);
     lease.activity().answered();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upstream_side = response.extensions_mut().remove::<OnUpgrade>();
@@ -167,6 +177,15 @@ pub(crate) async fn forward(
     let pace = if http2 { Pace::Stream } else { Pace::Socket };
     let body = UpstreamBody::new(body, lease, permit.passage, upstream.idle_timeout, pace);
     Ok(Response::from_parts(head, Body::upstream(body)))
+}
+
+/// What is nobody's is counted by the address that it came from.
+fn share_of(pools: &Pools, permit: &Permit) -> Option<Share> {
+    let (name, most) = (&permit.target.application.name, pools.bounds.of_person);
+    match &permit.verified {
+        Some(verified) => pools.shares.take(verified.session.pace_key, name, most),
+        None => pools.shares.take(permit.passage.client_ip(), name, most),
+    }
 }
 
 fn tunnelled(

@@ -58,6 +58,8 @@ pub struct Limits {
     pub http2_streams: u32,
     /// Open connections to one upstream, over all workers.
     pub upstream_connections: usize,
+    /// Exchanges of one person with one application at once; none is a tenth of `upstream_connections`, from 16 to 256.
+    pub upstream_connections_per_person: Option<usize>,
     /// Time to reach an upstream.
     pub upstream_connect_timeout: Duration,
     /// Time until an upstream begins its answer.
@@ -98,6 +100,7 @@ impl Default for Limits {
             header_count: 100,
             http2_streams: 128,
             upstream_connections: 4_096,
+            upstream_connections_per_person: None,
             upstream_connect_timeout: Duration::from_secs(5),
             upstream_response_timeout: Duration::from_secs(60),
             upstream_total_timeout: None,
@@ -214,6 +217,9 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<Limits> {
     set_number(&mut section, "connections", 1..=1_000_000, &mut limits.connections);
     set_number(&mut section, "connections_per_address", 1..=1_000_000, &mut limits.connections_per_address);
     set_number(&mut section, "upstream_connections", 1..=1_000_000, &mut limits.upstream_connections);
+    let of_person = section.optional("upstream_connections_per_person");
+    let of_person = of_person.and_then(|value| value.number(1..=1_000_000));
+    limits.upstream_connections_per_person = of_person.and_then(|number| usize::try_from(number).ok());
     set_number(&mut section, "header_bytes", 8_192..=1_048_576, &mut limits.header_bytes);
     set_number(&mut section, "header_count", 16..=1_000, &mut limits.header_count);
     set_number(&mut section, "http2_streams", 1..=1_000, &mut limits.http2_streams);

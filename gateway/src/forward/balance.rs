@@ -30,8 +30,9 @@ impl Balance {
         let configured = application.upstream.endpoints.iter();
         let endpoints: Vec<Arc<Endpoint>> =
             configured.map(|it| known(&it.url).unwrap_or_else(|| made(&it.url))).collect();
-        if application.upstream.health.is_none() {
-            // Nobody asks any more, so that nobody could find it well again.
+        let asked_before = before.and_then(|before| before.application.upstream.health.as_ref());
+        if application.upstream.health.as_ref().is_none_or(|health| Some(health) != asked_before) {
+            // Nobody asks any more, so that nobody could find it well again; or it is asked something else.
             endpoints.iter().for_each(|endpoint| endpoint.set_healthy(true, now_ms(), ""));
         }
         let budget = Budget::new(application.upstream.retry_budget_percent);

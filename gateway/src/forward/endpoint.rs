@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::addresses::Addresses;
 use super::clock::in_ms;
 use crate::config::Outlier;
 
@@ -17,6 +18,7 @@ pub(super) struct Endpoint {
     pub(super) application: String,
     /// Its address as configured.
     pub(super) url: String,
+    pub(super) addresses: Addresses,
     /// Exchanges under way, over all workers.
     in_flight: AtomicUsize,
     unhealthy: AtomicBool,
@@ -43,6 +45,7 @@ impl Endpoint {
         Self {
             application: application.to_owned(),
             url: url.to_owned(),
+            addresses: Addresses::default(),
             in_flight: AtomicUsize::new(0),
             unhealthy: AtomicBool::new(false),
             failures: AtomicU32::new(0),

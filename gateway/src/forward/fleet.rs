@@ -10,6 +10,7 @@ use super::balance::Balance;
 use super::clock;
 use super::endpoint::Endpoint;
 use super::health;
+use super::share::Shares;
 use crate::config::Application;
 
 /// All endpoints, and the tasks that ask them whether they are well. These end with it.
@@ -17,6 +18,7 @@ use crate::config::Application;
 pub(crate) struct Fleet {
     balances: Vec<Arc<Balance>>,
     asking: Mutex<Vec<AbortHandle>>,
+    shares: Arc<Shares>,
 }
 
 /// How an endpoint is at the moment.
@@ -40,7 +42,12 @@ impl Fleet {
         let balance = |application: &Arc<Application>| {
             Arc::new(Balance::new(application, known(application).map(AsRef::as_ref)))
         };
-        Self { balances: applications.iter().map(balance).collect(), asking: Mutex::default() }
+        let shares = before.map(|before| before.shares.clone()).unwrap_or_default();
+        Self { balances: applications.iter().map(balance).collect(), asking: Mutex::default(), shares }
+    }
+
+    pub(super) fn shares(&self) -> &Arc<Shares> {
+        &self.shares
     }
 
     pub(super) fn balances(&self) -> &[Arc<Balance>] {

@@ -11,6 +11,7 @@ use http::uri::{Authority, Scheme, Uri};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Empty;
 
+use super::addresses::Addresses;
 use super::balance::Balance;
 use super::clock::now_ms;
 use super::wire::{connect, speak, within};
@@ -26,7 +27,7 @@ pub(super) async fn ask_for_ever(balance: Arc<Balance>, number: usize, health: H
     // Good answers in a row are counted upwards from zero, bad ones downwards.
     let mut in_a_row: i64 = 0;
     loop {
-        let asked = within(health.timeout, ask(endpoint, upstream, &health)).await;
+        let asked = within(health.timeout, ask(endpoint, &state.addresses, upstream, &health)).await;
         let cause = match asked {
             Some(Ok(status)) if health.status.contains(&status) => None,
             Some(Ok(status)) => Some(format!("it answers {status}")),
@@ -46,8 +47,13 @@ pub(super) async fn ask_for_ever(balance: Arc<Balance>, number: usize, health: H
     }
 }
 
-async fn ask(endpoint: &Endpoint, upstream: &Upstream, health: &Health) -> io::Result<StatusCode> {
-    let (wire, _cutter) = connect(endpoint, upstream).await?;
+async fn ask(
+    endpoint: &Endpoint,
+    addresses: &Addresses,
+    upstream: &Upstream,
+    health: &Health,
+) -> io::Result<StatusCode> {
+    let (wire, _cutter) = connect(endpoint, addresses, upstream).await?;
     let mut sender = speak::<Empty<Bytes>>(wire, endpoint.protocol).await.map_err(io::Error::other)?;
     let request = question(endpoint, upstream, health).map_err(io::Error::other)?;
     let answered = sender.send(request).await;

@@ -12,6 +12,7 @@ use super::activity::Activity;
 use super::endpoint::InFlight;
 use super::held::Held;
 use super::pool::Pools;
+use super::share::Share;
 use super::stream::RequestBody;
 
 /// Interim answers (103 and the like) to one request. They are read and dropped, so one without end would keep a whole thread busy.
@@ -26,6 +27,8 @@ pub(super) struct Lease {
     held: Option<Held>,
     activity: Arc<Activity>,
     in_flight: Option<InFlight>,
+    /// Counted until nothing of the exchange is on its way.
+    share: Option<Share>,
     /// Whether the connection had served before.
     pub(super) kept: bool,
 }
@@ -35,6 +38,7 @@ pub(super) struct Lease {
 pub(super) struct Tunnelled {
     _held: Held,
     _in_flight: Option<InFlight>,
+    _share: Option<Share>,
 }
 
 impl Lease {
@@ -46,11 +50,16 @@ impl Lease {
         kept: bool,
     ) -> Self {
         let activity = held.activity().clone();
-        Self { pools, place, held: Some(held), activity, in_flight, kept }
+        Self { pools, place, held: Some(held), activity, in_flight, share: None, kept }
     }
 
     pub(super) fn activity(&self) -> &Arc<Activity> {
         &self.activity
+    }
+
+    /// Who asks, counted for as long as the exchange lasts.
+    pub(super) fn count(&mut self, share: Share) {
+        self.share = Some(share);
     }
 
     pub(super) async fn send(
@@ -81,17 +90,19 @@ impl Lease {
         }
         // The sweeper cuts a tail that does not move.
         self.activity.watch(patience);
+        let share = self.share.take();
         tokio::spawn(async move {
             if held.ready().await.is_ok() {
                 pools.keep(place, held);
             }
+            drop(share);
         });
     }
 
     /// The connection became a tunnel: it lives as long as what is returned here, and serves nobody else.
     pub(super) fn into_tunnel(mut self) -> Option<Tunnelled> {
         let held = self.held.take()?;
-        Some(Tunnelled { _held: held, _in_flight: self.in_flight.take() })
+        Some(Tunnelled { _held: held, _in_flight: self.in_flight.take(), _share: self.share.take() })
     }
 }
 

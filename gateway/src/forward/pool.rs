@@ -13,6 +13,7 @@ use super::clock::in_ms;
 use super::fleet::Fleet;
 use super::held::Held;
 use super::lease::Lease;
+use super::share::Shares;
 use super::stream::RequestBody;
 use super::sweeper::{self, Sweeper};
 use super::wire::{self, Sender};
@@ -24,6 +25,10 @@ const KEEP_IDLE_MS: u64 = 4_000;
 /// How many idle connections a worker keeps for one endpoint: as many as a burst needs, or the next one would open them anew.
 const MAX_IDLE: usize = 1_024;
 
+/// What one person may have under way with an application unless it is configured: a tenth of its connections, within these.
+const LEAST_SHARE: usize = 16;
+const USUAL_SHARE: usize = 256;
+
 /// How many connections a worker may have to the endpoints of one application.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -31,6 +36,8 @@ pub(crate) struct Bounds {
     connections: usize,
     /// What a client must send of a body on average, in bytes a second.
     pub(super) minimum_rate: u64,
+    /// Exchanges of one person with one application, over all workers.
+    pub(super) of_person: usize,
 }
 
 impl Bounds {
@@ -38,7 +45,9 @@ impl Bounds {
     pub(crate) fn of_worker(config: &Config, borne: usize) -> Self {
         let of_upstream = config.limits.upstream_connections.min(borne / config.applications.len().max(1));
         let connections = of_upstream.div_ceil(config.server.workers.max(1)).max(1);
-        Self { connections, minimum_rate: config.limits.minimum_rate }
+        let of_person = config.limits.upstream_connections_per_person;
+        let of_person = of_person.unwrap_or_else(|| (of_upstream / 10).clamp(LEAST_SHARE, USUAL_SHARE));
+        Self { connections, minimum_rate: config.limits.minimum_rate, of_person }
     }
 }
 
@@ -52,6 +61,7 @@ pub(super) struct Pools {
     /// By the number of the application.
     pub(super) groups: Vec<Group>,
     pub(super) bounds: Bounds,
+    pub(super) shares: Arc<Shares>,
 }
 
 /// The pools of one application.
@@ -59,8 +69,8 @@ pub(super) struct Pools {
 pub(super) struct Group {
     pub(super) balance: Arc<Balance>,
     pub(super) draw: Draw,
-    /// Connections that are open, idle ones included.
-    open: AtomicUsize,
+    /// Connections that are open, idle ones and those of configurations before this one included.
+    open: Arc<AtomicUsize>,
     /// Idle connections, by the number of the endpoint.
     idle: Vec<Mutex<Vec<Idle>>>,
 }
@@ -84,15 +94,13 @@ struct Idle {
 #[derive(Debug)]
 struct Counted {
     pools: Arc<Pools>,
-    group: usize,
+    open: Arc<AtomicUsize>,
     number: Option<usize>,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if let Some(group) = self.pools.groups.get(self.group) {
-            group.open.fetch_sub(1, Ordering::AcqRel);
-        }
+        self.open.fetch_sub(1, Ordering::AcqRel);
         if let Some(number) = self.number {
             self.pools.sweeper.leave(number);
         }
@@ -109,15 +117,24 @@ impl Idle {
 }
 
 impl Upstreams {
-    pub(crate) fn new(fleet: &Fleet, bounds: Bounds) -> Self {
+    /// Of one worker; connections that it opened `before` go on, and count.
+    pub(crate) fn new(fleet: &Fleet, bounds: Bounds, before: Option<&Self>) -> Self {
+        let open_before = |balance: &Arc<Balance>| {
+            let groups = before.map(|before| before.0.groups.as_slice()).unwrap_or_default();
+            let name = &balance.application().name;
+            groups
+                .iter()
+                .find(|group| group.balance.application().name == *name)
+                .map(|group| group.open.clone())
+        };
         let group = |balance: &Arc<Balance>| Group {
             balance: balance.clone(),
             draw: Draw::new(Arc::as_ptr(balance) as u64),
-            open: AtomicUsize::new(0),
+            open: open_before(balance).unwrap_or_default(),
             idle: balance.endpoints().iter().map(|_| Mutex::default()).collect(),
         };
         let groups = fleet.balances().iter().map(group).collect();
-        Self(Arc::new(Pools { sweeper: Sweeper::default(), groups, bounds }))
+        Self(Arc::new(Pools { sweeper: Sweeper::default(), groups, bounds, shares: fleet.shares().clone() }))
     }
 }
 
@@ -147,14 +164,15 @@ impl Pools {
         let group = self.groups.get(group_number).ok_or(ForwardError::NoUpstream)?;
         let upstream = &group.balance.application().upstream;
         let configured = upstream.endpoints.get(endpoint).ok_or(ForwardError::NoUpstream)?;
+        let state = group.balance.endpoints().get(endpoint).ok_or(ForwardError::NoUpstream)?;
         let name = || configured.url.clone();
         let before = group.open.fetch_add(1, Ordering::AcqRel);
-        let mut counted = Counted { pools: self.clone(), group: group_number, number: None };
-        if before >= self.bounds.connections {
+        let mut counted = Counted { pools: self.clone(), open: group.open.clone(), number: None };
+        if before >= self.bounds.connections && !group.close_one_idle() {
             return Err(ForwardError::Busy(name()));
         }
         let connecting = async {
-            let (wire, cutter) = wire::connect(configured, upstream).await?;
+            let (wire, cutter) = wire::connect(configured, &state.addresses, upstream).await?;
             let sender = wire::speak(wire, configured.protocol).await.map_err(io::Error::other)?;
             Ok::<_, io::Error>((sender, cutter))
         };
@@ -198,6 +216,12 @@ impl Pools {
 impl Group {
     fn idle(&self, endpoint: usize) -> Option<MutexGuard<'_, Vec<Idle>>> {
         self.idle.get(endpoint).map(|idle| idle.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes room for a connection to another endpoint.
+    fn close_one_idle(&self) -> bool {
+        let oldest = |mut idle: MutexGuard<'_, Vec<Idle>>| (!idle.is_empty()).then(|| idle.remove(0));
+        (0..self.idle.len()).any(|endpoint| self.idle(endpoint).and_then(oldest).is_some())
     }
 
     fn take_idle(&self, endpoint: usize, passage: &Arc<Passage>) -> Result<Option<Held>, Dropped> {

@@ -15,6 +15,7 @@ use super::lease::Lease;
 use super::outgoing;
 use super::pool::{Group, Pools};
 use super::stream::RequestBody;
+use crate::authorize::Verified;
 use crate::config::{Protocol, Upstream};
 use crate::live::{Dropped, Passage};
 
@@ -24,6 +25,8 @@ pub(super) struct Sending<'a> {
     pub(super) group: &'a Group,
     pub(super) upstream: &'a Upstream,
     pub(super) passage: &'a Arc<Passage>,
+    /// Whom the request tells of; none for a preflight.
+    pub(super) verified: Option<&'a Verified>,
     pub(super) target: &'a PathAndQuery,
     /// The host that the browser used.
     pub(super) host: &'a HeaderValue,
@@ -56,11 +59,11 @@ impl Sending<'_> {
                     return Ok(answered);
                 }
                 // A kept connection that had closed says nothing about the endpoint: the same is asked anew.
-                Err((Failed::Unsent(unsent, _), true)) => {
+                Err((Failed::Unsent(unsent, _), true)) if self.is_still_true() => {
                     request = unsent;
                     continue;
                 }
-                Err((Failed::Unsent(unsent, error), false)) => (Some(unsent), error, true),
+                Err((Failed::Unsent(unsent, error), kept)) => (Some(unsent), error, !kept),
                 Err((Failed::Begun(again, error), _)) => {
                     let counts = error.is_of_upstream();
                     (again, error, counts)
@@ -71,12 +74,17 @@ impl Sending<'_> {
             }
             let may = balance.has_choice() && counts && retries > 0;
             let late = ends_ms.is_some_and(|ends_ms| now_ms() >= ends_ms);
-            match again.filter(|_| may && !late && balance.budget.spend()) {
+            match again.filter(|_| may && !late && self.is_still_true() && balance.budget.spend()) {
                 Some(repeated) => request = repeated,
                 None => return Err(error),
             }
             (avoid, retries) = (Some(endpoint), retries - 1);
         }
+    }
+
+    /// Whether what the request tells of a person is what is true of them: a group that was left meanwhile is not told again.
+    fn is_still_true(&self) -> bool {
+        self.verified.is_none_or(|verified| Arc::ptr_eq(&verified.session.standing(), &verified.standing))
     }
 
     /// One attempt; beside a failure stands whether the connection had served before.

@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::addresses::Addresses;
 use crate::config::{Address, Endpoint, Protocol, Upstream};
 use crate::socket::{CuttableStream, Cutter};
 
@@ -35,7 +36,11 @@ pub(super) enum Wire {
 }
 
 /// Connects to an endpoint. The cutter reaches the socket under everything that is put upon it.
-pub(super) async fn connect(endpoint: &Endpoint, upstream: &Upstream) -> io::Result<(Wire, Arc<Cutter>)> {
+pub(super) async fn connect(
+    endpoint: &Endpoint,
+    addresses: &Addresses,
+    upstream: &Upstream,
+) -> io::Result<(Wire, Arc<Cutter>)> {
     let patience = upstream.idle_timeout;
     let (host, port) = match &endpoint.address {
         Address::Unix(path) => {
@@ -45,7 +50,7 @@ pub(super) async fn connect(endpoint: &Endpoint, upstream: &Upstream) -> io::Res
         }
         Address::Tcp(host, port) => (host.as_str(), *port),
     };
-    let stream = TcpStream::connect((host, port)).await?;
+    let stream = TcpStream::connect(addresses.of(host, port).await?.as_ref()).await?;
     stream.set_nodelay(true)?;
     let cutter = Arc::new(Cutter::of(&stream)?);
     let stream = CuttableStream::new(stream, cutter.clone(), (), patience);

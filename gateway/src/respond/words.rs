@@ -188,6 +188,12 @@ fn forward(error: &ForwardError) -> Words {
             "The application does not answer",
             "The application took too long to answer. Try again in a moment; if it stays so, tell its owners.",
         ),
+        ForwardError::TooManyAtOnce => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_at_once",
+            "Too many requests at once",
+            "You have too many requests to the application under way. Wait for some of them to end, then try again.",
+        ),
         ForwardError::Busy(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream_busy",

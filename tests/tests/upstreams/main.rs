@@ -13,5 +13,6 @@ mod choice;
 mod kinds;
 mod limits;
 mod paper;
+mod reloads;
 mod rig;
 mod tails;

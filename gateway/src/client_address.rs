@@ -37,6 +37,10 @@ pub(crate) fn client_address(
     let plain = texts(headers, &FORWARDED_FOR)?;
     let plain = rightmost(plain.iter().rev().flat_map(|line| line.rsplit(',')).map(str::trim), &trusts)?;
     let standard = texts(headers, &FORWARDED)?;
+    // An open quotation, or an escaped end of one, would swallow what the next proxy has appended.
+    if standard.iter().any(|line| line.contains('\\') || line.matches('"').count() % 2 != 0) {
+        return Err(AddressError::Unreadable);
+    }
     let elements: Vec<&str> = standard.iter().flat_map(|line| split_outside_quotes(line, ',')).collect();
     let standard = rightmost(elements.iter().rev().map(|element| node(element)), &trusts)?;
     match (plain, standard) {
@@ -153,6 +157,12 @@ mod tests {
             ["for=unknown", "proto=https", "for=192.0.2.1;for=192.0.2.1", "for=\"192.0.2.1", "for=\"\\1\""]
         {
             assert_eq!(judged("10.0.0.1", &[(STANDARD, text)]), Err(AddressError::Unreadable), "{text}");
+        }
+        for made_up in ["for=1.1.1.1;x=\"", "for=1.1.1.1;x=\"\\\"\"", "for=1.1.1.1;x=\"\\\\\""] {
+            for appended in ["for=192.0.2.1", "for=\"[2001:db8::1]\""] {
+                let line = format!("{made_up}, {appended}");
+                assert_eq!(judged("10.0.0.1", &[(STANDARD, &line)]), Err(AddressError::Unreadable), "{line}");
+            }
         }
         let both = [(PLAIN, "192.0.2.1"), (STANDARD, "for=192.0.2.2")];
         assert_eq!(judged("10.0.0.1", &both), Err(AddressError::Contradiction));

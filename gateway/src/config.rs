@@ -189,7 +189,7 @@ impl Config {
 
 /// Reads every section even when an earlier one is wrong, so that all faults are found in one go.
 fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, folder: &Path) -> Option<Config> {
-    let server = server::read_server(&mut root);
+    let server = server::read_server(&mut root, folder);
     let store = server::read_store(&mut root, folder);
     let session_duration = server::read_session(&mut root);
     let limits = server::read_limits(&mut root);

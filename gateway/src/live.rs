@@ -66,8 +66,10 @@ impl Live {
         };
         let refreshed = sessions.iter().map(|session| {
             let person = session.standing().person.as_ref().map(|person| person.id);
+            let denied = self.refresh(&followed, session, person, None).0;
+            // After that no request of the configuration before opens a passage here: it finds itself superseded.
             session.last(&longest);
-            self.refresh(&followed, session, person, None).0 + session.drop_run_out(now).0
+            denied + session.drop_run_out(now).0
         });
         Cuts(refreshed.sum())
     }

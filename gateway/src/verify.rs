@@ -2,8 +2,10 @@
 //! comes directly and decided by the same policies; who is let in is told in the answer, for the other proxy to pass on. Only
 //! the asking is decided: what the other proxy carries afterwards is beyond our reach. Words are left to `respond`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
@@ -18,7 +20,10 @@ use crate::gateway::Gateway;
 use crate::identity_headers::{self, IdentityError};
 use crate::respond;
 use crate::route::{Canonical, Destination, RESERVED_PREFIX, RouteError, Target};
+use crate::tls::TlsPolicy;
 
+/// What the asking proxy proves itself with.
+const PROOF: HeaderName = HeaderName::from_static("x-portcullis-forward-auth");
 /// What is left of the client's cookies when ours are taken out, for the application.
 const COOKIES_LEFT: HeaderName = http::header::COOKIE;
 
@@ -30,6 +35,19 @@ pub(crate) fn question(canonical: &Canonical) -> Option<Option<&str>> {
         beyond if beyond.starts_with('/') => Some(Some(beyond)),
         _ => None,
     }
+}
+
+/// Whether it is one of the proxies that asks. A proxy passes on what its clients send, also to this address; what a client cannot
+/// send is the secret, which the proxy adds to its own questions alone.
+pub(crate) fn may_ask(gateway: &Gateway, peer: IpAddr, headers: &HeaderMap) -> bool {
+    let server = &gateway.config.server;
+    let mut proofs = headers.get_all(PROOF).iter();
+    let (Some(secret), Some(proof), None) = (&server.forward_auth_secret, proofs.next(), proofs.next())
+    else {
+        return false;
+    };
+    let proven = verify_slices_are_equal(secret.expose().as_bytes(), proof.as_bytes()).is_ok();
+    proven && server.forward_auth_from.contains(peer)
 }
 
 /// A request that is asked about, and the application that it is for.
@@ -48,6 +66,10 @@ pub(crate) fn understand(
     beyond: Option<&str>,
 ) -> Result<Question, OriginalError> {
     let original::Original { canonical, asker } = original::original(head, outer, beyond)?;
+    // A host that asks for a certificate is not reached through a handshake of another proxy's.
+    if gateway.tls.policy(&canonical.host) != TlsPolicy::OPEN {
+        return Err(RouteError::TlsPolicy.into());
+    }
     match gateway.routes.destination(&canonical)? {
         Destination::Application(target) if target.application.forward_auth => {
             Ok(Question { canonical, target, asker })

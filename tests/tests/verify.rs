@@ -12,6 +12,8 @@ use portcullis_tests::okta::company::DEMO_PASSWORD;
 use serde_json::Value;
 
 const ENGINEER: &str = "engineer@corp.example";
+/// What says that it is the proxy who asks.
+const PROOF: &str = "x-portcullis-forward-auth";
 const VERIFY: &str = "/cdn-cgi/access/verify";
 /// Where the tests say that their client is.
 const CLIENT: &str = "203.0.113.7";
@@ -23,7 +25,9 @@ async fn world(change: fn(&mut Settings)) -> World {
 }
 
 fn asked_from_here(settings: &mut Settings) {
-    settings.server_extra = "forward_auth_from = [\"127.0.0.2\"]\n".to_owned();
+    settings.server_extra =
+        "forward_auth_from = [\"127.0.0.2\"]\nforward_auth_secret = { env = \"OKTA_CLIENT_SECRET\" }\n"
+            .to_owned();
     settings.applications[0].extra = "forward_auth = true\n\
          [application.headers]\n\"X-Team\" = { groups = \",\" }\n\"X-Nothing\" = { claim = \"no_such_claim\" }\n"
         .to_owned();
@@ -47,7 +51,8 @@ impl<'w> Asker<'w> {
     }
 
     async fn ask_at(&self, url: &str, fields: &[(&str, &str)]) -> Answer {
-        let mut question = Outgoing::script(Method::GET, url).unwrap();
+        let secret = self.world.settings.client_secret.as_deref().unwrap();
+        let mut question = Outgoing::script(Method::GET, url).unwrap().header(PROOF, secret);
         if !self.cookies.is_empty() {
             question = question.header("cookie", &format!("theme=dark; {}", self.cookies));
         }

@@ -24,7 +24,8 @@ mod outside {
         async fn start(program: Program) -> Self {
             let change = |settings: &mut Settings| {
                 settings.public_port = Some(ports::free());
-                settings.server_extra = "forward_auth_from = [\"127.0.0.1\"]\n".to_owned();
+                settings.server_extra =
+                    "forward_auth_from = [\"127.0.0.1\"]\nforward_auth_secret = { env = \"OKTA_CLIENT_SECRET\" }\n".to_owned();
                 settings.applications[0].upstream = String::new();
                 settings.applications[0].extra = "forward_auth = true\n".to_owned();
             };
@@ -85,6 +86,7 @@ mod outside {
 
         let browser = rig.logged_in(ENGINEER).await;
         forged_fields(&rig, &browser).await;
+        a_clients_own_question(&rig, &browser).await;
         path_tricks(&rig, &browser).await;
 
         let designer = rig.browser();
@@ -128,6 +130,25 @@ mod outside {
         let emails: Vec<&str> = emails.collect();
         assert_eq!(emails, [format!("cf-access-authenticated-user-email: {ENGINEER}")]);
         assert!(arrived.contains("cf-access-jwt-assertion: ey"), "{arrived}");
+    }
+
+    /// The proxy passes on what a client asks, and is not taken for the one who asks: the answer would tell the client what is for
+    /// the application.
+    async fn a_clients_own_question(rig: &Rig, browser: &Browser) {
+        for address in [rig.world.settings.auth_url(), rig.world.settings.application_url("wiki")] {
+            for path in ["/cdn-cgi/access/verify", "/cdn-cgi/access/verify/whoami"] {
+                let question = Outgoing::script(Method::GET, &format!("{address}{path}"))
+                    .unwrap()
+                    .header("x-forwarded-proto", "https")
+                    .header("x-forwarded-method", "GET")
+                    .header("x-forwarded-host", "wiki.localhost")
+                    .header("x-forwarded-uri", "/whoami")
+                    .header("x-portcullis-forward-auth", MARK);
+                let answer = browser.send(&question).await.unwrap();
+                assert_eq!(answer.status, 404, "{address}{path}: {}", answer.text());
+                assert_eq!(answer.header("cf-access-jwt-assertion"), "");
+            }
+        }
     }
 
     /// Whatever a path could mean to somebody, it is refused, or is what was judged.

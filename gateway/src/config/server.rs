@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use portcullis_store::Secret;
+
 use super::document::{Section, Value};
 use super::networks::{Networks, read_networks};
 use super::policy::networks;
+use super::provider::read_secret;
 use crate::host::Host;
 
 /// `[server]`
@@ -28,6 +31,8 @@ pub struct Server {
     pub trusted_proxies: Networks,
     /// Proxies that may ask whether a request of theirs may pass.
     pub forward_auth_from: Networks,
+    /// What they prove with that it is they who ask, and not a client whose request they pass on.
+    pub forward_auth_secret: Option<Secret<String>>,
     /// Data-plane threads, each with its own listener and upstream connections.
     pub workers: usize,
 }
@@ -119,10 +124,12 @@ impl Default for Limits {
 }
 
 const MAX_WORKERS: u64 = 256;
+/// Shorter ones can be guessed.
+const MIN_SECRET_BYTES: usize = 16;
 const DEFAULT_SESSION: Duration = Duration::from_secs(24 * 3_600);
 const LONGEST_SESSION: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
+pub(super) fn read_server(root: &mut Section<'_, '_>, folder: &Path) -> Option<Server> {
     let mut section = root.required("server", "it says where to listen")?.section()?;
     let listen = section.required("listen", "a list such as [\"127.0.0.1:8443\"]").map(|value| {
         let addresses: Vec<SocketAddr> = value.list().iter().filter_map(Value::parsed).collect();
@@ -145,6 +152,7 @@ pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
     let public_port = section.optional("public_port").and_then(|value| value.number(1..=65_535));
     let trusted_proxies = section.optional("trusted_proxies").map(|value| read_networks(&value));
     let forward_auth_from = section.optional("forward_auth_from").map(|value| read_networks(&value));
+    let forward_auth_secret = read_asking_secret(&mut section, folder, forward_auth_from.is_some());
     let workers = section.optional("workers").and_then(|value| value.number(1..=MAX_WORKERS));
     let proxy_protocol_from = section.optional("proxy_protocol_from").map(|value| read_proxies(&value));
     section.finish();
@@ -156,10 +164,24 @@ pub(super) fn read_server(root: &mut Section<'_, '_>) -> Option<Server> {
         public_port: public_port.and_then(|port| u16::try_from(port).ok()).unwrap_or(first_port),
         trusted_proxies: trusted_proxies.unwrap_or_default(),
         forward_auth_from: forward_auth_from.unwrap_or_default(),
+        forward_auth_secret,
         workers: workers.and_then(|count| usize::try_from(count).ok()).unwrap_or_else(cores),
         proxy_protocol_from: proxy_protocol_from.unwrap_or_default(),
         listen,
     })
+}
+
+/// The peer alone does not say who asks: a proxy passes on what clients send, also to this address.
+fn read_asking_secret(section: &mut Section<'_, '_>, folder: &Path, wanted: bool) -> Option<Secret<String>> {
+    let value = section.optional("forward_auth_secret");
+    if value.is_none() && wanted {
+        section.fault("`forward_auth_from` needs `forward_auth_secret`: what the proxies prove with that it is they who ask");
+    }
+    let secret = value.as_ref().and_then(|value| read_secret(value, folder))?;
+    if secret.expose().len() < MIN_SECRET_BYTES {
+        section.fault(format!("`forward_auth_secret` needs {MIN_SECRET_BYTES} characters at least"));
+    }
+    Some(secret)
 }
 
 /// Whoever may tell an address may tell any, so nobody can mean everybody.

@@ -77,8 +77,14 @@ fn read_list(value: &Value<'_, '_>, folder: &Path) -> Option<Certificates> {
 }
 
 fn read_pair(certificate: &Value<'_, '_>, key: &Value<'_, '_>, folder: &Path) -> Option<Certified> {
-    let key = path(key, folder);
-    let read = Certified::read(&path(certificate, folder)?, &key?, now());
+    let key_file = path(key, folder);
+    // Told also when the certificate is at fault: all faults at once.
+    if let Some(file) = &key_file
+        && let Err(error) = std::fs::File::open(file)
+    {
+        key.fault(format!("no key can be read from `{}`: {error}", file.display()));
+    }
+    let read = Certified::read(&path(certificate, folder)?, &key_file?, now());
     read.map_err(|error| certificate.fault(error.to_string())).ok()
 }
 

@@ -85,7 +85,7 @@ pub(crate) async fn redeem(
         BeginApplicationSessionError::TooLong(error) => LoginError::TooLarge(error),
         BeginApplicationSessionError::Store(error) => LoginError::Store(error),
     })?;
-    let same_site = gateway.routes.applications(host).next().map_or(SameSite::Lax, |it| it.same_site);
+    let same_site = strictest(gateway.routes.applications(host).map(|application| application.same_site));
     let (name, value) = (cookies::SESSION.to_owned(), token.cookie_value());
     let cookie = cookies::set_for_site(name, value, record.expires_at - now, same_site);
     let location = format!("{}{}", gateway.config.origin(host), carried.return_to.path);
@@ -98,10 +98,35 @@ pub(crate) async fn redeem(
     Ok(respond::redirect(&location, cookies))
 }
 
+/// One cookie serves all applications of a host, so it keeps what the most careful of them asks for.
+fn strictest(wanted: impl Iterator<Item = SameSite>) -> SameSite {
+    let care = |same_site: &SameSite| match same_site {
+        SameSite::None => 0,
+        SameSite::Lax => 1,
+        SameSite::Strict => 2,
+    };
+    wanted.max_by_key(care).unwrap_or(SameSite::Lax)
+}
+
 /// One cookie serves all applications of a host; each of them counts its own duration from the beginning of the session.
 fn longest_session(gateway: &Gateway, host: &Host) -> Duration {
     let of_application = |application: &Arc<Application>| {
         application.session_duration.unwrap_or(gateway.config.session_duration)
     };
     gateway.routes.applications(host).map(of_application).max().unwrap_or(gateway.config.session_duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_several_applications_share_is_as_strict_as_any_of_them() {
+        use SameSite::{Lax, None, Strict};
+        for (wanted, kept) in
+            [(&[None, Strict][..], Strict), (&[Lax, None], Lax), (&[None], None), (&[], Lax)]
+        {
+            assert_eq!(strictest(wanted.iter().copied()), kept, "{wanted:?}");
+        }
+    }
 }

@@ -138,7 +138,7 @@ impl Asking<'_> {
             }
             Destination::AuthHost | Destination::ApplicationHost => {
                 // From anybody else the path is one where nothing lives.
-                let may_ask = self.gateway.config.server.forward_auth_from.contains(self.client.peer);
+                let may_ask = forward_auth::may_ask(self.gateway, self.client.peer, &self.head.headers);
                 let question = forward_auth::question(&canonical).filter(|_| may_ask);
                 match (question, destination) {
                     (Some(beyond), _) => {

@@ -90,6 +90,7 @@ fn with_addresses(file: &str, world: &World, folder: &Path, changes: &[(&str, St
         ("127.0.0.1:8443", format!("127.0.0.1:{}", world.settings.port)),
         ("127.0.0.1:8081", application),
         ("/etc/portcullis/ca.pem", world.gateway.ca_file().display().to_string()),
+        ("put-the-forward-auth-secret-here", world.settings.client_secret.clone().unwrap_or_default()),
         ("corp.example.pem", "corp.pem".to_owned()),
         ("corp.example.key", "corp.key".to_owned()),
         ("/etc/nginx/", format!("{}/", folder.display())),

@@ -158,7 +158,7 @@ fn what_is_no_toml_or_no_certificate_is_named_too() {
     assert_refused("[server\nlisten = 1\n", &["config.toml", "line 1"]);
     assert_refused("", &["`server` is missing", "`tls` is missing", "`store` is missing"]);
     let (config, _) = changed("self_signed = true", "certificate = \"garbage.pem\"\nkey = \"garbage.pem\"");
-    assert_refused(&config, &["garbage.pem", "holds no certificate in PEM form"]);
+    assert_refused(&config, &["garbage.pem", "no certificate can be read from"]);
 }
 
 #[test]

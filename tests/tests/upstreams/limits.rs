@@ -24,7 +24,9 @@ async fn an_upstream_that_stands_still_is_given_up() {
         "/drip" => {
             Act::Drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", ".", Duration::from_millis(200))
         }
-        "/go-on" => Act::Drip("", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Duration::from_millis(1)),
+        "/go-on" => {
+            Act::Drip("", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Duration::from_millis(100))
+        }
         _ => OK,
     })
     .await;

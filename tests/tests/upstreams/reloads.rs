@@ -105,9 +105,11 @@ async fn a_group_that_was_left_is_not_told_by_a_retry() {
             if !head.contains("/told") || asked.fetch_add(1, Ordering::SeqCst) > 0 {
                 return OK;
             }
-            while !changed.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            tokio::task::block_in_place(|| {
+                while !changed.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
             Act::Close
         }
     };

@@ -127,9 +127,9 @@ impl Narrow {
         while !self.opened.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let mut taken = Vec::new();
-        while let Ok(1..) = stream.read_buf(&mut taken).await {}
-        self.came(taken.len());
+        // With what came together with the head.
+        while let Ok(1..) = stream.read_buf(&mut buffer).await {}
+        self.came(buffer.len());
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::request::Parts;
+use http_body::Body;
 use portcullis_policy::{Decision, Question};
 use portcullis_store::{EndReason, SessionId};
 
@@ -180,10 +181,10 @@ pub(crate) fn authorize(
 pub(crate) fn preflight(
     client: &Client,
     client_ip: IpAddr,
-    head: &Parts,
+    (head, body): (&Parts, &impl Body),
     target: &Arc<Target>,
 ) -> Option<Permit> {
-    let passes = matches!(target.application.cors, Cors::Pass) && is_preflight(head);
+    let passes = matches!(target.application.cors, Cors::Pass) && is_preflight(head, body);
     let passage = passes.then(|| client.nobodys_passage(target, client_ip))?;
     Some(Permit { verified: None, target: target.clone(), passage })
 }

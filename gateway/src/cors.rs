@@ -8,12 +8,14 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
+use http_body::Body;
 
 use crate::config::{Cors, CorsRules};
 
-/// Whether a request is a preflight. Any other OPTIONS request is an ordinary one.
-pub(crate) fn is_preflight(head: &Parts) -> bool {
+/// Whether a request is a preflight. Any other OPTIONS request is an ordinary one, and so is one that brings something.
+pub(crate) fn is_preflight(head: &Parts, body: &impl Body) -> bool {
     head.method == Method::OPTIONS
+        && body.is_end_stream()
         && only(&head.headers, &ORIGIN).is_some()
         && only(&head.headers, &ACCESS_CONTROL_REQUEST_METHOD).is_some()
 }
@@ -55,6 +57,15 @@ impl CorsRules {
     pub(crate) fn origin(&self, headers: &HeaderMap) -> Option<&HeaderValue> {
         let asking = only(headers, &ORIGIN)?;
         self.origins.iter().find(|listed| *listed == asking)
+    }
+
+    /// Whether a page may open a WebSocket. No browser asks us first and any page may read what comes, so here it is our part to
+    /// compare (RFC 6455 section 10.2). Who names no origin is no page.
+    pub(crate) fn admits_socket(&self, headers: &HeaderMap, own: &str) -> bool {
+        let is_own = |asking: &HeaderValue| asking.as_bytes() == own.as_bytes();
+        !headers.contains_key(ORIGIN)
+            || only(headers, &ORIGIN).is_some_and(is_own)
+            || self.origin(headers).is_some()
     }
 
     /// What a preflight of a listed origin is told; what it asked for is compared by the browser.
@@ -99,6 +110,8 @@ impl CorsRules {
 #[cfg(test)]
 mod tests {
     use http::Request;
+    use http_body_util::{Empty, Full};
+    use hyper::body::Bytes;
 
     use super::*;
 
@@ -126,7 +139,10 @@ mod tests {
 
     #[test]
     fn t51_only_a_whole_preflight_is_one() {
-        assert!(is_preflight(&head("OPTIONS", &[PAGE, WANTED])));
+        let nothing = Empty::<Bytes>::new();
+        assert!(is_preflight(&head("OPTIONS", &[PAGE, WANTED]), &nothing));
+        let something = Full::new(Bytes::from_static(b"x"));
+        assert!(!is_preflight(&head("OPTIONS", &[PAGE, WANTED]), &something));
         for (method, fields) in [
             ("OPTIONS", &[PAGE][..]),
             ("OPTIONS", &[WANTED]),
@@ -137,7 +153,27 @@ mod tests {
             ("OPTIONS", &[PAGE, WANTED, WANTED]),
             ("OPTIONS", &[("origin", ""), WANTED]),
         ] {
-            assert!(!is_preflight(&head(method, fields)), "{method} {fields:?}");
+            assert!(!is_preflight(&head(method, fields), &nothing), "{method} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_socket_is_opened_by_our_own_page_and_by_listed_ones() {
+        const OWN: &str = "https://wiki.corp.example";
+        let own = ("origin", OWN);
+        for fields in [&[][..], &[own], &[PAGE]] {
+            assert!(rules().admits_socket(&head("GET", fields).headers, OWN), "{fields:?}");
+        }
+        for fields in [
+            &[("origin", "https://wiki.corp.example:8443")][..],
+            &[("origin", "http://wiki.corp.example")],
+            &[("origin", "https://evil.corp.example")],
+            &[("origin", "null")],
+            &[("origin", "")],
+            &[own, own],
+            &[own, PAGE],
+        ] {
+            assert!(!rules().admits_socket(&head("GET", fields).headers, OWN), "{fields:?}");
         }
     }
 

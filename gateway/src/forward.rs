@@ -35,6 +35,7 @@ pub(crate) use pool::{Bounds, Upstreams};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use rehearsal::rehearse;
 pub(crate) use stream::UpstreamBody;
+pub(crate) use websocket::is_websocket;
 
 use crate::authorize::Permit;
 use crate::body::Body;
@@ -141,11 +142,12 @@ pub(crate) async fn forward(
     let (mut head, body) = request.into_parts();
     let target = outgoing::target(canonical, &head.uri, upstream)?;
     let asked = Asked::of(&mut head);
+    let may_drip = headers::is_grpc(&head) && upstream.speaks_http2();
     headers::for_upstream(&mut head.headers, &application.headers, context, asked.is_some());
     if let Some(asked) = &asked {
         asked.tell(&mut head.headers);
     }
-    let minimum_rate = if headers::is_grpc(&head.headers) { 0 } else { upstreams.0.bounds.minimum_rate };
+    let minimum_rate = if may_drip { 0 } else { upstreams.0.bounds.minimum_rate };
     let mut outgoing = Request::new(RequestBody::new(body, &application, minimum_rate));
     // Before the first byte is asked for: a client that waits for `100 Continue` never gets it.
     if outgoing.body().is_too_large() {

@@ -44,10 +44,11 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     let id = RequestId::next();
     let audience = Audience::of_request(&request);
     let (mut head, body) = request.into_parts();
+    // Judged first: what we put in does not count against the client.
+    let (gateway, client_ip, judged) = judge(current, via.client, (&head, &body), now);
     let trace = trace_context::settle(&mut head.headers, &id);
     let id = id.as_str();
     let asked = decision_log::Asked { id, started, trace };
-    let (gateway, client_ip, judged) = judge(current, via.client, &head, now);
     let Judged { canonical, verdict } = match judged {
         Ok(judged) => judged,
         Err(Unjudged::Route(error)) => {

@@ -34,7 +34,8 @@ pub(crate) async fn respond(
     now: i64,
 ) -> Response<Body> {
     let (mut head, body) = request.into_parts();
-    // The sink reads the path that was routed, not the one that was sent.
+    // The sink reads the method and the path that were routed, not those that were sent.
+    head.method = canonical.method.clone();
     if let Ok(target) = canonical_target(canonical).parse() {
         head.uri = target;
     }

@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
 
 use http::Method;
-use portcullis_tests::browser::{Answer, Browser, Outgoing};
+use portcullis_tests::browser::{Answer, Browser, Outgoing, Versions};
 use portcullis_tests::harness::{Settings, World, WorldConfig};
 use portcullis_tests::okta::company::DEMO_PASSWORD;
 
@@ -46,7 +46,11 @@ async fn t51_a_preflight_passes_without_anybody_and_nothing_else_does() {
         .header("cookie", &format!("own=1; {cookie}"))
         .header("authorization", "Basic made-up")
         .header("x-key", "made-up")
-        .header("cf-access-authenticated-user-email", "made-up");
+        .header("cf-access-authenticated-user-email", "made-up")
+        .header("x-api-key", "made-up")
+        .header("tracestate", "made-up=1")
+        .header("content-type", "text/made-up")
+        .header("access-control-request-headers", "x-own");
     assert_eq!(send(&browser.another_profile(), asked).await.status, 200);
     let arrived =
         String::from_utf8_lossy(&world.upstream.recorder().raw_received_for("/echo")).to_ascii_lowercase();
@@ -55,6 +59,7 @@ async fn t51_a_preflight_passes_without_anybody_and_nothing_else_does() {
         assert!(!arrived.contains(gone), "{gone}: {arrived}");
     }
     assert!(arrived.contains(&format!("origin: {PAGE}")), "{arrived}");
+    assert!(arrived.contains("access-control-request-headers: x-own"), "{arrived}");
     world.upstream.recorder().clear();
     let url = world.wiki("/echo");
     let requested = ("access-control-request-method", "PUT");
@@ -72,7 +77,34 @@ async fn t51_a_preflight_passes_without_anybody_and_nothing_else_does() {
         let answer = send(&browser.another_profile(), asked).await;
         assert_eq!(answer.status, 401, "{method} {fields:?}");
     }
+    let with_body = preflight(&url, PAGE).body("text/plain", "carried");
+    assert_eq!(send(&browser.another_profile(), with_body).await.status, 401, "a preflight has no body");
     assert!(world.upstream.recorder().all().is_empty(), "nothing of these reached the application");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_is_opened_by_our_own_page_and_by_listed_ones() {
+    let world = world().await;
+    let nobody = Browser::speaking(&world.gateway.ca_pem(), Versions::Http1);
+    let own = world.settings.application_url("canteen");
+    let ask = async |application: &str, origins: &[&str]| {
+        let url = format!("{}/ws/echo", world.settings.application_url(application));
+        let asked = Outgoing::script(Method::GET, &url)
+            .unwrap()
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        let asked = origins.iter().fold(asked, |asked, origin| asked.header("origin", origin));
+        send(&nobody, asked).await.status.as_u16()
+    };
+    for origins in [&[][..], &[PAGE], &[&own]] {
+        assert_eq!(ask("canteen", origins).await, 401, "{origins:?} may ask, and must log in");
+    }
+    for origins in [&["https://evil.corp.example"][..], &["null"], &[PAGE, PAGE]] {
+        assert_eq!(ask("canteen", origins).await, 403, "{origins:?}");
+        assert_eq!(ask("wiki", origins).await, 401, "no origins are listed there");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

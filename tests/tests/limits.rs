@@ -152,6 +152,10 @@ async fn a_head_over_its_bytes_or_fields_is_refused() {
     let field: Field<'_> = (b"x-short", b"1");
     assert_eq!(http2(&world).await.ask(&request(&[field; HEADER_COUNT])).await.status(), 401);
     assert_eq!(http2(&world).await.ask(&request(&[field; HEADER_COUNT + 1])).await.status(), 431);
+    // A context that is taken out, because it is none, was sent all the same; and one that we put in was not.
+    let mut traced = vec![field; HEADER_COUNT];
+    traced.push((b"traceparent", b"broken"));
+    assert_eq!(http2(&world).await.ask(&request(&traced)).await.status(), 431);
     // Browsers send each cookie as a field of its own (RFC 9113 section 8.2.3): together they are one.
     let crumb: Field<'_> = (b"cookie", b"a=1");
     assert_eq!(http2(&world).await.ask(&request(&[crumb; HEADER_COUNT * 2])).await.status(), 401);

@@ -18,20 +18,26 @@ mod wire;
 
 use std::time::Duration;
 
-use frames::{DATA, END_STREAM, Field, Frames, HEADERS, Outcome};
+use frames::{DATA, END_STREAM, Field, Frames, HEADERS, Outcome, PING, RST_STREAM, head_frames};
 use portcullis_tests::browser::{Browser, Versions};
-use portcullis_tests::harness::World;
+use portcullis_tests::harness::{Settings, World, WorldConfig};
 use portcullis_tests::okta::company::DEMO_PASSWORD;
 
 const ENGINEER: &str = "engineer@corp.example";
 const HOST: &str = "wiki.localhost";
+/// Whose pages may use the wiki.
+const PAGE: &str = "https://app.corp.example";
 /// A text of two letters from a client, masked with zeros, and the same from a server (RFC 6455 section 5.2).
 const ASKED: &[u8] = b"\x81\x82\0\0\0\0hi";
 const ECHOED: &[u8] = b"\x81\x02hi";
 
 /// A world, a connection to it, and the cookie of an engineer on the wiki.
 async fn open() -> (World, Frames, String) {
-    let world = World::start().await;
+    let change = |settings: &mut Settings| {
+        settings.applications[0].extra =
+            format!("cors = {{ origins = [\"{PAGE}\"], methods = [\"PUT\"] }}\n");
+    };
+    let world = World::with(WorldConfig { change, ..WorldConfig::default() }).await;
     let browser = Browser::speaking(&world.gateway.ca_pem(), Versions::Http2);
     browser.log_in(&world.wiki("/"), ENGINEER, DEMO_PASSWORD).await.unwrap();
     let cookies = browser.jar().all();
@@ -130,6 +136,64 @@ async fn t41_an_upstream_that_does_not_switch_opens_no_tunnel() {
         let stream = frames.head(&asking(path, Some("websocket"), &cookie), 0).await;
         assert_eq!(frames.outcome(stream).await.status(), status, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_origin_opens_a_socket_only_when_it_is_listed() {
+    let (world, mut frames, cookie) = open().await;
+    world.upstream.recorder().clear();
+    let mut asked = asking("/ws/echo", Some("websocket"), &cookie);
+    asked.push((b"origin", b"https://evil.corp.example"));
+    assert_eq!(frames.ask(&asked).await.status(), 403);
+    assert!(world.upstream.recorder().all().is_empty(), "nothing was asked of the upstream");
+    let own = world.settings.application_url("wiki");
+    for origin in [PAGE, &own] {
+        asked.pop();
+        asked.push((b"origin", origin.as_bytes()));
+        let stream = frames.head(&asked, 0).await;
+        let answer = next_of(&mut frames, stream).await.unwrap();
+        assert_eq!(frames::status_of(&answer.payload), 200, "{origin}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_ours_is_a_socket() {
+    let (world, mut frames, cookie) = open().await;
+    let auth_host = world.settings.auth_host.clone();
+    for (host, path) in [
+        (HOST, "/cdn-cgi/access/certs"),
+        (&auth_host, "/cdn-cgi/access/certs"),
+        (&auth_host, "/scim/v2/Users"),
+        (&auth_host, "/"),
+    ] {
+        let mut asked = asking(path, Some("websocket"), &cookie);
+        asked[3].1 = host.as_bytes();
+        assert_eq!(frames.ask(&asked).await.status(), 501, "{host}{path}");
+    }
+}
+
+/// T45: what is asked for and taken back is broken off, also when it would have been a socket.
+#[tokio::test(flavor = "multi_thread")]
+async fn t45_sockets_that_are_asked_for_and_reset_end_the_connection() {
+    const CANCEL: [u8; 4] = [0, 0, 0, 8];
+    let (_world, mut frames, cookie) = open().await;
+    let mut heard = true;
+    for round in 0..100_u8 {
+        let streams: Vec<u32> = (0..5).map(|_| frames.next_stream()).collect();
+        let asked = asking("/slow?ms=60000", Some("websocket"), &cookie);
+        let heads = streams.iter().flat_map(|stream| head_frames(*stream, &asked, 0));
+        frames.raw(&heads.collect::<Vec<u8>>()).await;
+        // Long enough for each to be asked of the upstream; however long it takes, none is answered.
+        frames.send(PING, 0, 0, &[round; 8]).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let resets = streams.iter().flat_map(|stream| frames::frame(RST_STREAM, 0, *stream, &CANCEL));
+        heard = frames.raw(&resets.collect::<Vec<u8>>()).await;
+        if !heard {
+            break;
+        }
+    }
+    let stream = frames.head(&asking("/whoami", None, &cookie), END_STREAM).await;
+    assert!(!heard || matches!(frames.outcome(stream).await, Outcome::Connection(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

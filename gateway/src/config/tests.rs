@@ -155,6 +155,7 @@ fn upstreams_are_read_in_every_form() {
     let [tcp, h2c, unix] = upstream.endpoints.as_slice() else { panic!("{upstream:?}") };
     assert_eq!((&tcp.address, tcp.protocol), (&Address::Tcp("10.0.0.1".to_owned(), 8081), Protocol::Http1));
     assert_eq!((&h2c.address, h2c.protocol), (&Address::Tcp("::1".to_owned(), 80), Protocol::Http2));
+    assert!(!upstream.speaks_http2(), "one of them does not");
     assert_eq!((h2c.authority.to_str().unwrap(), h2c.weight), ("[::1]", 3));
     assert_eq!(unix.address, Address::Unix("/run/a.sock".into()));
     assert_eq!(

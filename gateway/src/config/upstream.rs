@@ -157,6 +157,13 @@ pub(super) fn read(
     understood.then_some(upstream)
 }
 
+impl Upstream {
+    /// Whether all that it consists of speak HTTP/2.
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.endpoints.iter().all(|endpoint| endpoint.protocol == Protocol::Http2)
+    }
+}
+
 #[cfg(test)]
 impl Upstream {
     /// One without a server.

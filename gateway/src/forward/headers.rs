@@ -2,8 +2,9 @@
 //! always, before ours is set; which names those are is left to `names`, what ours says to `identity_headers` and `forwarded`.
 
 use http::header::{
-    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, SET_COOKIE,
-    TE, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, ORIGIN,
+    SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -31,9 +32,12 @@ pub(super) fn wanted_upgrade(head: &Parts) -> bool {
         && has_token(&head.headers, &UPGRADE, "websocket")
 }
 
-/// Whether the body is made of messages that may come as seldom as the two sides like.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+/// Whether the body is made of messages that may come as seldom as the two sides like (gRPC over HTTP/2, section Requests).
+pub(super) fn is_grpc(head: &Parts) -> bool {
+    let mut kinds = head.headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let kind = kinds.next().and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    let is_kind = kind.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')));
+    is_kind && kinds.next().is_none() && head.version == Version::HTTP_2 && head.method == Method::POST
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
@@ -48,6 +52,9 @@ pub(super) fn for_upstream(
     context: &Context<'_>,
     upgrade: bool,
 ) {
+    if context.identity.is_none() {
+        keep_preflight(headers);
+    }
     let trailers = strip_request(headers);
     // What a client sent under a name of ours is gone also when we have nothing to tell under it.
     for name in rules.told.iter().map(|told| &told.name).chain(rules.fixed.iter().map(|(name, _)| name)) {
@@ -69,15 +76,31 @@ pub(super) fn for_upstream(
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
     headers.insert(FORWARDED, way.forwarded.clone());
     headers.extend(HeaderValue::try_from(context.request_id).ok().map(|id| (REQUEST_ID, id)));
-    let Some(identity) = context.identity else {
-        // Nobody has been let in: nothing that opens anything goes along.
-        headers.remove(COOKIE);
-        headers.remove(AUTHORIZATION);
-        return;
-    };
+    let Some(identity) = context.identity else { return };
     for (name, value) in rules.fixed.iter().chain(identity.iter()) {
         headers.insert(name.clone(), value.clone());
     }
+}
+
+/// Nobody has been let in: what browsers say in a preflight goes along, and nothing else that could open or carry anything.
+fn keep_preflight(headers: &mut HeaderMap) {
+    const ITS_OWN: [HeaderName; 8] = [
+        ACCEPT,
+        ACCEPT_ENCODING,
+        ACCEPT_LANGUAGE,
+        ACCESS_CONTROL_REQUEST_HEADERS,
+        ACCESS_CONTROL_REQUEST_METHOD,
+        ORIGIN,
+        USER_AGENT,
+        HeaderName::from_static("access-control-request-private-network"),
+    ];
+    let mut kept = HeaderMap::with_capacity(ITS_OWN.len() + PUT_IN);
+    for name in ITS_OWN {
+        for value in headers.get_all(&name) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    *headers = kept;
 }
 
 /// Takes out what is of the client's connection alone, forged identity and our cookies. Whether the client takes trailers, which

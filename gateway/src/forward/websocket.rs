@@ -15,6 +15,16 @@ use crate::in_use::{InUse, Requests};
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const KEY_BYTES: usize = 16;
 
+/// Whether a client asks for a WebSocket, in either way.
+pub(crate) fn is_websocket(head: &Parts) -> bool {
+    wanted_upgrade(head) || is_extended_connect(head)
+}
+
+/// What this is extended by has been looked at by `route`.
+fn is_extended_connect(head: &Parts) -> bool {
+    head.version == Version::HTTP_2 && head.method == Method::CONNECT
+}
+
 /// A WebSocket that a client asked for.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -27,9 +37,9 @@ pub(super) struct Asked {
 enum Over {
     /// The client made the key, and checks the answer to it.
     Http1,
-    /// There is no key between the client and us (RFC 8441 section 5), so this one is ours, and so is the check. The connection
-    /// is in use for as long as the socket is.
-    Http2 { key: String, in_use: Option<InUse> },
+    /// There is no key between the client and us (RFC 8441 section 5), so this one is ours, and so is the check. Once it is
+    /// agreed, the connection is in use for as long as the socket is.
+    Http2 { key: String, requests: Option<Requests> },
 }
 
 impl Asked {
@@ -38,13 +48,13 @@ impl Asked {
         if wanted_upgrade(head) {
             return Some(Self { client_side: head.extensions.remove()?, over: Over::Http1 });
         }
-        if head.version != Version::HTTP_2 || head.method != Method::CONNECT {
+        if !is_extended_connect(head) {
             return None;
         }
         let mut key = [0; KEY_BYTES];
         aws_lc_rs::rand::fill(&mut key).ok()?;
-        let in_use = head.extensions.remove::<Requests>().map(|requests| requests.begin().answered());
-        let over = Over::Http2 { key: STANDARD.encode(key), in_use };
+        let requests = head.extensions.remove::<Requests>();
+        let over = Over::Http2 { key: STANDARD.encode(key), requests };
         Some(Self { client_side: head.extensions.remove()?, over })
     }
 
@@ -82,11 +92,11 @@ impl Asked {
         }
     }
 
-    /// The client's side, and the mark that its connection is in use.
+    /// The client's side once it is agreed, and the mark that its connection is in use.
     pub(super) fn into_parts(self) -> (OnUpgrade, Option<InUse>) {
         match self.over {
             Over::Http1 => (self.client_side, None),
-            Over::Http2 { in_use, .. } => (self.client_side, in_use),
+            Over::Http2 { requests, .. } => (self.client_side, requests.as_ref().map(Requests::outlast)),
         }
     }
 }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use http::header::COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
+use hyper::body::Incoming;
 
 use crate::authorize::{Client, NoPermit, Permit, Verified, authorize, preflight, verify};
 use crate::client_address::client_address;
 use crate::config::Cors;
 use crate::cors::is_preflight;
+use crate::forward::is_websocket;
 use crate::gateway::{Current, Gateway};
 use crate::live::{ApplicationSession, LiveSession};
 use crate::login;
@@ -62,7 +64,7 @@ pub(super) enum Unjudged {
 pub(super) fn judge(
     current: &Current,
     client: &Client,
-    head: &Parts,
+    (head, body): (&Parts, &Incoming),
     now: i64,
 ) -> (Arc<Gateway>, IpAddr, Result<Judged, Unjudged>) {
     loop {
@@ -80,7 +82,7 @@ pub(super) fn judge(
             Ok(resolved) => resolved,
             Err(error) => return (gateway, client_ip, Err(Unjudged::Route(error))),
         };
-        let asking = Asking { gateway: &gateway, client, client_ip, head, now };
+        let asking = Asking { gateway: &gateway, client, client_ip, head, body, now };
         if let Some(judged) = asking.judge(canonical, destination) {
             return (gateway, client_ip, Ok(judged));
         }
@@ -118,6 +120,7 @@ struct Asking<'a> {
     client: &'a Client,
     client_ip: IpAddr,
     head: &'a Parts,
+    body: &'a Incoming,
     now: i64,
 }
 
@@ -127,6 +130,14 @@ impl Asking<'_> {
         let verdict = match destination {
             Destination::Application(target) => {
                 if let Some(verdict) = self.preflight(&target) {
+                    return Some(Judged { canonical, verdict });
+                }
+                if !self.may_open_socket(&canonical, &target) {
+                    let verdict = Verdict::Application {
+                        target,
+                        session: None,
+                        permit: Err(Rejection::OriginUnlisted),
+                    };
                     return Some(Judged { canonical, verdict });
                 }
                 let client = (self.client, self.client_ip);
@@ -159,15 +170,22 @@ impl Asking<'_> {
         match &target.application.cors {
             Cors::Off => None,
             Cors::Pass => {
-                let permit = preflight(self.client, self.client_ip, self.head, target)?;
+                let permit = preflight(self.client, self.client_ip, (self.head, self.body), target)?;
                 let (target, session) = (target.clone(), None);
                 Some(Verdict::Application { target, session, permit: Ok(permit) })
             }
-            Cors::Answer(rules) => is_preflight(self.head).then(|| {
+            Cors::Answer(rules) => is_preflight(self.head, self.body).then(|| {
                 let origin = rules.origin(&self.head.headers).cloned();
                 Verdict::Preflight { target: target.clone(), origin }
             }),
         }
+    }
+
+    /// Where origins are listed, a WebSocket of a page of any other is refused.
+    fn may_open_socket(&self, canonical: &Canonical, target: &Target) -> bool {
+        let Cors::Answer(rules) = &target.application.cors else { return true };
+        let own = || self.gateway.config.origin(&canonical.host);
+        !is_websocket(self.head) || rules.admits_socket(&self.head.headers, &own())
     }
 
     /// From here on the request is the one that was asked about.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::request::Parts;
+use hyper::ext::Protocol;
 use portcullis_policy::PolicySet;
 
 use super::pattern::{PathPattern, Reading};
@@ -70,7 +71,12 @@ impl Routes {
             }
             (error, _) => error,
         })?;
-        Ok((canonical, destination))
+        // Only applications have sockets: nothing of ours would go on to speak through the tunnel.
+        let is_socket = head.extensions.get::<Protocol>().is_some();
+        match destination {
+            Destination::AuthHost | Destination::ApplicationHost if is_socket => Err(RouteError::Method),
+            destination => Ok((canonical, destination)),
+        }
     }
 
     /// Where a canonical request goes.

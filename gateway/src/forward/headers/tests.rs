@@ -91,3 +91,21 @@ fn answers_are_changed_as_configured() {
     for_client(&mut answer, &rules);
     assert_eq!(answer, headers(&[("strict-transport-security", "max-age=31536000")]));
 }
+
+#[test]
+fn only_a_grpc_request_is_one() {
+    let head = |method: &str, version: Version, kinds: &[&str]| {
+        let request = http::Request::builder().method(method).version(version);
+        let request = kinds.iter().fold(request, |request, kind| request.header("content-type", *kind));
+        request.body(()).unwrap().into_parts().0
+    };
+    for kind in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"] {
+        assert!(is_grpc(&head("POST", Version::HTTP_2, &[kind])), "{kind}");
+        assert!(!is_grpc(&head("POST", Version::HTTP_11, &[kind])), "{kind}");
+        assert!(!is_grpc(&head("PUT", Version::HTTP_2, &[kind])), "{kind}");
+        assert!(!is_grpc(&head("POST", Version::HTTP_2, &[kind, "text/plain"])), "{kind}");
+    }
+    for kinds in [&[][..], &["application/grpc-web"], &["application/grpcs"], &["application/grp"]] {
+        assert!(!is_grpc(&head("POST", Version::HTTP_2, kinds)), "{kinds:?}");
+    }
+}

@@ -106,7 +106,7 @@ async fn weights_share_requests_and_the_busy_get_fewer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_checks_take_an_endpoint_out_and_back_in() {
     let (one, two) = (ports::free(), ports::free());
-    let how = "[application.upstream]\nhealth = { path = \"/healthz\", interval = \"1s\", timeout = \"1s\", healthy_after = 2, \
+    let how = "[application.upstream]\nhealth = { path = \"/healthz\", interval = \"1s\", timeout = \"10s\", healthy_after = 2, \
                unhealthy_after = 2 }\n";
     let world = world(vec![application("asked", &both(one, two), how)], "").await;
     let ailing = Arc::new(AtomicBool::new(false));

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use portcullis_policy::{
-    Action, ApplicationPolicies, Known, Policy, PolicySet, Principal, Question, Selector,
+    Action, ApplicationPolicies, Known, Person, Policy, PolicySet, Principal, Question, Selector,
 };
 
 const POLICIES: usize = 1_000;
@@ -36,11 +36,11 @@ fn main() {
     ];
     let known = Known { identity_providers: vec!["okta".into()] };
     let set = PolicySet::compile(&policies, &applications, &known).unwrap();
-    let principal = Principal {
+    let principal = Principal::Person(Person {
         email: Some("engineer@corp.example".parse().unwrap()),
         groups: set.intern_groups(groups.iter().map(String::as_str)),
         login_method: set.login_method("okta"),
-    };
+    });
     let question = Question { principal: &principal, client_ip: "192.0.2.1".parse().unwrap() };
     for application in &applications {
         let id = set.application(&application.application).unwrap();

@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv4Net};
 use crate::decision::PolicyId;
 use crate::fault::{CompileFault, Fault, Place};
 use crate::set::{CompiledApplication, CompiledPolicy, PolicySet, Test};
-use crate::source::{ApplicationPolicies, Known, Policy, Selector};
+use crate::source::{Action, ApplicationPolicies, Concerns, Known, Policy, Selector};
 
 /// Bits before the IPv4 part of a mapped address (RFC 4291, 2.5.5.2).
 const MAPPED_PREFIX_BITS: u8 = 96;
@@ -80,7 +80,8 @@ fn policy_faults(policies: &[Policy], known: &Known) -> Vec<CompileFault> {
         }
         for (section, selectors) in policy.sections() {
             for (rule, selector) in selectors.iter().enumerate() {
-                faults.extend(selector_faults(selector, known).into_iter().map(|fault| CompileFault {
+                let found = selector_faults(selector, policy.action, known);
+                faults.extend(found.into_iter().map(|fault| CompileFault {
                     place: Place::Rule { policy: policy.name.clone(), index, section, rule },
                     fault,
                 }));
@@ -90,10 +91,17 @@ fn policy_faults(policies: &[Policy], known: &Known) -> Vec<CompileFault> {
     faults
 }
 
-fn selector_faults(selector: &Selector, known: &Known) -> Vec<Fault> {
+fn selector_faults(selector: &Selector, action: Action, known: &Known) -> Vec<Fault> {
     let mut faults = Vec::new();
+    if !matches!(selector.concerns(), Concerns::Both) && selector.concerns() != action.concerns() {
+        faults.push(Fault::WrongKind(action));
+    }
     let is_empty = match selector {
-        Selector::Everyone => false,
+        Selector::Everyone | Selector::AnyServiceToken => false,
+        Selector::ServiceToken(list) => {
+            faults.extend(list.iter().filter(|name| name.is_empty()).map(|_| Fault::EmptyTokenName));
+            list.is_empty()
+        }
         Selector::Email(list) => list.is_empty(),
         Selector::EmailDomain(list) => list.is_empty(),
         Selector::Ip(list) => list.is_empty(),
@@ -164,14 +172,18 @@ fn number<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<Box<str>, u32> {
     sorted.into_iter().map(Box::from).zip(0..).collect()
 }
 
-/// The applications' order is kept: allow and block share one walk. An action that is tried before them takes its
-/// place here, by being sorted to the front.
+/// The applications' order is kept: allow and block share one walk. What is tried before them comes first.
 fn application(
     source: &ApplicationPolicies,
     by_name: &HashMap<&str, &Arc<CompiledPolicy>>,
 ) -> CompiledApplication {
     let policies = source.policies.iter().filter_map(|name| by_name.get(name.as_str()));
-    CompiledApplication { policies: policies.map(|policy| Arc::clone(policy)).collect() }
+    let mut policies: Vec<Arc<CompiledPolicy>> = policies.map(|policy| Arc::clone(policy)).collect();
+    policies.sort_by_key(|policy| match policy.action {
+        Action::ServiceAuth => 0,
+        Action::Allow | Action::Block => 1,
+    });
+    CompiledApplication { policies: policies.into() }
 }
 
 struct Ids<'a> {
@@ -202,6 +214,10 @@ impl Ids<'_> {
             Selector::Group(names) => Test::Groups(lookup(self.groups, names)),
             Selector::Ip(list) => Test::Networks(sorted(list.iter().map(canonical))),
             Selector::LoginMethod(names) => Test::LoginMethods(lookup(self.login_methods, names)),
+            Selector::ServiceToken(names) => {
+                Test::ServiceTokens(sorted(names.iter().map(|name| name.as_str().into())))
+            }
+            Selector::AnyServiceToken => Test::AnyServiceToken,
         }
     }
 }

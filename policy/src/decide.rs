@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 
 use crate::decision::{Decision, Reason, RulePosition, Verdict};
-use crate::principal::{Principal, Question};
+use crate::principal::{Person, Principal, Question, Service};
 use crate::set::{ApplicationId, CompiledPolicy, PolicySet, Test};
-use crate::source::{Action, Section};
+use crate::source::{Action, Concerns, Section};
 
 impl PolicySet {
     /// Decides one request. Default deny.
@@ -25,12 +25,20 @@ impl PolicySet {
             principal: question.principal,
             client_ip: question.client_ip.to_canonical(),
         };
-        let mut first_doubt = None;
-        for policy in &application.policies {
+        let concerned = match question.principal {
+            Principal::Person(_) => Concerns::People,
+            Principal::Service(_) => Concerns::Services,
+        };
+        let (mut first_doubt, mut none) = (None, true);
+        for policy in application.policies.iter().filter(|policy| policy.action.concerns() == concerned) {
+            none = false;
             match (policy.action, facts.matches(policy)) {
                 (_, Match::No) => {}
                 (Action::Allow, Match::Yes(rule)) => {
                     return Decision::by(policy, rule, Verdict::Allow, Reason::AllowedByPolicy);
+                }
+                (Action::ServiceAuth, Match::Yes(rule)) => {
+                    return Decision::by(policy, rule, Verdict::Allow, Reason::AllowedByServiceAuth);
                 }
                 (Action::Block, Match::Yes(rule)) => {
                     return Decision::by(policy, rule, Verdict::Deny, Reason::BlockedByPolicy);
@@ -38,12 +46,16 @@ impl PolicySet {
                 (Action::Block, Match::Unknown(rule, reason)) => {
                     return Decision::by(policy, rule, Verdict::Deny, reason);
                 }
-                (Action::Allow, Match::Unknown(rule, reason)) => {
+                (Action::Allow | Action::ServiceAuth, Match::Unknown(rule, reason)) => {
                     first_doubt.get_or_insert(Decision::by(policy, rule, Verdict::Deny, reason));
                 }
             }
         }
-        first_doubt.unwrap_or(Decision::without_policy(Reason::NoPolicyMatched))
+        let nothing = match concerned {
+            Concerns::Services if none => Reason::NoServiceAuth,
+            _ => Reason::NoPolicyMatched,
+        };
+        first_doubt.unwrap_or(Decision::without_policy(nothing))
     }
 }
 
@@ -123,30 +135,55 @@ impl Facts<'_> {
     }
 
     fn holds(&self, test: &Test) -> Holds {
+        match (test, self.principal) {
+            (Test::Networks(networks), _) => {
+                Holds::from(networks.iter().any(|net| net.contains(&self.client_ip)))
+            }
+            (_, Principal::Person(person)) => self.holds_for_person(test, person),
+            (_, Principal::Service(service)) => holds_for_service(test, service),
+        }
+    }
+
+    /// What is not about where somebody is. Nobody is a service.
+    fn holds_for_person(&self, test: &Test, person: &Person) -> Holds {
         match test {
             Test::Everyone => Holds::Yes,
-            Test::Networks(networks) => Holds::from(networks.iter().any(|net| net.contains(&self.client_ip))),
-            Test::Emails(addresses) => match &self.principal.email {
+            Test::Emails(addresses) => match &person.email {
                 Some(email) => Holds::from(contains(addresses, email.as_str())),
                 None => Holds::Unknown(Reason::NoVerifiedEmail),
             },
-            Test::EmailDomains(domains) => match &self.principal.email {
+            Test::EmailDomains(domains) => match &person.email {
                 Some(email) => Holds::from(contains(domains, email.domain())),
                 None => Holds::Unknown(Reason::NoVerifiedEmail),
             },
             Test::Groups(wanted) => {
-                let groups = &self.principal.groups;
+                let groups = &person.groups;
                 if groups.revision == self.revision {
                     Holds::from(overlap(wanted, &groups.ids))
                 } else {
                     Holds::Unknown(Reason::StaleGroups)
                 }
             }
-            Test::LoginMethods(wanted) => match self.principal.login_method {
+            Test::LoginMethods(wanted) => match person.login_method {
                 Some(method) if method.revision == self.revision => Holds::from(wanted.contains(&method.id)),
                 _ => Holds::Unknown(Reason::UnknownLoginMethod),
             },
+            Test::Networks(_) | Test::ServiceTokens(_) | Test::AnyServiceToken => Holds::No,
         }
+    }
+}
+
+/// A service is nobody: what is true of people is certainly not true of it, and `everyone` means people.
+fn holds_for_service(test: &Test, service: &Service) -> Holds {
+    match test {
+        Test::AnyServiceToken => Holds::Yes,
+        Test::ServiceTokens(names) => Holds::from(contains(names, &service.token)),
+        Test::Everyone
+        | Test::Emails(_)
+        | Test::EmailDomains(_)
+        | Test::Groups(_)
+        | Test::LoginMethods(_)
+        | Test::Networks(_) => Holds::No,
     }
 }
 

@@ -36,12 +36,16 @@ pub enum Verdict {
 pub enum Reason {
     /// An allow policy matched first.
     AllowedByPolicy,
+    /// A policy about services matched first.
+    AllowedByServiceAuth,
     /// A block policy matched first.
     BlockedByPolicy,
     /// The application has policies and none matched.
     NoPolicyMatched,
     /// The application has no policy at all.
     NoPolicies,
+    /// A service asks, and the application has policies about people alone.
+    NoServiceAuth,
     /// The application's id belongs to another revision.
     StaleApplication,
     /// A policy asks for groups, and the principal's were interned for another revision.
@@ -90,11 +94,13 @@ impl Verdict {
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::AllowedByPolicy,
+        Self::AllowedByServiceAuth,
         Self::BlockedByPolicy,
         Self::NoPolicyMatched,
         Self::NoPolicies,
+        Self::NoServiceAuth,
         Self::StaleApplication,
         Self::StaleGroups,
         Self::UnknownLoginMethod,
@@ -106,9 +112,11 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AllowedByPolicy => "allowed_by_policy",
+            Self::AllowedByServiceAuth => "allowed_by_service_auth",
             Self::BlockedByPolicy => "blocked_by_policy",
             Self::NoPolicyMatched => "no_policy_matched",
             Self::NoPolicies => "no_policies",
+            Self::NoServiceAuth => "no_service_auth",
             Self::StaleApplication => "stale_application",
             Self::StaleGroups => "stale_groups",
             Self::UnknownLoginMethod => "unknown_login_method",

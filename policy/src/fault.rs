@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::source::Section;
+use crate::source::{Action, Section};
 
 /// One fault of the sources, with its place. Compilation reports all of them at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,10 @@ pub enum Fault {
     EmptySelector,
     /// A group without a name.
     EmptyGroupName,
+    /// A service token without a name.
+    EmptyTokenName,
+    /// A policy about services speaks of people, or one about people speaks of services: the entry could never hold.
+    WrongKind(Action),
     /// No identity provider has this name.
     UnknownLoginMethod(String),
     /// No policy has this name.
@@ -115,6 +119,17 @@ impl fmt::Display for Fault {
             }
             Self::EmptySelector => f.write_str("the list is empty, so the entry never holds"),
             Self::EmptyGroupName => f.write_str("a group's name is empty"),
+            Self::EmptyTokenName => f.write_str("a service token's name is empty"),
+            Self::WrongKind(Action::ServiceAuth) => f.write_str(
+                "a `service_auth` policy is about services, and this entry about people: \
+                 only `service_token`, `any_service_token` and `ip` can hold for a service",
+            ),
+            Self::WrongKind(action) => {
+                write!(
+                    f,
+                    "an `{action}` policy is about people, and this entry about services: use `service_auth`"
+                )
+            }
             Self::UnknownLoginMethod(name) => write!(f, "no identity provider is named `{name}`"),
             Self::UnknownPolicy(name) => write!(f, "no policy is named `{name}`"),
             Self::RepeatedPolicy(name) => write!(f, "policy `{name}` is listed twice"),

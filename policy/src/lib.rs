@@ -6,8 +6,8 @@
 //! The walk: typed [`Policy`] values are [compiled](PolicySet::compile) once into an immutable [`PolicySet`]; a
 //! [`Principal`] is expressed in that set's small ids; [`PolicySet::decide`] answers with a [`Decision`].
 //!
-//! The policies of an application are tried in its own order and the first that matches ends the walk; when none does,
-//! the answer is no. What cannot be known never helps the person who asks: an allow that cannot be evaluated does not
+//! The policies of an application that speak of whoever asks, a person or a service, are tried in its own order and the
+//! first that matches ends the walk; when none does, the answer is no. What cannot be known never helps the person who asks: an allow that cannot be evaluated does not
 //! allow, a block that cannot be evaluated blocks.
 
 mod email;
@@ -25,7 +25,7 @@ mod decision;
 pub use decision::{Decision, PolicyId, Reason, RulePosition, Verdict};
 pub use email::{EmailAddress, EmailDomain, EmailError};
 pub use fault::{CompileFault, Fault, Place};
-pub use principal::{GroupSet, LoginMethodId, Principal, Question};
+pub use principal::{GroupSet, LoginMethodId, Person, Principal, Question, Service};
 pub use set::{ApplicationId, PolicySet};
 pub use source::{Action, ApplicationPolicies, Known, Policy, Section, Selector};
 

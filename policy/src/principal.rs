@@ -7,9 +7,18 @@ use std::net::IpAddr;
 
 use crate::email::EmailAddress;
 
-/// Who asks, as the policies see it.
+/// Who asks, as the policies see it. A policy that speaks of the one kind is never tried for the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
+pub enum Principal {
+    /// Somebody who logged in.
+    Person(Person),
+    /// A program with a token of its own.
+    Service(Service),
+}
+
+/// A person, as the policies see them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
     /// The e-mail address, if and only if it was verified. Without one, no rule about e-mail can be evaluated.
     pub email: Option<EmailAddress>,
     /// The groups that some policy speaks of.
@@ -17,6 +26,13 @@ pub struct Principal {
     /// The identity provider of the login; `None` when it is no longer configured, and then no rule about it can be
     /// evaluated.
     pub login_method: Option<LoginMethodId>,
+}
+
+/// A service, as the policies see it: what its token is called, and nothing that is true of people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The token's name.
+    pub token: Box<str>,
 }
 
 /// One request, as far as a decision needs it.

@@ -54,6 +54,8 @@ pub(crate) enum Test {
     Groups(Box<[u32]>),
     Networks(Box<[IpNet]>),
     LoginMethods(Box<[u32]>),
+    ServiceTokens(Box<[Box<str>]>),
+    AnyServiceToken,
 }
 
 impl PolicySet {
@@ -89,6 +91,17 @@ impl PolicySet {
     /// The groups that some policy mentions, in no order: a name that no directory has is worth a warning.
     pub fn group_names(&self) -> impl Iterator<Item = &str> {
         self.group_ids.keys().map(AsRef::as_ref)
+    }
+
+    /// The service tokens that some policy names, in no order and with repetition: a name that no token has is worth a warning.
+    pub fn service_token_names(&self) -> impl Iterator<Item = &str> {
+        let lists =
+            self.policies.iter().flat_map(|policy| [&policy.include, &policy.require, &policy.exclude]);
+        let named = lists.flatten().flat_map(|test| match test {
+            Test::ServiceTokens(names) => names.iter(),
+            _ => [].iter(),
+        });
+        named.map(AsRef::as_ref)
     }
 
     /// The name of a policy of this revision.

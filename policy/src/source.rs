@@ -27,10 +27,12 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
-    /// The principal may use the application.
+    /// The person may use the application.
     Allow,
-    /// The principal may not.
+    /// The person may not.
     Block,
+    /// The service may use the application. It speaks of services alone, and the two others of people alone.
+    ServiceAuth,
 }
 
 /// One entry of `include`, `require` or `exclude`; the values of its list are alternatives.
@@ -49,6 +51,21 @@ pub enum Selector {
     Ip(Vec<IpNet>),
     /// The login was made by one of these identity providers.
     LoginMethod(Vec<String>),
+    /// A service that proves itself by a token of one of these names. Names are compared exactly, byte for byte.
+    ServiceToken(Vec<String>),
+    /// A service that proves itself by whatever token.
+    AnyServiceToken,
+}
+
+/// Whom a selector or an action can speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concerns {
+    /// People alone.
+    People,
+    /// Services alone.
+    Services,
+    /// Whoever asks.
+    Both,
 }
 
 /// The three lists of a policy.
@@ -90,12 +107,36 @@ impl Policy {
 }
 
 impl Action {
+    /// Whom it lets in or keeps out.
+    pub(crate) fn concerns(self) -> Concerns {
+        match self {
+            Self::Allow | Self::Block => Concerns::People,
+            Self::ServiceAuth => Concerns::Services,
+        }
+    }
+
     /// The word in configuration and log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Block => "block",
+            Self::ServiceAuth => "service_auth",
+        }
+    }
+}
+
+impl Selector {
+    /// Of whom it can hold. Services are nobody: also `everyone` means people.
+    pub(crate) fn concerns(&self) -> Concerns {
+        match self {
+            Self::Everyone
+            | Self::Email(_)
+            | Self::EmailDomain(_)
+            | Self::Group(_)
+            | Self::LoginMethod(_) => Concerns::People,
+            Self::ServiceToken(_) | Self::AnyServiceToken => Concerns::Services,
+            Self::Ip(_) => Concerns::Both,
         }
     }
 }

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use portcullis_policy::{
-    Action, ApplicationPolicies, Decision, IpNet, Known, Policy, PolicySet, Principal, Question, Reason,
-    Selector,
+    Action, ApplicationPolicies, Decision, IpNet, Known, Person, Policy, PolicySet, Principal, Question,
+    Reason, Selector, Service,
 };
 use serde::Deserialize;
 
@@ -42,9 +42,10 @@ struct FilePolicy {
 enum FileAction {
     Allow,
     Block,
+    ServiceAuth,
 }
 
-/// `"everyone"`, or a table with one key and one value or a list of alternatives.
+/// `"everyone"` or `"any_service_token"`, or a table with one key and one value or a list of alternatives.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FileSelector {
@@ -54,6 +55,8 @@ enum FileSelector {
     Group(OneOrMany),
     Ip(OneOrMany),
     LoginMethod(OneOrMany),
+    ServiceToken(OneOrMany),
+    AnyServiceToken,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +78,8 @@ struct FileApplication {
 struct Case {
     name: String,
     application: String,
+    /// A service asks, by the token of this name; what is said of a person then is left out.
+    service: Option<String>,
     email: Option<String>,
     #[serde(default)]
     groups: Vec<String>,
@@ -165,6 +170,7 @@ fn policy(source: &FilePolicy) -> Policy {
         action: match source.action {
             FileAction::Allow => Action::Allow,
             FileAction::Block => Action::Block,
+            FileAction::ServiceAuth => Action::ServiceAuth,
         },
         include: selectors(&source.include),
         require: selectors(&source.require),
@@ -180,6 +186,8 @@ fn selector(source: &FileSelector) -> Selector {
         FileSelector::Group(list) => Selector::Group(list.each(str::to_owned)),
         FileSelector::Ip(list) => Selector::Ip(list.each(network)),
         FileSelector::LoginMethod(list) => Selector::LoginMethod(list.each(str::to_owned)),
+        FileSelector::ServiceToken(list) => Selector::ServiceToken(list.each(str::to_owned)),
+        FileSelector::AnyServiceToken => Selector::AnyServiceToken,
     }
 }
 
@@ -199,10 +207,14 @@ impl OneOrMany {
 /// An address that does not parse is no verified address, as at a login.
 fn decide(set: &PolicySet, other: &PolicySet, case: &Case) -> Decision {
     let of = |stale: Stale| if case.stale.contains(&stale) { other } else { set };
-    let principal = Principal {
+    let person = Person {
         email: case.email.as_ref().and_then(|text| text.parse().ok()),
         groups: of(Stale::Groups).intern_groups(case.groups.iter().map(String::as_str)),
         login_method: case.login_method.as_ref().and_then(|name| of(Stale::LoginMethod).login_method(name)),
+    };
+    let principal = match &case.service {
+        Some(token) => Principal::Service(Service { token: token.as_str().into() }),
+        None => Principal::Person(person),
     };
     let application = of(Stale::Application).application(&case.application);
     let application = application.unwrap_or_else(|| panic!("{}: no such application", case.name));

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use portcullis_policy::{
     Action, ApplicationPolicies, Decision, IpNet, Known, Policy, PolicySet, Principal, Question, Reason,
-    Selector,
+    Selector, Service,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -110,12 +110,41 @@ fn decide(policies: &[Policy], person: &Person) -> Decision {
         Some(groups) => set.intern_groups(groups.iter().copied()),
         None => compile(policies, &["okta", "partners", "added"]).intern_groups(GROUPS.into_iter()),
     };
-    let principal = Principal {
+    let principal = Principal::Person(portcullis_policy::Person {
         email: person.email.map(|email| email.parse().unwrap()),
         groups,
         login_method: person.provider.and_then(|name| set.login_method(name)),
-    };
+    });
     let question = Question { principal: &principal, client_ip: person.ip.parse().unwrap() };
+    set.decide(set.application("wiki").unwrap(), &question)
+}
+
+const TOKENS: [&str; 3] = ["ci", "backup", "CI"];
+
+fn service_selector() -> impl Strategy<Value = Selector> {
+    prop_oneof![
+        1 => Just(Selector::AnyServiceToken),
+        3 => some_of(&TOKENS).prop_map(|it| Selector::ServiceToken(it.iter().map(ToString::to_string).collect())),
+        2 => some_of(&NETWORKS).prop_map(|it| Selector::Ip(it.iter().map(|n| n.parse().unwrap()).collect())),
+    ]
+}
+
+fn service_policy() -> impl Strategy<Value = Policy> {
+    (vec(service_selector(), 1..3), vec(service_selector(), 0..2), vec(service_selector(), 0..2)).prop_map(
+        |(include, require, exclude)| Policy {
+            name: String::new(),
+            action: Action::ServiceAuth,
+            include,
+            require,
+            exclude,
+        },
+    )
+}
+
+fn decide_service(policies: &[Policy], token: &str, ip: &str) -> Decision {
+    let set = compile(policies, &PROVIDERS);
+    let principal = Principal::Service(Service { token: token.into() });
+    let question = Question { principal: &principal, client_ip: ip.parse().unwrap() };
     set.decide(set.application("wiki").unwrap(), &question)
 }
 
@@ -228,6 +257,32 @@ proptest! {
         more.insert(at.index(policies.len() + 1), block);
         let after = decide(&named(more), &person);
         prop_assert!(before.is_allowed() || !after.is_allowed());
+    }
+
+    #[test]
+    fn a_service_is_let_in_by_a_policy_about_services_alone(
+        policies in policies(), services in vec(service_policy(), 0..4), at in any::<prop::sample::Index>(),
+        ip in select(&ADDRESSES[..]), token in select(&TOKENS[..]), person in person(),
+    ) {
+        prop_assert!(!decide_service(&policies, token, ip).is_allowed());
+        let mut both = policies.clone();
+        let at = at.index(policies.len() + 1);
+        both.splice(at..at, services.clone());
+        let both = named(both);
+        // People do not notice them, wherever they stand.
+        prop_assert_eq!(decide(&both, &person).verdict, decide(&policies, &person).verdict);
+        let holds = |selector: &Selector| match selector {
+            Selector::ServiceToken(names) => names.iter().any(|name| name == token),
+            Selector::AnyServiceToken => true,
+            Selector::Ip(list) => list.iter().any(|net| in_network(net, ip)),
+            _ => false,
+        };
+        let admits = |policy: &Policy| {
+            policy.include.iter().any(holds)
+                && policy.require.iter().all(holds)
+                && !policy.exclude.iter().any(holds)
+        };
+        prop_assert_eq!(decide_service(&both, token, ip).is_allowed(), services.iter().any(admits));
     }
 
     #[test]

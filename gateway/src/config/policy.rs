@@ -73,17 +73,19 @@ fn place(
     }
 }
 
+const ACTIONS: &str = "\"allow\", \"block\" or \"service_auth\"";
+
 fn read_policy(section: &mut Section<'_, '_>) -> Option<Policy> {
     let name = read_name(section, "applications refer to it");
-    let action =
-        section.required("action", "\"allow\" or \"block\"").and_then(|value| match value.string()? {
-            "allow" => Some(Action::Allow),
-            "block" => Some(Action::Block),
-            other => {
-                value.fault(format!("`{other}` is unknown: \"allow\" or \"block\""));
-                None
-            }
-        });
+    let action = section.required("action", ACTIONS).and_then(|value| match value.string()? {
+        "allow" => Some(Action::Allow),
+        "block" => Some(Action::Block),
+        "service_auth" => Some(Action::ServiceAuth),
+        other => {
+            value.fault(format!("`{other}` is unknown: {ACTIONS}"));
+            None
+        }
+    });
     let include = section.required("include", "whom it concerns, such as [{ group = \"Engineering\" }]");
     let include = include.and_then(|value| read_rules(&value));
     let require = section.optional("require").map_or(Some(Vec::new()), |value| read_rules(&value));
@@ -99,14 +101,10 @@ fn read_rules(value: &Value<'_, '_>) -> Option<Vec<Selector>> {
 
 fn read_rule(value: &Value<'_, '_>) -> Option<Selector> {
     let mut section = value.section()?;
-    let everyone = section.optional("everyone").map(|value| match value.boolean() {
-        Some(true) => Some(Selector::Everyone),
-        Some(false) => {
-            value.fault("write `everyone = true`, or leave the rule out");
-            None
-        }
-        None => None,
-    });
+    let everyone = section.optional("everyone").map(|value| only_true(&value, Selector::Everyone));
+    let service = section.optional("service_token").map(|value| texts(&value).map(Selector::ServiceToken));
+    let any_service =
+        section.optional("any_service_token").map(|value| only_true(&value, Selector::AnyServiceToken));
     let email =
         section.optional("email").map(|value| parse_each::<EmailAddress>(&value).map(Selector::Email));
     let domain = section
@@ -117,12 +115,24 @@ fn read_rule(value: &Value<'_, '_>) -> Option<Selector> {
     let login = section.optional("login_method").map(|value| texts(&value).map(Selector::LoginMethod));
     section.finish();
     let mut given: Vec<Option<Selector>> =
-        [everyone, email, domain, group, ip, login].into_iter().flatten().collect();
+        [everyone, email, domain, group, ip, login, service, any_service].into_iter().flatten().collect();
     if given.len() != 1 {
-        value.fault("a rule has exactly one of: everyone, email, email_domain, group, ip, login_method");
+        value.fault(
+            "a rule has exactly one of: everyone, email, email_domain, group, ip, login_method, service_token, \
+             any_service_token",
+        );
         return None;
     }
     given.pop().flatten()
+}
+
+/// A rule without values: written as true, or left out.
+fn only_true(value: &Value<'_, '_>, selector: Selector) -> Option<Selector> {
+    if !value.boolean()? {
+        value.fault("write `true`, or leave the rule out");
+        return None;
+    }
+    Some(selector)
 }
 
 fn texts(value: &Value<'_, '_>) -> Option<Vec<String>> {

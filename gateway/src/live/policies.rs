@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_policy::{EmailAddress, PolicySet, Principal};
+use portcullis_policy::{EmailAddress, Person, PolicySet, Principal};
 use portcullis_store::SessionRecord;
 
 /// The policies of one configuration.
@@ -26,10 +26,10 @@ impl Policies {
 
     /// Somebody in the ids of these policies.
     pub(crate) fn principal(&self, record: &SessionRecord, groups: &[String]) -> Principal {
-        Principal {
+        Principal::Person(Person {
             email: record.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
             groups: self.set.intern_groups(groups.iter().map(String::as_str)),
             login_method: self.set.login_method(&record.provider),
-        }
+        })
     }
 }

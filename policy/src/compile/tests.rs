@@ -65,6 +65,38 @@ fn a_fault_reads_alone() {
 }
 
 #[test]
+fn people_and_services_have_policies_of_their_own() {
+    let token = || Selector::ServiceToken(vec!["ci".into()]);
+    let mut service = allow("service", vec![token(), Selector::AnyServiceToken, Selector::Everyone]);
+    service.action = Action::ServiceAuth;
+    service.require = vec![Selector::Ip(vec![]), Selector::Group(vec!["Staff".into()])];
+    service.exclude = vec![Selector::ServiceToken(vec![]), Selector::ServiceToken(vec![String::new()])];
+    let policies = [service, allow("person", vec![Selector::Everyone, token()])];
+    let faults = PolicySet::compile(&policies, &[], &known()).unwrap_err();
+    let rule =
+        |policy: &str, index, section, rule| Place::Rule { policy: policy.into(), index, section, rule };
+    let expected = [
+        (rule("service", 0, Section::Include, 2), Fault::WrongKind(Action::ServiceAuth)),
+        (rule("service", 0, Section::Require, 0), Fault::EmptySelector),
+        (rule("service", 0, Section::Require, 1), Fault::WrongKind(Action::ServiceAuth)),
+        (rule("service", 0, Section::Exclude, 0), Fault::EmptySelector),
+        (rule("service", 0, Section::Exclude, 1), Fault::EmptyTokenName),
+        (rule("person", 1, Section::Include, 1), Fault::WrongKind(Action::Allow)),
+    ];
+    let found: Vec<_> = faults.into_iter().map(|it| (it.place, it.fault)).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn service_tokens_that_a_policy_names_can_be_listed() {
+    let mut policy = allow("service", vec![Selector::ServiceToken(vec!["ci".into(), "backup".into()])]);
+    policy.action = Action::ServiceAuth;
+    policy.exclude = vec![Selector::ServiceToken(vec!["old".into()])];
+    let set = PolicySet::compile(&[policy], &[], &known()).unwrap();
+    assert_eq!(set.service_token_names().collect::<Vec<_>>(), ["backup", "ci", "old"]);
+}
+
+#[test]
 fn the_revision_follows_the_sources_and_nothing_else() {
     let policies = [allow("staff", vec![Selector::Group(vec!["Staff".into()])])];
     let compile = |policies: &[Policy], applications: &[ApplicationPolicies], known: &Known| {
@@ -106,8 +138,8 @@ fn a_policy_is_named_by_the_revision_that_decided_alone() {
     let compile =
         |policies: &[Policy]| PolicySet::compile(policies, &[uses("wiki", &["one"])], &known()).unwrap();
     let (set, swapped) = (compile(&policies), compile(&[policies[1].clone(), policies[0].clone()]));
-    let principal =
-        crate::Principal { email: None, groups: set.intern_groups([].into_iter()), login_method: None };
+    let person = crate::Person { email: None, groups: set.intern_groups([].into_iter()), login_method: None };
+    let principal = crate::Principal::Person(person);
     let question = crate::Question { principal: &principal, client_ip: [192, 0, 2, 1].into() };
     let id = set.decide(set.application("wiki").unwrap(), &question).policy.unwrap();
     assert_eq!(set.policy_name(id), Some("one"));

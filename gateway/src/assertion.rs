@@ -4,7 +4,7 @@
 use http::HeaderValue;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use portcullis_store::{Secret, SigningKey, SigningKeyError, SigningKeyState, Store, StoreError};
+use portcullis_store::{Profile, Secret, SigningKey, SigningKeyError, SigningKeyState, Store, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -107,18 +107,23 @@ impl Signer {
     }
 
     /// A new assertion for a session at an application. None when it cannot be signed.
-    pub(crate) fn assertion(&self, session: &LiveSession, target: &Target, now: i64) -> Option<HeaderValue> {
-        let record = &session.record;
+    pub(crate) fn assertion(
+        &self,
+        session: &LiveSession,
+        profile: &Profile,
+        target: &Target,
+        now: i64,
+    ) -> Option<HeaderValue> {
         let claims = Claims {
             aud: [&target.application.name],
-            email: record.email.as_deref(),
-            exp: record.expires_at.min(now + LIFE_S),
+            email: profile.email.as_deref(),
+            exp: session.expires_at.min(now + LIFE_S),
             iat: now,
             nbf: now,
             iss: &self.issuer,
             kind: "app",
             identity_nonce: random_text::<12>()?,
-            sub: &record.subject,
+            sub: &session.subject,
             country: "",
         };
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::RS256) };
@@ -162,20 +167,20 @@ fn published(keys: &[SigningKey]) -> Value {
 
 /// What `get-identity` and the upstream's headers say of a person.
 pub(crate) fn identity(session: &LiveSession, standing: &Standing) -> Value {
-    let record = &session.record;
+    let profile = &standing.profile;
     json!({
-        "email": record.email,
-        "name": record.display_name,
-        "sub": record.subject,
+        "email": profile.email,
+        "name": profile.display_name,
+        "sub": session.subject,
         "user_uuid": standing.person.as_ref().map(|person| &person.scim_id),
-        "idp": { "name": record.provider },
+        "idp": { "name": session.provider },
         "groups": standing.groups,
-        "iat": record.authenticated_at,
-        "session": { "id": short_id(session), "began": record.begun_at, "expires": record.expires_at },
+        "iat": profile.authenticated_at,
+        "session": { "id": short_id(session), "began": session.begun_at, "expires": session.expires_at },
     })
 }
 
 /// Enough of a session's hashed id to find it in a log; opens nothing.
 pub(crate) fn short_id(session: &LiveSession) -> String {
-    session.record.id.to_string().chars().take(16).collect()
+    session.id.to_string().chars().take(16).collect()
 }

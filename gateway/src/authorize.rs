@@ -212,7 +212,7 @@ pub(crate) fn verify(
         Ordering::Greater => return Err(NoPermit::Superseded),
         // This configuration is being put in force; it has not come to this session yet, and will find the passage.
         Ordering::Less => {
-            anew = policies.principal(&session.record, &standing.groups);
+            anew = policies.principal(&session.provider, &standing.profile, &standing.groups);
             &anew
         }
     };

@@ -161,7 +161,10 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         Some(Rejection::Denied(Denial::Policy(decision))) => Some(*decision),
         _ => None,
     });
-    let record = outcome.session.as_ref().map(|session| &session.record);
+    let session = outcome.session.as_ref();
+    // Of the moment that is told about: a renewal may have replaced it since the decision.
+    let standing = session.map(|session| session.standing());
+    let profile = standing.as_ref().map(|standing| &standing.profile);
     let presented = outcome.client.handshake.get().and_then(|handshake| handshake.presented.as_ref());
     let texts = Texts {
         request: outcome.asked.id,
@@ -171,9 +174,9 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         path: outcome.canonical.path.as_str(),
         certificate: presented.map_or("", |presented| &presented.fingerprint),
         certificate_subject: presented.and_then(|presented| presented.subject.as_deref()).unwrap_or_default(),
-        email: record.and_then(|record| record.email.as_deref()).unwrap_or_default(),
-        subject: record.map_or("", |record| &record.subject),
-        provider: record.map_or("", |record| &record.provider),
+        email: profile.and_then(|profile| profile.email.as_deref()).unwrap_or_default(),
+        subject: session.map_or("", |session| &session.subject),
+        provider: session.map_or("", |session| &session.provider),
         policy: outcome.policy.unwrap_or_default(),
         cause: "",
     };
@@ -191,7 +194,7 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         answer,
         trace: outcome.asked.trace,
         client: outcome.client_ip,
-        session: record.map(|record| record.id),
+        session: session.map(|session| session.id),
         rule: decision.and_then(|decision| decision.rule),
         reason: decision.map(|decision| decision.reason),
     };

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use portcullis_store::SessionRecord;
+use portcullis_store::Profile;
 use serde_json::Value;
 
 mod encoding;
@@ -67,33 +67,39 @@ pub(crate) fn of(
     if let Some(kept) = session.identity.find(target, standing, now) {
         return Ok(kept);
     }
-    let assertion = signer.assertion(session, target, now).ok_or(IdentityError::Assertion)?;
+    let assertion =
+        signer.assertion(session, &standing.profile, target, now).ok_or(IdentityError::Assertion)?;
     let mut fields = vec![(ASSERTION, assertion)];
-    if let Some(email) = &session.record.email {
+    if let Some(email) = &standing.profile.email {
         fields.push((EMAIL, field(&EMAIL, encoding::single(email, Encoding::default()))?));
     }
+    let LiveSession { provider, subject, .. } = session;
+    let about = About { provider, subject, profile: &standing.profile, groups: &standing.groups };
     for told in &target.application.headers.told {
-        fields.extend(
-            value_of(told, &session.record, &standing.groups)?.map(|value| (told.name.clone(), value)),
-        );
+        fields.extend(value_of(told, &about)?.map(|value| (told.name.clone(), value)));
     }
     let built = Arc::new(IdentityHeaders(fields.into()));
     session.identity.keep(target.clone(), standing.clone(), now + REUSE_S, built.clone());
     Ok(built)
 }
 
+/// Whom an upstream is told about.
+struct About<'a> {
+    provider: &'a str,
+    subject: &'a str,
+    profile: &'a Profile,
+    /// Those that count now.
+    groups: &'a [String],
+}
+
 /// The value of a configured field; none when there is nothing to tell.
-fn value_of(
-    told: &Told,
-    record: &SessionRecord,
-    groups: &[String],
-) -> Result<Option<HeaderValue>, IdentityError> {
+fn value_of(told: &Told, about: &About<'_>) -> Result<Option<HeaderValue>, IdentityError> {
     let (values, separator) = match &told.source {
         Source::Groups { separator, only } => {
             let wanted = |group: &&String| only.is_empty() || only.contains(group);
-            (groups.iter().filter(wanted).cloned().collect(), *separator)
+            (about.groups.iter().filter(wanted).cloned().collect(), *separator)
         }
-        Source::Claim(claim) => (claim_values(claim, record), LIST),
+        Source::Claim(claim) => (claim_values(claim, about), LIST),
     };
     let text = match values.as_slice() {
         [] => return Ok(None),
@@ -111,15 +117,16 @@ fn field(name: &HeaderName, text: Option<String>) -> Result<HeaderValue, Identit
     HeaderValue::try_from(text).map_err(|_| IdentityError::Unwritable(name.clone()))
 }
 
-fn claim_values(claim: &str, record: &SessionRecord) -> Vec<String> {
+fn claim_values(claim: &str, about: &About<'_>) -> Vec<String> {
+    let profile = about.profile;
     let known = match claim {
-        "sub" => Some(&record.subject),
-        "email" => record.email.as_ref(),
-        "name" => record.display_name.as_ref(),
-        "provider" => Some(&record.provider),
-        _ => return other_claim(claim, &record.claims_json),
+        "sub" => Some(about.subject),
+        "email" => profile.email.as_deref(),
+        "name" => profile.display_name.as_deref(),
+        "provider" => Some(about.provider),
+        _ => return other_claim(claim, &profile.claims_json),
     };
-    known.filter(|text| !text.is_empty()).cloned().into_iter().collect()
+    known.filter(|text| !text.is_empty()).map(str::to_owned).into_iter().collect()
 }
 
 /// A claim that is text, a number or a truth value, or a list of such; anything deeper has no single form.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use portcullis_store::{
-    ApplicationSessionRecord, Change, DirectoryName, EndReason, Follower, PersonId, Seq, SessionId,
+    ApplicationSessionRecord, Change, DirectoryName, EndReason, Follower, PersonId, Profile, Seq, SessionId,
     SessionRecord, Snapshot,
 };
 
@@ -100,23 +100,30 @@ impl Live {
         Cuts(carrying.iter().map(|session| session.drop_run_out(now).0).sum())
     }
 
-    fn standing(followed: &Followed, record: &SessionRecord, person: Option<PersonId>) -> Standing {
+    fn standing(
+        followed: &Followed,
+        provider: &str,
+        profile: Arc<Profile>,
+        person: Option<PersonId>,
+        ended: Option<EndReason>,
+    ) -> Standing {
         let Followed { people, policies, .. } = followed;
         let person = person.and_then(|id| people.person(id)).cloned();
-        let groups = people.groups_that_count(person.as_deref(), &record.groups, record.begun_at);
+        let groups = people.groups_that_count(person.as_deref(), &profile.groups, profile.told_at);
         // The store ends the sessions of a deactivated person in the same transaction; this holds the door besides.
         let inactive = person.as_ref().is_some_and(|person| !person.active);
-        let ended = record.ended.or_else(|| inactive.then_some(EndReason::Deactivated));
-        let principal = policies.principal(record, &groups);
-        Standing { person, groups, policies: policies.clone(), principal, ended }
+        let ended = ended.or_else(|| inactive.then_some(EndReason::Deactivated));
+        let principal = policies.principal(provider, &profile, &groups);
+        Standing { profile, person, groups, policies: policies.clone(), principal, ended }
     }
 
     fn begin(&self, followed: &mut Followed, record: &Arc<SessionRecord>) {
-        let standing = Self::standing(followed, record, record.person);
+        let SessionRecord { provider, profile, .. } = record.as_ref();
+        let standing = Self::standing(followed, provider, profile.clone(), record.person, record.ended);
         if let Some(person) = record.person {
             followed.sessions_of.entry(person).or_default().insert(record.id);
         }
-        let session = Arc::new(LiveSession::new(record.clone(), standing));
+        let session = Arc::new(LiveSession::new(record, standing));
         self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(record.id, session);
     }
 
@@ -140,9 +147,18 @@ impl Live {
         ended: Option<EndReason>,
     ) -> Cuts {
         let before = session.standing();
-        let mut standing = Self::standing(followed, &session.record, person);
-        standing.ended = before.ended.or(ended).or(standing.ended);
+        let over = before.ended.or(ended);
+        let standing = Self::standing(followed, &session.provider, before.profile.clone(), person, over);
         session.change(standing, ended.map_or(Reach::BothSides, session::reach))
+    }
+
+    /// The provider said anew who somebody is: groups and decisions follow at once.
+    fn renew(&self, followed: &Followed, id: &SessionId, profile: &Arc<Profile>) -> Cuts {
+        let Some(session) = self.session(id) else { return Cuts(0) };
+        let before = session.standing();
+        let person = before.person.as_ref().map(|person| person.id);
+        let standing = Self::standing(followed, &session.provider, profile.clone(), person, before.ended);
+        session.change(standing, Reach::BothSides)
     }
 
     fn refresh_person(&self, followed: &Followed, person: PersonId) -> Cuts {
@@ -243,6 +259,7 @@ impl Live {
                 self.begin_application(record);
                 Cuts(0)
             }
+            Change::SessionRenewed { session, profile } => self.renew(followed, session, profile),
             Change::SessionsLinked { sessions, person } => self.link(followed, sessions, *person),
             Change::SessionsEnded { sessions, reason } => self.end(followed, sessions, *reason),
             Change::Key { .. } => Cuts(0),

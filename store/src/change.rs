@@ -3,7 +3,7 @@
 
 use crate::model::{
     ApplicationSessionRecord, DirectoryName, EndReason, FormerGroupName, Group, GroupId, Person, PersonId,
-    Seq, SessionId, SessionRecord,
+    Profile, Seq, SessionId, SessionRecord,
 };
 use crate::scim_key::KeyRecord;
 use serde_json::{Value, json};
@@ -45,6 +45,13 @@ pub enum Change {
     },
     /// A session began.
     SessionBegun(Arc<SessionRecord>),
+    /// The provider said anew who the person of a session is.
+    SessionRenewed {
+        /// The session.
+        session: SessionId,
+        /// What counts from now on.
+        profile: Arc<Profile>,
+    },
     /// An application session began.
     ApplicationSessionBegun(Arc<ApplicationSessionRecord>),
     /// Sessions belong to another person than before, or to nobody.
@@ -81,6 +88,7 @@ impl Change {
             Self::GroupDeleted(_) => "group_deleted",
             Self::Membership { .. } => "membership",
             Self::SessionBegun(_) => "session_begun",
+            Self::SessionRenewed { .. } => "session_renewed",
             Self::ApplicationSessionBegun(_) => "application_session_begun",
             Self::SessionsLinked { .. } => "sessions_linked",
             Self::SessionsEnded { .. } => "sessions_ended",
@@ -96,6 +104,7 @@ impl Change {
             Self::Group(group) => group.id.0.to_string(),
             Self::GroupDeleted(id) | Self::Membership { group: id, .. } => id.0.to_string(),
             Self::SessionBegun(session) => session.id.to_string(),
+            Self::SessionRenewed { session, .. } => session.to_string(),
             Self::ApplicationSessionBegun(session) => session.id.to_string(),
             Self::GroupNameLeft { directory, .. } => directory.to_string(),
             Self::SessionsLinked { .. } | Self::SessionsEnded { .. } | Self::GroupNamesForgotten { .. } => {
@@ -124,6 +133,7 @@ impl Change {
             Self::SessionBegun(session) => {
                 json!({ "session": session.id.to_string(), "person": session.person.map(|id| id.0) })
             }
+            Self::SessionRenewed { session, .. } => json!({ "session": session.to_string() }),
             Self::ApplicationSessionBegun(session) => {
                 json!({ "session": session.id.to_string(), "parent": session.parent.to_string() })
             }

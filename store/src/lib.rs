@@ -34,13 +34,14 @@ pub use fold::fold;
 pub use limits::TooLong;
 pub use model::{
     ApplicationSessionRecord, DirectoryName, EndReason, FormerGroupName, Group, GroupId, Person, PersonId,
-    Seq, SessionId, SessionRecord,
+    Profile, Seq, SessionId, SessionRecord,
 };
 pub use open::{OpenError, ServingLock};
 pub use scim_key::{KeyError, KeyRecord};
 pub use secret::Secret;
 pub use session::{
-    BeginApplicationSessionError, BeginSessionError, EndWhat, NewApplicationSession, NewSession, Provisioning,
+    BeginApplicationSessionError, BeginSessionError, EndWhat, NewApplicationSession, NewSession,
+    Provisioning, RenewSessionError, Renewal,
 };
 pub use signing_key::{SigningKey, SigningKeyError, SigningKeyState};
 pub use store::Store;

@@ -13,7 +13,7 @@
 //! that address too. When a person is deactivated or deleted, such a session is over.
 
 use crate::change::Change;
-use crate::model::{EndReason, PersonId, SessionId};
+use crate::model::{EndReason, PersonId, SessionId, SessionRecord};
 use crate::session::end;
 use crate::sql;
 use crate::transaction::WriteTransaction;
@@ -153,6 +153,21 @@ pub(crate) fn relink_unlinked(
         read_candidate,
     )?;
     apply(transaction, provider, sessions.into_iter().collect(), |_| true, now)
+}
+
+/// Looks again at one live session, after its provider has said anew whose it is.
+pub(crate) fn relink_session(
+    transaction: &mut WriteTransaction<'_>,
+    session: &SessionRecord,
+    now: i64,
+) -> Result<()> {
+    let candidate = Candidate {
+        subject: session.subject.clone(),
+        email: session.profile.email.clone(),
+        person: session.person,
+    };
+    let sessions = BTreeMap::from([(session.id, candidate)]);
+    apply(transaction, &session.provider, sessions, |session| session.person.is_none(), now)
 }
 
 /// The sessions that belong to nobody, but could be this person's. Signed out ones too: what they asked for may still be on

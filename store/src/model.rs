@@ -167,15 +167,9 @@ impl EndReason {
     }
 }
 
-/// A session as decisions see it. The sealed secrets stay in the store.
+/// What a provider says of a person, at the login and at each renewal after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionRecord {
-    /// The session.
-    pub id: SessionId,
-    /// The identity provider that the person came from.
-    pub provider: String,
-    /// The `sub` at that provider.
-    pub subject: String,
+pub struct Profile {
     /// The verified e-mail address, folded.
     pub email: Option<String>,
     /// The name to show.
@@ -186,6 +180,21 @@ pub struct SessionRecord {
     pub claims_json: String,
     /// When the person proved who they are, in unix seconds.
     pub authenticated_at: i64,
+    /// When the provider said all this, in unix seconds.
+    pub told_at: i64,
+}
+
+/// A session as decisions see it. The sealed secrets stay in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The session.
+    pub id: SessionId,
+    /// The identity provider that the person came from.
+    pub provider: String,
+    /// The `sub` at that provider.
+    pub subject: String,
+    /// What the provider says of the person. A renewal replaces it.
+    pub profile: Arc<Profile>,
     /// When the session began, in unix seconds.
     pub begun_at: i64,
     /// When it will be over, in unix seconds.
@@ -194,6 +203,10 @@ pub struct SessionRecord {
     pub person: Option<PersonId>,
     /// Why it ended; a session with a reason is never live again.
     pub ended: Option<EndReason>,
+    /// Whether there is a refresh token: one came with it, and it has not ended.
+    pub renewable: bool,
+    /// The last use that was noted, in unix seconds. Notes are no changes of the feed.
+    pub used_at: Option<i64>,
 }
 
 /// The part of a session that lives on one application's host.
@@ -211,4 +224,6 @@ pub struct ApplicationSessionRecord {
     pub expires_at: i64,
     /// Why it ended; one with a reason is never live again.
     pub ended: Option<EndReason>,
+    /// The SHA-256 of a second cookie, without which the first opens nothing.
+    pub binding: Option<[u8; 32]>,
 }

@@ -4,14 +4,16 @@
 mod begin;
 pub(crate) mod end;
 mod purge;
+mod renew;
 
 use crate::error::StoreError;
 use crate::limits::TooLong;
-use crate::model::{ApplicationSessionRecord, PersonId, SessionId, SessionRecord};
+use crate::model::{ApplicationSessionRecord, PersonId, Profile, SessionId, SessionRecord};
 use crate::sql;
 use crate::store::Store;
 use rusqlite::Row;
 use rusqlite::types::Type;
+use std::sync::Arc;
 
 /// A login that succeeded, about to become a session.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ pub struct NewSession {
     pub expires_at: i64,
     /// Tokens of the provider, sealed by the caller.
     pub sealed: Option<Vec<u8>>,
+    /// The refresh token, sealed by the caller; none for a session that is not renewed.
+    pub refresh: Option<Vec<u8>>,
 }
 
 /// Whether somebody who stands in no directory may have a session.
@@ -69,6 +73,43 @@ pub enum BeginSessionError {
     Store(#[from] StoreError),
 }
 
+/// What the provider says anew of the person of a live session.
+#[derive(Clone)]
+pub struct Renewal {
+    /// The session.
+    pub id: SessionId,
+    /// As at the login: only if the provider says that it is verified.
+    pub email: Option<String>,
+    /// Addresses that are claimed without proof, as at the login.
+    pub claimed: Vec<String>,
+    /// The name to show.
+    pub display_name: Option<String>,
+    /// Names of groups, from the claim or the provider's API.
+    pub groups: Vec<String>,
+    /// The other claims, as JSON.
+    pub claims_json: String,
+    /// When the person proved who they are, in unix seconds.
+    pub authenticated_at: i64,
+    /// The present, in unix seconds.
+    pub now: i64,
+    /// Takes the place of what was sealed at the login; none leaves that.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Why a session was not renewed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewSessionError {
+    /// There is no such session, or it ended.
+    #[error("the session has ended")]
+    Ended,
+    /// Something is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// A session about to be carried over to an application's host.
 #[derive(Clone, Debug)]
 pub struct NewApplicationSession {
@@ -82,6 +123,8 @@ pub struct NewApplicationSession {
     pub now: i64,
     /// When it will be over, in unix seconds; cut to the end of the parent.
     pub expires_at: i64,
+    /// The SHA-256 of a second cookie, without which the first opens nothing.
+    pub binding: Option<[u8; 32]>,
 }
 
 /// Why no application session began.
@@ -122,6 +165,12 @@ impl From<rusqlite::Error> for BeginSessionError {
     }
 }
 
+impl From<rusqlite::Error> for RenewSessionError {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Store(cause.into())
+    }
+}
+
 impl From<rusqlite::Error> for BeginApplicationSessionError {
     fn from(cause: rusqlite::Error) -> Self {
         Self::Store(cause.into())
@@ -130,11 +179,12 @@ impl From<rusqlite::Error> for BeginApplicationSessionError {
 
 /// A query for sessions, to be read by [`read_session`].
 pub(crate) const SESSION: &str = "SELECT id, provider, subject, email, display_name, group_names, claims, \
-     authenticated_at, begun_at, expires_at, person, end_reason FROM sessions";
+     authenticated_at, told_at, begun_at, expires_at, person, end_reason, refresh IS NOT NULL, used_at \
+     FROM sessions";
 
 /// A query for application sessions, to be read by [`read_application_session`].
 pub(crate) const APPLICATION_SESSION: &str =
-    "SELECT id, parent, host, begun_at, expires_at, end_reason FROM application_sessions";
+    "SELECT id, parent, host, begun_at, expires_at, end_reason, binding FROM application_sessions";
 
 pub(crate) fn read_session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
     let groups: String = row.get(5)?;
@@ -142,16 +192,21 @@ pub(crate) fn read_session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         id: row.get(0)?,
         provider: row.get(1)?,
         subject: row.get(2)?,
-        email: row.get(3)?,
-        display_name: row.get(4)?,
-        groups: serde_json::from_str(&groups)
-            .map_err(|cause| rusqlite::Error::FromSqlConversionFailure(5, Type::Text, cause.into()))?,
-        claims_json: row.get(6)?,
-        authenticated_at: row.get(7)?,
-        begun_at: row.get(8)?,
-        expires_at: row.get(9)?,
-        person: row.get(10)?,
-        ended: row.get(11)?,
+        profile: Arc::new(Profile {
+            email: row.get(3)?,
+            display_name: row.get(4)?,
+            groups: serde_json::from_str(&groups)
+                .map_err(|cause| rusqlite::Error::FromSqlConversionFailure(5, Type::Text, cause.into()))?,
+            claims_json: row.get(6)?,
+            authenticated_at: row.get(7)?,
+            told_at: row.get(8)?,
+        }),
+        begun_at: row.get(9)?,
+        expires_at: row.get(10)?,
+        person: row.get(11)?,
+        ended: row.get(12)?,
+        renewable: row.get(13)?,
+        used_at: row.get(14)?,
     })
 }
 
@@ -163,6 +218,7 @@ pub(crate) fn read_application_session(row: &Row<'_>) -> rusqlite::Result<Applic
         begun_at: row.get(3)?,
         expires_at: row.get(4)?,
         ended: row.get(5)?,
+        binding: row.get(6)?,
     })
 }
 
@@ -177,20 +233,22 @@ impl Store {
         })
     }
 
-    /// What the caller sealed with a live session. An ended session has lost it.
+    /// What the caller sealed with a live session at its begin or renewal. An ended session has lost it.
     ///
     /// # Errors
     /// [`StoreError`] when the store could not be read.
     pub fn sealed(&self, id: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(|connection| {
-            Ok(sql::row(
-                connection,
-                "SELECT sealed FROM sessions WHERE id = $1 AND end_reason IS NULL",
-                [id],
-                |row| row.get(0),
-            )?
-            .flatten())
-        })
+        let query = "SELECT sealed FROM sessions WHERE id = $1 AND end_reason IS NULL";
+        self.read(|connection| Ok(sql::row(connection, query, [id], |row| row.get(0))?.flatten()))
+    }
+
+    /// The sealed refresh token of a live session. An ended session has lost it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be read.
+    pub fn refresh(&self, id: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
+        let query = "SELECT refresh FROM sessions WHERE id = $1 AND end_reason IS NULL";
+        self.read(|connection| Ok(sql::row(connection, query, [id], |row| row.get(0))?.flatten()))
     }
 }
 

@@ -90,6 +90,7 @@ pub(crate) fn login(number: u64, subject: &str, email: Option<&str>) -> NewSessi
         now: 1,
         expires_at: 1000,
         sealed: Some(b"sealed".to_vec()),
+        refresh: Some(b"refresh".to_vec()),
     }
 }
 
@@ -220,6 +221,9 @@ impl State {
                 }
             }
             Change::SessionBegun(session) => drop(self.sessions.insert(session.id, Arc::clone(session))),
+            Change::SessionRenewed { session, profile } => {
+                Arc::make_mut(self.sessions.get_mut(session).unwrap()).profile = Arc::clone(profile);
+            }
             Change::ApplicationSessionBegun(part) => {
                 self.application_sessions.insert(part.id, Arc::clone(part));
             }
@@ -251,7 +255,8 @@ impl State {
             let takes_over = session.ended == Some(EndReason::SignedOut)
                 && matches!(reason, EndReason::Deactivated | EndReason::Deleted);
             assert!(session.ended.is_none() || takes_over, "a session ended twice");
-            Arc::make_mut(session).ended = Some(reason);
+            let session = Arc::make_mut(session);
+            (session.ended, session.renewable) = (Some(reason), false);
         } else {
             let part = self.application_sessions.get_mut(id).unwrap();
             assert_eq!(part.ended, None, "an application session ended twice");

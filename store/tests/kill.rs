@@ -68,6 +68,7 @@ async fn write_for_ever(store: Store, round: String, writer: u32) {
             now: 1,
             expires_at: 1000,
             sealed: Some(vec![1]),
+            refresh: None,
         };
         store.begin_session(session, Provisioning::Required).await.unwrap();
         acknowledge("begun", &person.scim_id);

@@ -1,22 +1,18 @@
-use portcullis_store::SessionId;
-
 use super::*;
 
-fn record(claims_json: &str) -> SessionRecord {
-    SessionRecord {
-        id: SessionId::new([0; 32]),
-        provider: "okta".to_owned(),
-        subject: "00u1".to_owned(),
+fn profile(claims_json: &str) -> Profile {
+    Profile {
         email: Some("ann@corp.example".to_owned()),
         display_name: Some("Zoë".to_owned()),
         groups: Vec::new(),
         claims_json: claims_json.to_owned(),
         authenticated_at: 0,
-        begun_at: 0,
-        expires_at: 0,
-        person: None,
-        ended: None,
+        told_at: 0,
     }
+}
+
+fn about<'a>(profile: &'a Profile, groups: &'a [String]) -> About<'a> {
+    About { provider: "okta", subject: "00u1", profile, groups }
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -28,7 +24,7 @@ fn told(source: Source) -> Told {
 }
 
 fn claim(claim: &str, claims_json: &str) -> Option<String> {
-    let value = value_of(&told(Source::Claim(claim.to_owned())), &record(claims_json), &[]);
+    let value = value_of(&told(Source::Claim(claim.to_owned())), &about(&profile(claims_json), &[]));
     value.unwrap().map(|value| value.to_str().unwrap().to_owned())
 }
 
@@ -57,7 +53,7 @@ fn claims_are_told_in_one_form_or_not_at_all() {
 #[test]
 fn groups_are_told_whole_or_the_request_is_denied() {
     let groups = |only: &[&str]| told(Source::Groups { separator: LIST, only: names(only) });
-    let value = |told: &Told, names: &[String]| value_of(told, &record("{}"), names);
+    let value = |told: &Told, names: &[String]| value_of(told, &about(&profile("{}"), names));
     let few = names(&["Engineering", "Sales"]);
     assert_eq!(value(&groups(&[]), &few).unwrap().unwrap(), "Engineering,Sales");
     assert_eq!(value(&groups(&["Sales", "Other"]), &few).unwrap().unwrap(), "Sales");

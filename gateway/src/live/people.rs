@@ -96,16 +96,15 @@ impl People {
         *held = Arc::new(person);
     }
 
-    /// Names of the groups that count for a login with these `claimed` ones.
+    /// Names of the groups that count for somebody of whom the provider claimed these at a time, at login or a renewal.
     ///
     /// The directory speaks for the groups that it holds: whoever was removed from one there is out at once, whatever the
-    /// claim said at login. That a group was renamed or deleted meanwhile gives nothing back: the claim of a login speaks
-    /// for a name only if no group of the directory has borne it since. Other claimed groups count as claimed.
+    /// claim said. That a group was renamed or deleted meanwhile gives nothing back: a claim speaks for a name only if no group of the directory has borne it since. Other claimed groups count as claimed.
     pub(super) fn groups_that_count(
         &self,
         person: Option<&Person>,
         claimed: &[String],
-        begun_at: i64,
+        told_at: i64,
     ) -> Vec<String> {
         let Some(person) = person else {
             let names: BTreeSet<&String> = claimed.iter().collect();
@@ -116,7 +115,7 @@ impl People {
         let left_at = |name: &str| former.and_then(|names| names.get(name)).copied();
         let is_held = |name: &str| {
             held.is_some_and(|names| names.contains_key(name))
-                || left_at(name).is_some_and(|at| begun_at <= at)
+                || left_at(name).is_some_and(|at| told_at <= at)
         };
         let mut names: BTreeSet<&str> =
             claimed.iter().map(String::as_str).filter(|name| !is_held(name)).collect();

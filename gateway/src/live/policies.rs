@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_policy::{EmailAddress, Person, PolicySet, Principal};
-use portcullis_store::SessionRecord;
+use portcullis_store::Profile;
 
 /// The policies of one configuration.
 #[derive(Debug, Clone)]
@@ -25,11 +25,11 @@ impl Policies {
     }
 
     /// Somebody in the ids of these policies.
-    pub(crate) fn principal(&self, record: &SessionRecord, groups: &[String]) -> Principal {
+    pub(crate) fn principal(&self, provider: &str, profile: &Profile, groups: &[String]) -> Principal {
         Principal::Person(Person {
-            email: record.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
+            email: profile.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
             groups: self.set.intern_groups(groups.iter().map(String::as_str)),
-            login_method: self.set.login_method(&record.provider),
+            login_method: self.set.login_method(provider),
         })
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use portcullis_policy::{Principal, Question};
-use portcullis_store::{ApplicationSessionRecord, EndReason, Person, SessionId, SessionRecord};
+use portcullis_store::{ApplicationSessionRecord, EndReason, Person, Profile, SessionId, SessionRecord};
 
 use super::identity_cache::IdentityCache;
 use super::passage::{Life, NewPassage, Passage, Reach};
@@ -19,6 +19,8 @@ use crate::host::Host;
 /// What is true of a session now.
 #[derive(Debug)]
 pub(crate) struct Standing {
+    /// What the provider last said of them.
+    pub(crate) profile: Arc<Profile>,
     /// The person of a directory whom it belongs to.
     pub(crate) person: Option<Arc<Person>>,
     /// Names of all groups that count now, sorted.
@@ -43,8 +45,15 @@ impl Standing {
 /// A login that lives, or that ended and is remembered until it would have expired.
 #[derive(Debug)]
 pub(crate) struct LiveSession {
-    /// What the store keeps of it. The person and the end in it are those of the moment it was read: see [`Self::standing`].
-    pub(crate) record: Arc<SessionRecord>,
+    pub(crate) id: SessionId,
+    /// The identity provider's configured name.
+    pub(crate) provider: String,
+    /// The `sub` at that provider.
+    pub(crate) subject: String,
+    /// In unix seconds.
+    pub(crate) begun_at: i64,
+    /// In unix seconds.
+    pub(crate) expires_at: i64,
     /// What upstreams were told about it lately.
     pub(crate) identity: IdentityCache,
     /// The same number for all sessions of one subject, for the limit on how often a person may ask.
@@ -58,12 +67,17 @@ pub(crate) struct LiveSession {
 pub(crate) struct Cuts(pub(crate) usize);
 
 impl LiveSession {
-    pub(super) fn new(record: Arc<SessionRecord>, standing: Standing) -> Self {
+    /// What may change of the record is not kept here: see [`Self::standing`].
+    pub(super) fn new(record: &SessionRecord, standing: Standing) -> Self {
         let mut hasher = DefaultHasher::new();
         (&record.provider, &record.subject).hash(&mut hasher);
         Self {
+            id: record.id,
+            provider: record.provider.clone(),
+            subject: record.subject.clone(),
+            begun_at: record.begun_at,
+            expires_at: record.expires_at,
             pace_key: hasher.finish(),
-            record,
             identity: IdentityCache::default(),
             standing: ArcSwap::from_pointee(standing),
             passages: Mutex::default(),
@@ -77,7 +91,7 @@ impl LiveSession {
 
     /// Whether it has run out at `now`.
     pub(crate) fn is_expired(&self, now: i64) -> bool {
-        now >= self.record.expires_at
+        now >= self.expires_at
     }
 
     /// Makes a passage known before the decision that it is for: a change that comes between the two then finds it.
@@ -102,6 +116,7 @@ impl LiveSession {
         let now = self.standing();
         let ended = now.ended.or(Some(EndReason::Revoked));
         let last = Standing {
+            profile: now.profile.clone(),
             person: now.person.clone(),
             groups: now.groups.clone(),
             policies: now.policies.clone(),

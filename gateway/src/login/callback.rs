@@ -168,6 +168,7 @@ async fn begin_session(
         now,
         expires_at: now.saturating_add(life),
         sealed,
+        refresh: None,
     };
     let provisioning = match gateway.config.requires_provisioning(&provider.settings().name) {
         true => Provisioning::Required,
@@ -184,10 +185,10 @@ async fn begin_session(
         target: "portcullis::login",
         provider = record.provider,
         subject = record.subject,
-        email = record.email.as_deref(),
+        email = record.profile.email.as_deref(),
         unverified_email_ignored = email_ignored,
         provisioned = record.person.is_some(),
-        groups = record.groups.len(),
+        groups = record.profile.groups.len(),
         "logged in"
     );
     Ok((token, record))

@@ -79,6 +79,7 @@ pub(crate) async fn redeem(
         host: host.to_string(),
         now,
         expires_at: now.saturating_add(life),
+        binding: None,
     });
     let record = begun.await.map_err(|error| match error {
         BeginApplicationSessionError::ParentEnded => LoginError::Stale,

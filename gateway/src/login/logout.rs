@@ -32,15 +32,15 @@ pub(crate) async fn logout(
         if let Visitor::Known(known) =
             application_visitor(&gateway.process.live, &head.headers, host, None, now)
         {
-            end(gateway, EndWhat::Session(known.session.record.id), now).await?;
+            end(gateway, EndWhat::Session(known.session.id), now).await?;
         }
         let location = format!("{}{RESERVED_PREFIX}logout", gateway.config.origin(auth_host));
         return Ok(respond::redirect(&location, clear));
     }
     if let Visitor::Known(session) = login_visitor(&gateway.process.live, &head.headers, now) {
         // Read before the end, since an ended session has lost its tokens; used after it, since the provider may be slow.
-        let sealed = gateway.process.store.sealed(session.record.id)?;
-        end(gateway, EndWhat::Session(session.record.id), now).await?;
+        let sealed = gateway.process.store.sealed(session.id)?;
+        end(gateway, EndWhat::Session(session.id), now).await?;
         let onwards = match sealed {
             Some(sealed) => provider_logout(gateway, &session, &sealed, now).await,
             None => None,
@@ -63,11 +63,11 @@ async fn provider_logout(
     sealed: &[u8],
     now: i64,
 ) -> Option<String> {
-    let provider = gateway.provider(&session.record.provider)?.clone();
+    let provider = gateway.provider(&session.provider)?.clone();
     if !provider.settings().end_provider_session {
         return None;
     }
-    let context = session.record.id.to_string();
+    let context = session.id.to_string();
     let id_token = gateway.process.sealer.open_bytes(Purpose::AtRest, &context, sealed)?;
     let id_token = String::from_utf8(id_token).ok()?;
     let asked = gateway.process.control.spawn(async move { provider.end_session_endpoint(now).await });

@@ -91,7 +91,7 @@ async fn begin(
         return Err(LoginError::Stale.into());
     }
     if let Visitor::Known(session) = login_visitor(&gateway.process.live, &head.headers, now) {
-        return Ok(hand_over(gateway, session.record.id, &return_to, now)?);
+        return Ok(hand_over(gateway, session.id, &return_to, now)?);
     }
     match chosen_provider(gateway, query)? {
         Some(provider) => to_provider(gateway, head, provider, return_to, now).await,

@@ -163,6 +163,7 @@ fn login(number: u8, subject: &str) -> NewSession {
         now: NOW,
         expires_at: NOW + 3600,
         sealed: None,
+        refresh: None,
     }
 }
 

@@ -184,6 +184,7 @@ async fn deleted_then_created_again_is_somebody_else() {
         host: "wiki.corp.example".to_owned(),
         now: 5,
         expires_at: 9,
+        binding: None,
     };
     assert!(store.begin_application_session(part).await.is_err());
     assert_eq!(store.end_sessions(EndWhat::Person(engineer.id), EndReason::Revoked, 6).await.unwrap(), 0);

@@ -9,7 +9,7 @@ use crate::change::Change;
 use crate::fold::fold;
 use crate::limits::{self, TooLong, within};
 use crate::link;
-use crate::model::{ApplicationSessionRecord, EndReason, SessionId, SessionRecord};
+use crate::model::{ApplicationSessionRecord, EndReason, Profile, SessionId, SessionRecord};
 use crate::sql;
 use crate::store::Store;
 use crate::transaction::WriteTransaction;
@@ -43,21 +43,34 @@ impl Store {
 }
 
 fn check(session: &NewSession) -> Result<(), TooLong> {
-    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     within("provider", session.provider.len(), limits::NAME_BYTES)?;
     within("subject", session.subject.len(), limits::EXTERNAL_ID_BYTES)?;
-    within("email", length(&session.email), limits::EMAIL_BYTES)?;
-    within("claimed addresses", session.claimed.len(), limits::CLAIMED_ADDRESSES)?;
-    for address in &session.claimed {
+    check_addresses(session.email.as_deref(), &session.claimed)?;
+    check_profile(session.display_name.as_deref(), &session.groups, &session.claims_json)?;
+    within("sealed", session.sealed.as_ref().map_or(0, Vec::len), limits::SEALED_BYTES)?;
+    within("refresh", session.refresh.as_ref().map_or(0, Vec::len), limits::SEALED_BYTES)
+}
+
+pub(super) fn check_addresses(email: Option<&str>, claimed: &[String]) -> Result<(), TooLong> {
+    within("email", email.map_or(0, str::len), limits::EMAIL_BYTES)?;
+    within("claimed addresses", claimed.len(), limits::CLAIMED_ADDRESSES)?;
+    for address in claimed {
         within("claimed address", address.len(), limits::EMAIL_BYTES)?;
     }
-    within("display name", length(&session.display_name), limits::DISPLAY_NAME_BYTES)?;
-    within("groups", session.groups.len(), limits::GROUPS_PER_SESSION)?;
-    for group in &session.groups {
+    Ok(())
+}
+
+pub(super) fn check_profile(
+    display_name: Option<&str>,
+    groups: &[String],
+    claims_json: &str,
+) -> Result<(), TooLong> {
+    within("display name", display_name.map_or(0, str::len), limits::DISPLAY_NAME_BYTES)?;
+    within("groups", groups.len(), limits::GROUPS_PER_SESSION)?;
+    for group in groups {
         within("group name", group.len(), limits::DISPLAY_NAME_BYTES)?;
     }
-    within("claims", session.claims_json.len(), limits::CLAIMS_BYTES)?;
-    within("sealed", session.sealed.as_ref().map_or(0, Vec::len), limits::SEALED_BYTES)
+    within("claims", claims_json.len(), limits::CLAIMS_BYTES)
 }
 
 fn begin(
@@ -80,50 +93,69 @@ fn begin(
         id: session.id,
         provider: session.provider,
         subject: session.subject,
-        email,
-        display_name: session.display_name,
-        groups: session.groups,
-        claims_json: session.claims_json,
-        authenticated_at: session.authenticated_at,
+        profile: Arc::new(Profile {
+            email,
+            display_name: session.display_name,
+            groups: session.groups,
+            claims_json: session.claims_json,
+            authenticated_at: session.authenticated_at,
+            told_at: session.now,
+        }),
         begun_at: session.now,
         expires_at: session.expires_at,
         person: link.person,
         ended: None,
+        renewable: session.refresh.is_some(),
+        used_at: None,
     });
-    insert(transaction, &record, session.sealed.as_deref())?;
+    insert(transaction, &record, session.sealed.as_deref(), session.refresh.as_deref())?;
+    insert_claimed(transaction, record.id, &claimed)?;
+    transaction.emit(Change::SessionBegun(Arc::clone(&record)), session.now)?;
+    Ok(record)
+}
+
+pub(super) fn insert_claimed(
+    transaction: &WriteTransaction<'_>,
+    session: SessionId,
+    claimed: &[String],
+) -> rusqlite::Result<()> {
     for address in claimed.iter().filter(|address| !address.is_empty()) {
         sql::run(
             transaction.connection,
             "INSERT INTO session_claims (session, address) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            (record.id, address),
+            (session, address),
         )?;
     }
-    transaction.emit(Change::SessionBegun(Arc::clone(&record)), session.now)?;
-    Ok(record)
+    Ok(())
 }
 
 fn insert(
     transaction: &WriteTransaction<'_>,
     record: &SessionRecord,
     sealed: Option<&[u8]>,
+    refresh: Option<&[u8]>,
 ) -> rusqlite::Result<usize> {
+    let profile = &record.profile;
     sql::run(
         transaction.connection,
         "INSERT INTO sessions (id, provider, subject, email, display_name, group_names, claims, authenticated_at, \
-         begun_at, expires_at, person, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         told_at, begun_at, expires_at, person, sealed, refresh) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         (
             record.id,
             &record.provider,
             &record.subject,
-            &record.email,
-            &record.display_name,
-            serde_json::Value::from(record.groups.as_slice()).to_string(),
-            &record.claims_json,
-            record.authenticated_at,
+            &profile.email,
+            &profile.display_name,
+            serde_json::Value::from(profile.groups.as_slice()).to_string(),
+            &profile.claims_json,
+            profile.authenticated_at,
+            profile.told_at,
             record.begun_at,
             record.expires_at,
             record.person,
             sealed,
+            refresh,
         ),
     )
 }
@@ -147,11 +179,13 @@ fn begin_application(
         begun_at: session.now,
         expires_at: session.expires_at.min(parent_expires_at),
         ended: None,
+        binding: session.binding,
     });
     sql::run(
         transaction.connection,
-        "INSERT INTO application_sessions (id, parent, host, begun_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-        (record.id, record.parent, &record.host, record.begun_at, record.expires_at),
+        "INSERT INTO application_sessions (id, parent, host, begun_at, expires_at, binding) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        (record.id, record.parent, &record.host, record.begun_at, record.expires_at, record.binding),
     )?;
     transaction.emit(Change::ApplicationSessionBegun(Arc::clone(&record)), session.now)?;
     Ok(record)

@@ -61,7 +61,7 @@ pub(crate) fn end(
     for id in sessions {
         let ended = sql::run(
             transaction.connection,
-            "UPDATE sessions SET end_reason = $1, ended_at = $2, sealed = NULL WHERE id = $3 \
+            "UPDATE sessions SET end_reason = $1, ended_at = $2, sealed = NULL, refresh = NULL WHERE id = $3 \
              AND (end_reason IS NULL OR (end_reason = 'signed_out' AND $1 IN ('deactivated', 'deleted')))",
             (reason, now, id),
         )?;

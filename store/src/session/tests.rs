@@ -1,7 +1,8 @@
 use crate::testing::{Model, content, login, new_store, session_id, set_active};
 use crate::{
     BeginApplicationSessionError, BeginSessionError, Change, EndReason, EndWhat, NewApplicationSession,
-    NewSession, PersonContent, Provisioning, SessionId, Store, StoreError, limits, sql,
+    NewSession, PersonContent, Profile, Provisioning, RenewSessionError, Renewal, SessionId, SessionRecord,
+    Store, StoreError, limits, sql,
 };
 use std::sync::Arc;
 
@@ -12,6 +13,21 @@ fn part(number: u64, parent: u64) -> NewApplicationSession {
         host: "wiki.corp.example".to_owned(),
         now: 10,
         expires_at: 5000,
+        binding: None,
+    }
+}
+
+fn renewal(number: u64, email: Option<&str>) -> Renewal {
+    Renewal {
+        id: session_id(number),
+        email: email.map(str::to_owned),
+        claimed: Vec::new(),
+        display_name: Some("Engineer".to_owned()),
+        groups: vec!["Finance".to_owned()],
+        claims_json: r#"{"amr":["mfa"]}"#.to_owned(),
+        authenticated_at: 1,
+        now: 50,
+        sealed: None,
     }
 }
 
@@ -33,12 +49,88 @@ async fn a_session_is_kept_whole() {
         ..login(1, "00u1", Some("Engineer@corp.example"))
     };
     let record = store.begin_session(begun, Provisioning::Optional).await.unwrap();
-    assert_eq!(record.email.as_deref(), Some("engineer@corp.example"));
-    assert_eq!(record.groups.len(), 2);
+    assert_eq!(record.profile.email.as_deref(), Some("engineer@corp.example"));
+    assert_eq!(record.profile.groups.len(), 2);
     assert_eq!(store.session(session_id(1)).unwrap().as_ref(), Some(&*record));
     assert_eq!(store.sealed(session_id(1)).unwrap().as_deref(), Some(&b"sealed"[..]));
     let again = store.begin_session(login(1, "00u2", None), Provisioning::Optional).await;
     assert!(matches!(again, Err(BeginSessionError::Store(_))), "an id was given twice");
+}
+
+#[tokio::test]
+async fn a_renewal_replaces_the_profile_and_nothing_else() {
+    let (_folder, store) = new_store().await;
+    let model = Arc::new(Model::default());
+    store.follow(model.clone()).await.unwrap();
+    let begun = NewSession { claimed: vec!["old@corp.example".to_owned()], ..login(1, "00u1", None) };
+    let before = store.begin_session(begun, Provisioning::Optional).await.unwrap();
+    let after = store.renew_session(renewal(1, Some("New@corp.example"))).await.unwrap();
+    let profile = Profile {
+        email: Some("new@corp.example".to_owned()),
+        display_name: Some("Engineer".to_owned()),
+        groups: vec!["Finance".to_owned()],
+        claims_json: r#"{"amr":["mfa"]}"#.to_owned(),
+        authenticated_at: 1,
+        told_at: 50,
+    };
+    assert_eq!(*after.profile, profile);
+    assert_eq!(SessionRecord { profile: before.profile.clone(), ..(*after).clone() }, *before);
+    assert_eq!(store.sealed(session_id(1)).unwrap().as_deref(), Some(&b"sealed"[..]));
+    let resealed = Renewal { sealed: Some(b"anew".to_vec()), ..renewal(1, None) };
+    store.renew_session(resealed).await.unwrap();
+    assert_eq!(store.sealed(session_id(1)).unwrap().as_deref(), Some(&b"anew"[..]));
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+    store.end_sessions(EndWhat::Session(session_id(1)), EndReason::Revoked, 60).await.unwrap();
+    for number in [1, 2] {
+        let refused = store.renew_session(renewal(number, None)).await;
+        assert!(matches!(refused, Err(RenewSessionError::Ended)), "an ended session came to life");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_kept_for_a_live_session_alone() {
+    let (_folder, store) = new_store().await;
+    store.begin_session(login(1, "00u1", None), Provisioning::Optional).await.unwrap();
+    assert_eq!(store.refresh(session_id(1)).unwrap().as_deref(), Some(&b"refresh"[..]));
+    assert!(store.keep_refresh(session_id(1), b"next".to_vec()).await.unwrap());
+    assert_eq!(store.refresh(session_id(1)).unwrap().as_deref(), Some(&b"next"[..]));
+    let longer = store.keep_refresh(session_id(1), vec![0; limits::SEALED_BYTES + 1]).await;
+    assert!(matches!(longer, Err(RenewSessionError::TooLong(_))));
+    store.end_sessions(EndWhat::Session(session_id(1)), EndReason::Revoked, 20).await.unwrap();
+    assert!(!store.keep_refresh(session_id(1), b"late".to_vec()).await.unwrap());
+    assert_eq!(store.refresh(session_id(1)).unwrap(), None);
+}
+
+#[tokio::test]
+async fn uses_are_noted_without_a_change() {
+    let (_folder, store) = new_store().await;
+    store.begin_session(login(1, "00u1", None), Provisioning::Optional).await.unwrap();
+    let before = store.watermark().unwrap();
+    assert_eq!(store.note_uses(vec![(session_id(1), 77), (session_id(9), 78)]).await.unwrap(), 2);
+    assert_eq!(store.session(session_id(1)).unwrap().unwrap().used_at, Some(77));
+    assert_eq!(store.watermark().unwrap(), before);
+    let many = vec![(session_id(1), 79); super::renew::USES_PER_NOTE + 1];
+    assert_eq!(store.note_uses(many).await.unwrap(), super::renew::USES_PER_NOTE);
+}
+
+#[tokio::test]
+async fn a_renewal_looks_again_at_whose_the_session_is() {
+    let (_folder, store) = new_store().await;
+    let model = Arc::new(Model::default());
+    store.follow(model.clone()).await.unwrap();
+    let engineer = store.create_person("corp", content("engineer@corp.example"), 1).await.unwrap();
+    store.begin_session(login(1, "00u1", None), Provisioning::Optional).await.unwrap();
+    store.begin_session(login(2, "00u2", None), Provisioning::Optional).await.unwrap();
+    let linked = store.renew_session(renewal(1, Some("engineer@corp.example"))).await.unwrap();
+    assert_eq!(linked.person, Some(engineer.id), "nobody's session becomes somebody's");
+    let held = store.renew_session(renewal(1, Some("other@corp.example"))).await.unwrap();
+    assert_eq!(held.person, Some(engineer.id), "a link holds");
+    set_active(&store, &engineer.scim_id, false).await;
+    let claimed = Renewal { claimed: vec!["Engineer@corp.example".to_owned()], ..renewal(2, None) };
+    let ended = store.renew_session(claimed).await.unwrap();
+    assert_eq!(ended.ended, Some(EndReason::Deactivated), "the address of a deactivated person");
+    assert_eq!(live(&store), []);
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
 }
 
 #[tokio::test]
@@ -54,7 +146,8 @@ async fn a_part_ends_with_its_session_and_not_after_it() {
     assert_eq!(live(&store), [session_id(1), session_id(3)]);
     assert_eq!(end(EndWhat::Session(session_id(1))).await.unwrap(), 1);
     assert_eq!(live(&store), []);
-    assert_eq!(store.sealed(session_id(1)).unwrap(), None, "T90c: the refresh token is forgotten");
+    assert_eq!(store.sealed(session_id(1)).unwrap(), None);
+    assert_eq!(store.refresh(session_id(1)).unwrap(), None, "T90c: the refresh token is forgotten");
     for parent in [1, 9] {
         let refused = store.begin_application_session(part(4, parent)).await;
         assert!(matches!(refused, Err(BeginApplicationSessionError::ParentEnded)));
@@ -182,15 +275,28 @@ async fn what_is_over_a_limit_is_refused() {
         NewSession { groups: vec![long(limits::DISPLAY_NAME_BYTES)], ..whole() },
         NewSession { claims_json: long(limits::CLAIMS_BYTES), ..whole() },
         NewSession { sealed: Some(vec![0; limits::SEALED_BYTES + 1]), ..whole() },
+        NewSession { refresh: Some(vec![0; limits::SEALED_BYTES + 1]), ..whole() },
     ];
     for session in too_long {
         let refused = store.begin_session(session, Provisioning::Optional).await;
         assert!(matches!(refused, Err(BeginSessionError::TooLong(_))));
     }
+    store.begin_session(login(3, "00u1", None), Provisioning::Optional).await.unwrap();
+    let renewed = || renewal(3, None);
+    for renewal in [
+        Renewal { email: Some(long(limits::EMAIL_BYTES)), ..renewed() },
+        Renewal { claimed: vec![String::new(); limits::CLAIMED_ADDRESSES + 1], ..renewed() },
+        Renewal { display_name: Some(long(limits::DISPLAY_NAME_BYTES)), ..renewed() },
+        Renewal { groups: vec![String::new(); limits::GROUPS_PER_SESSION + 1], ..renewed() },
+        Renewal { claims_json: long(limits::CLAIMS_BYTES), ..renewed() },
+        Renewal { sealed: Some(vec![0; limits::SEALED_BYTES + 1]), ..renewed() },
+    ] {
+        assert!(matches!(store.renew_session(renewal).await, Err(RenewSessionError::TooLong(_))));
+    }
     let host = NewApplicationSession { host: long(limits::HOST_BYTES), ..part(2, 1) };
     let refused = store.begin_application_session(host).await;
     assert!(matches!(refused, Err(BeginApplicationSessionError::TooLong(_))));
-    assert_eq!(live(&store), []);
+    assert_eq!(live(&store), [session_id(3)]);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::assertion::Signer;
 use crate::config::{Config, IdentityProvider};
+use crate::descriptors::Borne;
 use crate::forward::{Bounds, Fleet, Upstreams};
 use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
 use crate::limit::RateLimit;
@@ -21,12 +22,12 @@ use crate::seal::{KeyFileError, Sealer, random_text};
 use crate::serve::ServeError;
 use crate::tls::Tls;
 
-/// The gateway that a process begins with. `borne` is how many connections it can bear on each side.
+/// The gateway that a process begins with. `borne` is how many connections it can bear.
 pub(crate) async fn first(
     config: Config,
     store: Store,
     control: Handle,
-    borne: usize,
+    borne: Borne,
 ) -> Result<Gateway, ServeError> {
     let sealer = Sealer::from_file(&config.store_key_file)?;
     declare_directories(&store, &config).await?;
@@ -68,7 +69,7 @@ fn of(
     before: Option<&Gateway>,
 ) -> Result<Gateway, ServeError> {
     let provider_http = provider_http(&config, before)?;
-    let bounds = Bounds::of_worker(&config, process.borne);
+    let bounds = Bounds::of_worker(&config, process.borne.upstreams);
     let fleet = Fleet::new(&config.applications, before.map(|before| &before.fleet));
     let upstreams = (0..config.server.workers).map(|worker| {
         let before = before.and_then(|before| before.upstreams.get(worker)).map(AsRef::as_ref);

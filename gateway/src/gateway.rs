@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::assertion::Signer;
 use crate::config::Config;
+use crate::descriptors::Borne;
 use crate::forward::{Fleet, Upstreams};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
@@ -43,7 +44,7 @@ pub(crate) struct Process {
     /// Where provider calls and provisioning run, away from the threads that carry requests.
     pub(crate) control: Handle,
     /// How many connections the process can bear on each side.
-    pub(crate) borne: usize,
+    pub(crate) borne: Borne,
 }
 
 /// The gateway as its stages see it.

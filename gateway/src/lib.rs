@@ -16,6 +16,7 @@ mod client_address;
 mod cookies;
 mod cors;
 mod decision_log;
+mod descriptors;
 mod forward;
 mod forwarded;
 mod gateway;

@@ -33,7 +33,7 @@ use crate::gather::Gathered;
 use crate::metrics;
 use crate::pipeline::{self, Via};
 use crate::proxy_protocol::{self, ProxyError, Told};
-use crate::socket::{CuttableStream, Cutter};
+use crate::socket::{CuttableStream, Cutter, Descriptor};
 use crate::tls::{Handshake, Tls};
 
 const BACKLOG: i32 = 1_024;
@@ -142,7 +142,6 @@ impl Worker {
         // A shorter queue in the kernel: what a slow reader has not taken waits where it can be told from what was.
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
         let limits = &limits;
-        let cutter = Arc::new(Cutter::of(&stream)?);
         let deadline = Instant::now() + limits.handshake_timeout;
         let (address, admitted) = match opener {
             Opener::Client => (peer.ip(), admitted),
@@ -155,8 +154,10 @@ impl Worker {
                 (address, admitted.counted_for(address, limits).ok_or(ConnectionEnd::Share)?)
             }
         };
+        let socket = Arc::new(Descriptor::from(stream));
+        let cutter = Arc::new(Cutter::of(&socket)?);
         let client = Arc::new(Client::new(address, cutter.clone(), admitted, self.journal.clone()));
-        let stream = CuttableStream::new(stream, cutter, client.clone(), limits.idle_timeout)
+        let stream = CuttableStream::new(socket, cutter, client.clone(), limits.idle_timeout)
             .at_least(limits.minimum_rate);
         let shaken = timeout_at(deadline, shake(&tls, stream)).await;
         let (stream, handshake) = counted(shaken)?;

@@ -19,6 +19,7 @@ use crate::admission::Admission;
 use crate::assemble;
 use crate::assertion::AssertionError;
 use crate::config::Config;
+use crate::descriptors::Borne;
 use crate::gateway::{Current, Process, now};
 use crate::inner::{self, Readiness};
 use crate::listen::{self, Worker};
@@ -99,13 +100,13 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         .thread_name("portcullis-control")
         .enable_all()
         .build()?;
-    let connections = connections_to_bear();
+    let borne = Borne::by_this_process();
     let store_fault = |source| ServeError::Open { file: config.store_file.clone(), source };
     let store = Store::open(&config.store_file).map_err(store_fault)?;
     let lock = store.lock_for_serving().map_err(store_fault)?;
     let listeners = bind_public(&config)?;
     let inner = bind_inner(&control, &config)?;
-    let assembled = assemble::first(config, store, control.handle().clone(), connections);
+    let assembled = assemble::first(config, store, control.handle().clone(), borne);
     let current = Arc::new(Current::new(Arc::new(control.block_on(assembled)?)));
     #[cfg(feature = "otel")]
     let spans = start_telemetry(&current.get(), &control)?;
@@ -126,23 +127,6 @@ fn start_telemetry(gateway: &Gateway, control: &Runtime) -> Result<Option<teleme
     let Some(settings) = &gateway.config.telemetry else { return Ok(None) };
     let sending = telemetry::start(settings, control.handle());
     sending.map(Some).map_err(|error| ServeError::Provider(Box::new(error)))
-}
-
-/// Descriptors of a connection: its own, and the one that is kept to cut it. Half of all are for clients, half for upstreams.
-const DESCRIPTORS_PER_CONNECTION: usize = 2;
-const SIDES: usize = 2;
-/// Descriptors for everything else: the store, listeners, calls to providers.
-const OTHER_DESCRIPTORS: usize = 256;
-
-/// Raises the descriptor limit to what the operator allows, and says how many connections that bears on each side: without a descriptor for
-/// it, the provisioning client could not reach us either.
-fn connections_to_bear() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
-    let descriptors = current.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-    descriptors.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION / SIDES
 }
 
 fn bind_public(config: &Config) -> Result<Vec<Vec<StdListener>>, ServeError> {
@@ -180,7 +164,7 @@ impl Running {
         inner: TcpListener,
     ) -> Result<Self, ServeError> {
         let gateway = current.get();
-        let connections = gateway.process.borne;
+        let connections = gateway.process.borne.clients;
         if connections < gateway.config.limits.connections {
             tracing::warn!(
                 target: "portcullis::serve",

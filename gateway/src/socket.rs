@@ -8,13 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
 mod cutter;
+mod descriptor;
 
 pub(crate) use cutter::Cutter;
+pub(crate) use descriptor::Descriptor;
 
 /// How often a closed stream's queue is looked at: quickly at first, since most peers acknowledge at once.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
@@ -36,8 +37,8 @@ impl Kept for () {
 /// nobody can stop any more: closing, also by the end of the process, resets the connection, unless the queue is empty; and a
 /// queue that is not empty keeps what is `kept`, and so its cutter, until it is.
 #[derive(Debug)]
-pub(crate) struct CuttableStream<K: Kept, S = TcpStream> {
-    stream: S,
+pub(crate) struct CuttableStream<K: Kept> {
+    socket: Arc<Descriptor>,
     cutter: Arc<Cutter>,
     kept: K,
     /// How long the peer may take nothing of what is written to it.
@@ -47,9 +48,9 @@ pub(crate) struct CuttableStream<K: Kept, S = TcpStream> {
     stalled: Option<Stall>,
 }
 
-impl<K: Kept, S> CuttableStream<K, S> {
-    pub(crate) fn new(stream: S, cutter: Arc<Cutter>, kept: K, patience: Duration) -> Self {
-        Self { stream, cutter, kept, patience, least: 1, stalled: None }
+impl<K: Kept> CuttableStream<K> {
+    pub(crate) fn new(socket: Arc<Descriptor>, cutter: Arc<Cutter>, kept: K, patience: Duration) -> Self {
+        Self { socket, cutter, kept, patience, least: 1, stalled: None }
     }
 
     /// Who takes fewer bytes a second than this, on average, takes nothing.
@@ -93,7 +94,7 @@ impl Stall {
     }
 }
 
-impl<K: Kept, S> Drop for CuttableStream<K, S> {
+impl<K: Kept> Drop for CuttableStream<K> {
     fn drop(&mut self) {
         if self.cutter.unsent() == 0 {
             self.cutter.close();
@@ -127,32 +128,26 @@ async fn deliver<K>(cutter: Arc<Cutter>, kept: K, patience: Duration) {
     drop(kept);
 }
 
-impl<K: Kept, S: AsyncRead + Unpin> AsyncRead for CuttableStream<K, S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+impl<K: Kept> AsyncRead for CuttableStream<K> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_read(cx, buf)
     }
 }
 
-impl<K: Kept, S: AsyncWrite + Unpin> AsyncWrite for CuttableStream<K, S> {
+impl<K: Kept> AsyncWrite for CuttableStream<K> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let polled = self.socket.poll_write(cx, buf);
         self.watch(cx, polled)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        if let Poll::Ready(Ok(())) = polled {
-            self.cutter.note_flushed();
-        }
-        polled
+    /// The kernel has all that was written.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.cutter.note_flushed();
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket.end())
     }
 
     fn poll_write_vectored(
@@ -160,12 +155,12 @@ impl<K: Kept, S: AsyncWrite + Unpin> AsyncWrite for CuttableStream<K, S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let polled = self.socket.poll_write_vectored(cx, bufs);
         self.watch(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 }
 

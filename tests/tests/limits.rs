@@ -17,12 +17,14 @@ mod frames;
 mod wire;
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use frames::{DATA, END_STREAM, Field, Frames, HEADERS, Outcome, RST_STREAM, head_frames};
 use portcullis_tests::browser::{Browser, Versions};
-use portcullis_tests::handshake::{Handshake, read_all, status};
-use portcullis_tests::harness::{World, WorldConfig};
+use portcullis_tests::handshake::{Connection, Handshake, read_all, status};
+use portcullis_tests::harness::{Gateway, Launch, Settings, World, WorldConfig};
+use portcullis_tests::okta::{Company, OktaConfig, OktaSim};
 
 const HOST: &str = "wiki.localhost";
 /// The limits of this file's world.
@@ -82,6 +84,56 @@ fn kept(mut from: impl Read) -> Duration {
         }
     }
     panic!("the connection is still open after {PATIENCE:?}");
+}
+
+/// Asks once over a connection that stays open, and reads no further than the head; the status.
+fn asked(connection: &mut Connection) -> u16 {
+    connection.write_all(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).unwrap();
+    let (mut answer, mut space) = (Vec::new(), [0; 4_096]);
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        let read = connection.read(&mut space).unwrap_or_default();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&space[..read]);
+    }
+    status(&String::from_utf8_lossy(&answer))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_takes_one_descriptor() {
+    const CONNECTIONS: usize = 40;
+    let world = World::with(WorldConfig { provisioned: false, ..WorldConfig::default() }).await;
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", world.gateway.id())).unwrap().count();
+    assert_eq!(asked(&mut handshake(&world).connect().unwrap()), 401);
+    let before = open();
+    let mut held: Vec<_> = (0..CONNECTIONS).map(|_| handshake(&world).connect().unwrap()).collect();
+    assert!(held.iter_mut().all(|connection| asked(connection) == 401));
+    let grown = open() - before;
+    assert!((CONNECTIONS - 1..CONNECTIONS + 10).contains(&grown), "{grown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_takes_no_more_connections_than_its_descriptors_bear() {
+    // Two of three that are left of these, when 256 are set aside, are for clients.
+    const SCRIPT: &str = "#!/bin/sh\nulimit -n 316\nexec ";
+    const BORNE: usize = 40;
+    let okta = OktaSim::start(OktaConfig::new(Company::demo())).await.unwrap();
+    let settings = Settings::new(&okta.issuer(), "http://127.0.0.1:9");
+    let mut launch = Launch::of(&settings);
+    let script = launch.folder.path().join("bounded.sh");
+    std::fs::write(&script, format!("{SCRIPT}'{}' \"$@\"\n", launch.program.display())).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    launch.program = script;
+    let gateway = Gateway::start(launch).await.unwrap_or_else(|error| panic!("{error}"));
+    let connect = || Handshake::new(&gateway.ca_pem(), settings.port, HOST).connect().unwrap();
+    let mut held: Vec<_> = (0..BORNE).map(|_| connect()).collect();
+    assert!(held.iter_mut().all(|connection| asked(connection) == 401));
+    assert!(connect().write_all(b"GET / HTTP/1.1\r\n\r\n").is_err(), "one more is closed unread");
+    held.pop();
+    let begun = Instant::now();
+    while connect().write_all(b"GET / HTTP/1.1\r\n\r\n").is_err() {
+        assert!(begun.elapsed() < PATIENCE, "there is room again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -237,14 +237,16 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::socket::Descriptor;
 
-    async fn activity() -> (Arc<Activity>, TcpStream) {
+    async fn activity() -> (Arc<Activity>, Arc<Descriptor>) {
         activity_since(Arc::default()).await
     }
 
-    async fn activity_since(clock: Arc<Clock>) -> (Arc<Activity>, TcpStream) {
+    async fn activity_since(clock: Arc<Clock>) -> (Arc<Activity>, Arc<Descriptor>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let near = Arc::new(Descriptor::from(near));
         let cutter = Arc::new(Cutter::of(&near).unwrap());
         (Arc::new(Activity::new(clock, cutter)), near)
     }

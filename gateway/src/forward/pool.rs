@@ -41,7 +41,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// The share of one worker and one application, of `borne` connections that the process can bear in all.
+    /// The share of one worker and one application, of `borne` connections to upstreams that the process can bear.
     pub(crate) fn of_worker(config: &Config, borne: usize) -> Self {
         let of_upstream = config.limits.upstream_connections.min(borne / config.applications.len().max(1));
         let connections = of_upstream.div_ceil(config.server.workers.max(1)).max(1);

@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::addresses::Addresses;
 use crate::config::{Address, Endpoint, Protocol, Upstream};
-use crate::socket::{CuttableStream, Cutter};
+use crate::socket::{CuttableStream, Cutter, Descriptor};
 
 /// Size of a response head, in bytes.
 const MAX_RESPONSE_HEAD_BYTES: usize = 64 * 1024;
@@ -30,8 +30,7 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// A connected socket.
 #[derive(Debug)]
 pub(super) enum Wire {
-    Tcp(CuttableStream<()>),
-    Unix(CuttableStream<(), UnixStream>),
+    Plain(CuttableStream<()>),
     Tls(Box<TlsStream<CuttableStream<()>>>),
 }
 
@@ -44,24 +43,31 @@ pub(super) async fn connect(
     let patience = upstream.idle_timeout;
     let (host, port) = match &endpoint.address {
         Address::Unix(path) => {
-            let stream = UnixStream::connect(path).await?;
-            let cutter = Arc::new(Cutter::of(&stream)?);
-            return Ok((Wire::Unix(CuttableStream::new(stream, cutter.clone(), (), patience)), cutter));
+            let (stream, cutter) = cuttable(UnixStream::connect(path).await?, patience)?;
+            return Ok((Wire::Plain(stream), cutter));
         }
         Address::Tcp(host, port) => (host.as_str(), *port),
     };
     let stream = TcpStream::connect(addresses.of(host, port).await?.as_ref()).await?;
     stream.set_nodelay(true)?;
-    let cutter = Arc::new(Cutter::of(&stream)?);
-    let stream = CuttableStream::new(stream, cutter.clone(), (), patience);
+    let (stream, cutter) = cuttable(stream, patience)?;
     let (Some(name), Some(config)) = (&endpoint.tls_name, &upstream.tls) else {
-        return Ok((Wire::Tcp(stream), cutter));
+        return Ok((Wire::Plain(stream), cutter));
     };
     let stream = TlsConnector::from(config.clone()).connect(name.clone(), stream).await?;
     if endpoint.protocol == Protocol::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
         return Err(io::Error::other("it does not offer HTTP/2 in the TLS handshake"));
     }
     Ok((Wire::Tls(Box::new(stream)), cutter))
+}
+
+fn cuttable(
+    stream: impl Into<Descriptor>,
+    patience: Duration,
+) -> io::Result<(CuttableStream<()>, Arc<Cutter>)> {
+    let socket = Arc::new(stream.into());
+    let cutter = Arc::new(Cutter::of(&socket)?);
+    Ok((CuttableStream::new(socket, cutter.clone(), (), patience), cutter))
 }
 
 /// The end of a connection that takes requests.
@@ -132,8 +138,7 @@ impl<B: Body + 'static> Sender<B> {
 impl Wire {
     fn stream(self: Pin<&mut Self>) -> Pin<&mut (dyn Stream + Unpin + '_)> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream),
-            Self::Unix(stream) => Pin::new(stream),
+            Self::Plain(stream) => Pin::new(stream),
             Self::Tls(stream) => Pin::new(stream.as_mut()),
         }
     }
@@ -164,8 +169,7 @@ impl AsyncWrite for Wire {
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Unix(stream) => stream.is_write_vectored(),
+            Self::Plain(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
         }
     }

@@ -3,22 +3,23 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::ioctl::{Getter, Opcode, ioctl};
 use rustix::net::sockopt::set_socket_linger;
 
+use super::Descriptor;
+
 /// Linux: bytes of a TCP socket that the peer has not acknowledged (tcp(7), SIOCOUTQ), or of a Unix socket that it has not read.
 const SIOCOUTQ: Opcode = 0x5411;
 
-/// A second descriptor of a socket: what is done to it is done to the stream, from any thread and in the middle of any system
-/// call of the stream's owner.
+/// The other holder of a stream's descriptor: what is done to it is done to the stream, from any thread and in the middle of any system
+/// call of the stream's owner. It lets go of it under its lock, so that nothing is ever done to a descriptor that was closed.
 #[derive(Debug)]
 pub(crate) struct Cutter {
-    socket: Mutex<Option<OwnedFd>>,
+    socket: Mutex<Option<Arc<Descriptor>>>,
     /// Whether the last write found no room, so that its writer still holds bytes back.
     blocked: AtomicBool,
     /// Bytes that the kernel has taken.
@@ -30,11 +31,10 @@ pub(crate) struct Cutter {
 
 impl Cutter {
     /// Of a stream that has carried nothing yet. From here on, closing it resets the connection, unless [`Self::close`] did it.
-    pub(crate) fn of(stream: &impl AsFd) -> io::Result<Self> {
-        let second = rustix::io::fcntl_dupfd_cloexec(stream, 0)?;
-        set_socket_linger(&second, Some(Duration::ZERO))?;
+    pub(crate) fn of(socket: &Arc<Descriptor>) -> io::Result<Self> {
+        set_socket_linger(socket, Some(Duration::ZERO))?;
         Ok(Self {
-            socket: Mutex::new(Some(second)),
+            socket: Mutex::new(Some(socket.clone())),
             blocked: AtomicBool::new(false),
             written: AtomicU64::new(0),
             flushed: AtomicU64::new(0),
@@ -42,7 +42,7 @@ impl Cutter {
         })
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+    fn held(&self) -> MutexGuard<'_, Option<Arc<Descriptor>>> {
         self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

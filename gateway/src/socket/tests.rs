@@ -1,7 +1,7 @@
 //! Cutting, stalling and closing, on real sockets.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
@@ -19,7 +19,7 @@ async fn pair<K: Kept>(kept: K, patience: Duration) -> (CuttableStream<K>, TcpSt
     let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), async {
         listener.accept().await.unwrap().0
     });
-    let near = near.unwrap();
+    let near = Arc::new(Descriptor::from(near.unwrap()));
     let cutter = Arc::new(Cutter::of(&near).unwrap());
     (CuttableStream::new(near, cutter, kept, patience), far)
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::machine;
 use crate::harness::Gateway;
 
 /// The core of the proxies; load and upstream share the other.
@@ -31,6 +32,8 @@ pub(super) struct Contestant {
     pub(super) address: Address,
     /// The root of its process tree.
     pub(super) id: u32,
+    /// How many connections it can hold under the system's limits.
+    pub(super) bears: u64,
     _running: Running,
 }
 
@@ -86,12 +89,18 @@ impl Contestant {
             }
             std::thread::sleep(LOOK);
         }
-        Ok(Self { name, address, id: process.0.id(), _running: Running::Process(process) })
+        let (id, bears) = (process.0.id(), one_descriptor_each());
+        Ok(Self { name, address, id, bears, _running: Running::Process(process) })
     }
 
     /// The gateway, which was started already.
     pub(super) fn gateway(name: &'static str, address: Address, gateway: Gateway) -> Self {
-        let id = gateway.id();
-        Self { name, address, id, _running: Running::Gateway(Box::new(gateway)) }
+        let (id, bears) = (gateway.id(), one_descriptor_each());
+        Self { name, address, id, bears, _running: Running::Gateway(Box::new(gateway)) }
     }
+}
+
+/// One descriptor for each connection, of which the gateway keeps a third for upstreams.
+fn one_descriptor_each() -> u64 {
+    machine::descriptors().saturating_sub(600) / 3 * 2
 }

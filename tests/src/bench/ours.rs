@@ -16,9 +16,10 @@ use crate::okta::{Client, Company, Dialect, OktaConfig, OktaSim, ScimTarget};
 
 const PERSON: &str = "engineer@corp.example";
 /// One address opens all connections here and one person asks for everything, which the defaults forbid. The counting stays on.
+/// Connections stay as long as those of the others do.
 const LIMITS: &str = "[limits]\nconnections = 20000\nconnections_per_address = 20000\n\
                       requests_per_address = 100000000\nrequests_per_person = 100000000\n\
-                      upstream_connections_per_person = 1000000\n";
+                      upstream_connections_per_person = 1000000\nheader_timeout = \"600s\"\n";
 
 /// The gateway and the provider that it was logged in at.
 pub(super) struct Ours {

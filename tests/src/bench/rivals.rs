@@ -137,5 +137,8 @@ pub(super) fn haproxy(like: &Address, origin: SocketAddr, papers: &Papers) -> Re
         .replace("BUNDLE", &bundle.to_string_lossy());
     let file = papers.folder.join("haproxy.cfg");
     std::fs::write(&file, config).map_err(|error| error.to_string())?;
-    Contestant::start("haproxy", address, &papers.folder, &["haproxy", "-f", &*file.to_string_lossy()])
+    let words = ["haproxy", "-f", &*file.to_string_lossy()];
+    let mut started = Contestant::start("haproxy", address, &papers.folder, &words)?;
+    started.bears = connections - 100;
+    Ok(started)
 }

@@ -128,6 +128,8 @@ pub(super) enum Metric {
     ResumedPercent,
     /// Memory of an idle connection.
     KibPerConnection,
+    /// Connections that were held open at once.
+    ConnectionsHeld,
     /// The most memory during a long download.
     DownloadPeakMib,
     /// The most memory during a long upload.
@@ -142,6 +144,7 @@ impl Metric {
             Self::Syscalls => "syscalls",
             Self::ResumedPercent => "resumed_percent",
             Self::KibPerConnection => "kib_per_connection",
+            Self::ConnectionsHeld => "connections_held",
             Self::DownloadPeakMib => "download_peak_mib",
             Self::UploadPeakMib => "upload_peak_mib",
         }
@@ -292,13 +295,9 @@ impl Measure<'_> {
         Ok(figures)
     }
 
-    /// As many connections as the system's limits bear: the gateway keeps two descriptors for each, and half of all for upstreams.
+    /// As many connections as the system's limits bear. Each has carried a request before it does nothing, and carries one after.
     fn idle(&self) -> Outcome<Vec<(Metric, f64)>> {
-        let borne = machine::descriptors().saturating_sub(600) / 4;
-        let wanted = IDLE_CONNECTIONS.min(borne);
-        if wanted < IDLE_CONNECTIONS {
-            println!("    idle: {wanted} connections only, since `ulimit -n` is {}", machine::descriptors());
-        }
+        let wanted = IDLE_CONNECTIONS.min(self.contestant.bears);
         let client = self.client(Sessions::Fresh);
         self.runtime.block_on(async {
             let before = machine::resident_kib(self.contestant.id);
@@ -309,7 +308,12 @@ impl Measure<'_> {
                 held.push(stream);
             }
             let grown = machine::resident_kib(self.contestant.id).saturating_sub(before);
-            Ok(vec![(Metric::KibPerConnection, grown as f64 / wanted as f64)])
+            for (number, stream) in held.iter_mut().enumerate() {
+                let again = client.get(stream, SMALL).await;
+                again.map_err(|cause| format!("connection {number} of {wanted} was not held: {cause}"))?;
+            }
+            let each = grown as f64 / wanted as f64;
+            Ok(vec![(Metric::KibPerConnection, each), (Metric::ConnectionsHeld, wanted as f64)])
         })
     }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 mod scim_key;
+mod service_token;
 
 use crate::config::Config;
 use crate::{log, serve};
@@ -37,6 +38,9 @@ enum Command {
     /// What concerns the provisioning client (Okta's SCIM side)
     #[command(subcommand)]
     Scim(Scim),
+    /// Tokens by which programs prove themselves
+    #[command(subcommand)]
+    ServiceToken(service_token::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,7 +108,15 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
             ))
         }
         Command::Scim(Scim::Key(command)) => scim_key::run(command),
+        Command::ServiceToken(command) => service_token::run(command),
     }
+}
+
+/// A time for people.
+fn date(at: i64) -> String {
+    let rfc3339 = time::format_description::well_known::Rfc3339;
+    let known = time::OffsetDateTime::from_unix_timestamp(at).ok().and_then(|at| at.format(&rfc3339).ok());
+    known.unwrap_or_else(|| at.to_string())
 }
 
 fn say(text: &str) -> Result<(), Box<dyn Error>> {

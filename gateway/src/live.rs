@@ -262,7 +262,7 @@ impl Live {
             Change::SessionRenewed { session, profile } => self.renew(followed, session, profile),
             Change::SessionsLinked { sessions, person } => self.link(followed, sessions, *person),
             Change::SessionsEnded { sessions, reason } => self.end(followed, sessions, *reason),
-            Change::Key { .. } => Cuts(0),
+            Change::Key { .. } | Change::ServiceToken(_) => Cuts(0),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::model::{
     Profile, Seq, SessionId, SessionRecord,
 };
 use crate::scim_key::KeyRecord;
+use crate::service_token::ServiceTokenRecord;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -73,6 +74,8 @@ pub enum Change {
         /// The key, without its secret.
         record: Arc<KeyRecord>,
     },
+    /// A service token was made, rotated or revoked: its state afterwards.
+    ServiceToken(Arc<ServiceTokenRecord>),
 }
 
 impl Change {
@@ -93,6 +96,7 @@ impl Change {
             Self::SessionsLinked { .. } => "sessions_linked",
             Self::SessionsEnded { .. } => "sessions_ended",
             Self::Key { .. } => "key",
+            Self::ServiceToken(_) => "service_token",
         }
     }
 
@@ -111,6 +115,7 @@ impl Change {
                 String::new()
             }
             Self::Key { record } => record.key_id.clone(),
+            Self::ServiceToken(token) => token.client_id.clone(),
         }
     }
 
@@ -144,6 +149,9 @@ impl Change {
                 json!({ "sessions": texts(sessions), "reason": reason.as_str() })
             }
             Self::Key { record } => json!({ "key": record.key_id, "revoked": record.revoked_at.is_some() }),
+            Self::ServiceToken(token) => {
+                json!({ "service_token": token.name, "revoked": token.revoked_at.is_some() })
+            }
         }
     }
 }
@@ -167,6 +175,8 @@ pub struct Snapshot {
     pub sessions: Vec<Arc<SessionRecord>>,
     /// The same for application sessions.
     pub application_sessions: Vec<Arc<ApplicationSessionRecord>>,
+    /// The tokens of services, those included that were revoked of late.
+    pub service_tokens: Vec<Arc<ServiceTokenRecord>>,
 }
 
 /// Who keeps a copy of the state in memory and must know of every change before its writer is answered.
@@ -176,6 +186,6 @@ pub struct Snapshot {
 pub trait Follower: Send + Sync {
     /// Replaces the whole copy.
     fn load(&self, snapshot: Snapshot);
-    /// Applies one durable change; `seq` rises by one from call to call as long as this process alone writes.
+    /// Applies one durable change, written by this process or by another. `seq` rises from call to call.
     fn apply(&self, seq: Seq, change: &Change);
 }

@@ -14,6 +14,7 @@ mod random;
 mod reader;
 mod scim_key;
 mod secret;
+mod service_token;
 mod session;
 mod signing_key;
 mod snapshot;
@@ -39,6 +40,7 @@ pub use model::{
 pub use open::{OpenError, ServingLock};
 pub use scim_key::{KeyError, KeyRecord};
 pub use secret::Secret;
+pub use service_token::{Malformed, ServiceSecret, ServiceTokenError, ServiceTokenRecord, service_secret_id};
 pub use session::{
     BeginApplicationSessionError, BeginSessionError, EndWhat, NewApplicationSession, NewSession,
     Provisioning, RenewSessionError, Renewal,

@@ -23,6 +23,13 @@ pub const APPLICATION_SESSIONS_KEPT_PER_HOST: usize = 64;
 /// How long a name that a group no longer bears is remembered, in seconds: longer than the longest session, 30 days.
 pub const FORMER_GROUP_NAME_S: i64 = 31 * 24 * 60 * 60;
 
+/// Tokens of services, the revoked ones that are remembered included; one more is not made.
+pub const SERVICE_TOKENS: usize = 10_000;
+/// How long a revoked token is listed, in seconds.
+pub const REVOKED_SERVICE_TOKEN_S: i64 = 90 * 24 * 60 * 60;
+/// Events of another process that are read together.
+pub const FOREIGN_EVENTS_AT_ONCE: usize = 256;
+
 /// Bytes of a directory's, a provider's or a key's name.
 pub const NAME_BYTES: usize = 256;
 /// Bytes of a userName.

@@ -8,8 +8,11 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x7063_6c73;
 
 /// Each step raises `user_version` by one. A step that has been shipped never changes.
-const STEPS: [&str; 2] =
-    [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_lasting_sessions.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_lasting_sessions.sql"),
+    include_str!("../migrations/0003_service_tokens.sql"),
+];
 
 /// Runs the missing steps, all or none.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), OpenError> {

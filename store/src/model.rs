@@ -47,7 +47,8 @@ impl fmt::Debug for DirectoryName {
     }
 }
 
-/// A session or an application session: the SHA-256 of the token in the cookie, so that the stored form opens nothing.
+/// A session, an application session or a service's secret: the SHA-256 of the token that is presented, so that the stored form
+/// opens nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId([u8; 32]);
 

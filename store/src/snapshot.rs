@@ -3,6 +3,7 @@
 use crate::change::Snapshot;
 use crate::error::StoreError;
 use crate::model::{FormerGroupName, Group, GroupId, Person, PersonId, Seq};
+use crate::service_token;
 use crate::session::{read_application_session, read_session};
 use crate::sql;
 use rusqlite::{Connection, Row};
@@ -33,6 +34,7 @@ pub(crate) fn read(connection: &Connection) -> Result<Snapshot, StoreError> {
             [],
             |row| read_application_session(row).map(Arc::new),
         )?,
+        service_tokens: service_token::all::<StoreError>(connection)?,
     })
 }
 

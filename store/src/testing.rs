@@ -3,8 +3,8 @@
 
 use crate::{
     ApplicationSessionRecord, Change, Directory, DirectoryName, EndReason, Follower, FormerGroupName, Group,
-    GroupContent, GroupId, NewSession, Person, PersonContent, PersonId, Seq, SessionId, SessionRecord,
-    Snapshot, Store,
+    GroupContent, GroupId, NewSession, Person, PersonContent, PersonId, Seq, ServiceTokenRecord, SessionId,
+    SessionRecord, Snapshot, Store,
 };
 use serde_json::Map;
 use std::collections::BTreeMap;
@@ -116,6 +116,8 @@ struct State {
     former_group_names: BTreeMap<(DirectoryName, String), i64>,
     sessions: BTreeMap<SessionId, Arc<SessionRecord>>,
     application_sessions: BTreeMap<SessionId, Arc<ApplicationSessionRecord>>,
+    /// In the order of their making.
+    service_tokens: BTreeMap<(i64, String), Arc<ServiceTokenRecord>>,
     told: Vec<Change>,
 }
 
@@ -137,6 +139,7 @@ impl Model {
                 .collect(),
             sessions: state.sessions.values().cloned().collect(),
             application_sessions: state.application_sessions.values().cloned().collect(),
+            service_tokens: state.service_tokens.values().cloned().collect(),
         }
     }
 
@@ -171,6 +174,7 @@ impl Follower for Model {
                 .into_iter()
                 .map(|part| (part.id, part))
                 .collect(),
+            service_tokens: snapshot.service_tokens.into_iter().map(keyed).collect(),
             told: Vec::new(),
         };
     }
@@ -182,6 +186,10 @@ impl Follower for Model {
         state.told.push(change.clone());
         state.apply(change);
     }
+}
+
+fn keyed(token: Arc<ServiceTokenRecord>) -> ((i64, String), Arc<ServiceTokenRecord>) {
+    ((token.created_at, token.client_id.clone()), token)
 }
 
 impl State {
@@ -236,6 +244,7 @@ impl State {
                 sessions.iter().for_each(|id| self.end(id, *reason));
             }
             Change::Key { .. } => {}
+            Change::ServiceToken(token) => self.service_tokens.extend([keyed(token.clone())]),
         }
     }
 

@@ -1,18 +1,26 @@
 //! The one thread that writes: it takes waiting writes together into one commit, hands the durable changes to the
-//! follower in their order, and only then lets the writers go on. What a write does is left to the operations.
+//! follower in their order, and only then lets the writers go on. What a write does is left to the operations, what other
+//! processes write to `others`.
 
 use crate::change::{Change, Follower};
 use crate::error::StoreError;
 use crate::limits::{WRITE_QUEUE_LIMIT, WRITES_PER_COMMIT};
 use crate::model::Seq;
-use crate::snapshot;
 use crate::transaction::WriteTransaction;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+mod others;
+
+use others::Following;
+
+/// How often it is looked whether another process wrote. A revocation on the command line is in force this much later.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The way to the writer thread; dropping it lets the thread finish what is queued, and waits for that.
 pub(crate) struct Writer {
@@ -99,19 +107,23 @@ impl Drop for Writer {
 }
 
 fn serve(connection: &Connection, commands: &Receiver<Command>) {
-    let mut follower: Option<Arc<dyn Follower>> = None;
+    let mut following: Option<Following> = None;
     let mut put_back = None;
-    while let Some(command) = put_back.take().or_else(|| commands.recv().ok()) {
+    let mut looking = Looking::default();
+    loop {
+        let command = put_back.take().map_or_else(|| next(commands, following.is_some()), Ok);
+        if let Some(following) = &mut following {
+            looking.look(following, connection);
+        }
         match command {
-            Command::Follow(new, reply) => {
-                let answer = snapshot::take(connection).map(|snapshot| {
-                    new.load(snapshot);
-                    follower = Some(new);
-                });
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Command::Follow(new, reply)) => {
+                let answer = Following::begin(new, connection).map(|begun| following = Some(begun));
                 // Whoever asked may have gone: the follower stays.
                 let _ = reply.send(answer);
             }
-            Command::Write(first) => {
+            Ok(Command::Write(first)) => {
                 let mut jobs = vec![first];
                 while jobs.len() < WRITES_PER_COMMIT && put_back.is_none() {
                     match commands.try_recv() {
@@ -120,17 +132,49 @@ fn serve(connection: &Connection, commands: &Receiver<Command>) {
                         Err(_) => break,
                     }
                 }
-                commit_together(connection, jobs, follower.as_deref());
+                commit_together(connection, jobs, following.as_mut());
             }
         }
     }
 }
 
-fn commit_together(connection: &Connection, mut jobs: Vec<Box<dyn Job>>, follower: Option<&dyn Follower>) {
+/// What is to be done next, or that it is time to look. Where nobody follows, nobody needs to be told of others.
+fn next(commands: &Receiver<Command>, following: bool) -> Result<Command, RecvTimeoutError> {
+    if following {
+        return commands.recv_timeout(LOOK_EVERY);
+    }
+    commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
+}
+
+/// When it was looked for what others wrote, and whether that could be seen.
+#[derive(Default)]
+struct Looking {
+    last: Option<Instant>,
+    blind: bool,
+}
+
+impl Looking {
+    fn look(&mut self, following: &mut Following, connection: &Connection) {
+        if self.last.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let looked = following.look(connection);
+        if let (Err(cause), false) = (&looked, self.blind) {
+            tracing::error!(
+                error = cause as &dyn std::error::Error,
+                "what other processes write cannot be read"
+            );
+        }
+        self.blind = looked.is_err();
+    }
+}
+
+fn commit_together(connection: &Connection, mut jobs: Vec<Box<dyn Job>>, following: Option<&mut Following>) {
     match try_commit(connection, &mut jobs) {
         Ok(changes) => {
-            if let Some(follower) = follower {
-                changes.iter().for_each(|(seq, change)| follower.apply(*seq, change));
+            if let Some(following) = following {
+                following.tell(&changes, connection);
             }
             jobs.into_iter().for_each(|job| job.finish(Ok(())));
         }

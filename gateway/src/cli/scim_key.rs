@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use portcullis_store::{KeyRecord, Store};
 
-use super::{ConfigFile, say};
+use super::{ConfigFile, date, say};
 use crate::assemble::declare_directories;
 use crate::config::Config;
 use crate::gateway::now;
@@ -109,12 +109,6 @@ fn line(record: &KeyRecord) -> String {
         record.name,
         date(record.created_at)
     )
-}
-
-fn date(at: i64) -> String {
-    let rfc3339 = time::format_description::well_known::Rfc3339;
-    let known = time::OffsetDateTime::from_unix_timestamp(at).ok().and_then(|at| at.format(&rfc3339).ok());
-    known.unwrap_or_else(|| at.to_string())
 }
 
 async fn run_revoke(revoke: &Revoke) -> Result<(), Box<dyn Error>> {

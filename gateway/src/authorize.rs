@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http_body::Body;
-use portcullis_policy::{Decision, Question};
+use portcullis_policy::{Decision, Question, Reason};
 use portcullis_store::{EndReason, SessionId};
 
 use crate::admission::Admitted;
@@ -77,6 +77,13 @@ pub(crate) enum Denial {
     /// More sessions and applications over one connection than can be watched.
     #[error("more than {MAX_PASSAGES_PER_CONNECTION} sessions and applications use one connection")]
     CrowdedConnection,
+}
+
+impl Denial {
+    /// Whether a login at another provider is all that is missing.
+    pub(crate) fn is_login_elsewhere(&self) -> bool {
+        matches!(self, Self::Policy(decision) if decision.reason == Reason::LoginElsewhere)
+    }
 }
 
 /// Why there is no permit, or no answer yet.

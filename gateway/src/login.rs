@@ -10,6 +10,8 @@ mod callback;
 mod challenge;
 mod hand_over;
 mod logout;
+mod picker;
+mod sign_in_domain;
 mod start;
 
 mod claims;
@@ -42,6 +44,9 @@ pub(crate) struct ReturnTo {
     /// The application's host.
     #[serde(rename = "h")]
     host: String,
+    /// The application's name: it decides which providers are offered.
+    #[serde(rename = "a")]
+    application: String,
     /// Path and query there, in normal form.
     #[serde(rename = "p")]
     path: String,
@@ -75,6 +80,15 @@ pub(crate) enum LoginError {
     Deactivated,
     #[error("the person is not provisioned")]
     NotProvisioned,
+    #[error(
+        "the provider names no verified e-mail address, and only those of its sign-in domains may come in"
+    )]
+    EmailUnverified,
+    #[error("addresses of `{domain}` may not sign in by this provider")]
+    EmailDomainRefused {
+        /// In normal form.
+        domain: String,
+    },
     #[error("{0}")]
     TooLarge(#[from] TooLong),
     #[error("{0}")]
@@ -96,6 +110,8 @@ impl LoginError {
             Self::Provider(error) => error.code(),
             Self::Deactivated => "deactivated",
             Self::NotProvisioned => "not_provisioned",
+            Self::EmailUnverified => "email_unverified",
+            Self::EmailDomainRefused { .. } => "email_domain_refused",
             Self::TooLarge(_) => "profile_too_large",
             Self::Store(_) => "store_unavailable",
             Self::NoRandomness => "no_randomness",

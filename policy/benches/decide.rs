@@ -25,14 +25,16 @@ fn main() {
         ..policy(1)
     });
     let names = |range: std::ops::Range<usize>| range.map(|index| format!("policy {index}")).collect();
+    let with = |application: &str, range| ApplicationPolicies {
+        application: application.into(),
+        policies: names(range),
+        login_methods: Vec::new(),
+    };
     let applications = [
-        ApplicationPolicies { application: "1 policy, first matches".into(), policies: names(0..1) },
-        ApplicationPolicies { application: "10 policies, none matches".into(), policies: names(300..310) },
-        ApplicationPolicies { application: "100 policies, none matches".into(), policies: names(300..400) },
-        ApplicationPolicies {
-            application: "all 1000 policies, none matches but the first".into(),
-            policies: names(1..POLICIES),
-        },
+        with("1 policy, first matches", 0..1),
+        with("10 policies, none matches", 300..310),
+        with("100 policies, none matches", 300..400),
+        with("all 1000 policies, none matches but the first", 1..POLICIES),
     ];
     let known = Known { identity_providers: vec!["okta".into()] };
     let set = PolicySet::compile(&policies, &applications, &known).unwrap();

@@ -29,7 +29,7 @@ impl PolicySet {
         known: &Known,
     ) -> Result<Self, Vec<CompileFault>> {
         let mut faults = policy_faults(policies, known);
-        faults.extend(application_faults(applications, policies));
+        faults.extend(application_faults(applications, policies, known));
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -44,7 +44,7 @@ impl PolicySet {
             .collect();
         let by_name: HashMap<&str, &Arc<CompiledPolicy>> =
             policies.iter().map(|policy| (&*policy.name, policy)).collect();
-        let compiled_applications = applications.iter().map(|it| application(it, &by_name)).collect();
+        let compiled_applications = applications.iter().map(|it| ids.application(it, &by_name)).collect();
         let application_ids = applications
             .iter()
             .enumerate()
@@ -121,8 +121,12 @@ fn selector_faults(selector: &Selector, action: Action, known: &Known) -> Vec<Fa
     faults
 }
 
-fn application_faults(applications: &[ApplicationPolicies], policies: &[Policy]) -> Vec<CompileFault> {
-    let known: HashSet<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+fn application_faults(
+    applications: &[ApplicationPolicies],
+    policies: &[Policy],
+    known: &Known,
+) -> Vec<CompileFault> {
+    let named: HashSet<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let mut faults = Vec::new();
     let mut names = HashSet::new();
     for (index, it) in applications.iter().enumerate() {
@@ -136,9 +140,12 @@ fn application_faults(applications: &[ApplicationPolicies], policies: &[Policy])
         if !names.insert(it.application.as_str()) {
             report(Fault::DuplicateApplication);
         }
+        for method in it.login_methods.iter().filter(|name| !known.identity_providers.contains(name)) {
+            report(Fault::UnknownLoginMethod(method.clone()));
+        }
         let mut listed = HashSet::new();
         for (position, policy) in it.policies.iter().enumerate() {
-            let fault = if !known.contains(policy.as_str()) {
+            let fault = if !named.contains(policy.as_str()) {
                 Fault::UnknownPolicy(policy.clone())
             } else if !listed.insert(policy.as_str()) {
                 Fault::RepeatedPolicy(policy.clone())
@@ -172,26 +179,31 @@ fn number<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<Box<str>, u32> {
     sorted.into_iter().map(Box::from).zip(0..).collect()
 }
 
-/// The applications' order is kept: allow and block share one walk. What is tried before them comes first.
-fn application(
-    source: &ApplicationPolicies,
-    by_name: &HashMap<&str, &Arc<CompiledPolicy>>,
-) -> CompiledApplication {
-    let policies = source.policies.iter().filter_map(|name| by_name.get(name.as_str()));
-    let mut policies: Vec<Arc<CompiledPolicy>> = policies.map(|policy| Arc::clone(policy)).collect();
-    policies.sort_by_key(|policy| match policy.action {
-        Action::ServiceAuth => 0,
-        Action::Allow | Action::Block => 1,
-    });
-    CompiledApplication { policies: policies.into() }
-}
-
 struct Ids<'a> {
     groups: &'a HashMap<Box<str>, u32>,
     login_methods: &'a HashMap<Box<str>, u32>,
 }
 
 impl Ids<'_> {
+    /// The applications' order is kept: allow and block share one walk. What is tried before them comes first.
+    fn application(
+        &self,
+        source: &ApplicationPolicies,
+        by_name: &HashMap<&str, &Arc<CompiledPolicy>>,
+    ) -> CompiledApplication {
+        let policies = source.policies.iter().filter_map(|name| by_name.get(name.as_str()));
+        let mut policies: Vec<Arc<CompiledPolicy>> = policies.map(|policy| Arc::clone(policy)).collect();
+        policies.sort_by_key(|policy| match policy.action {
+            Action::ServiceAuth => 0,
+            Action::Allow | Action::Block => 1,
+        });
+        let some = !source.login_methods.is_empty();
+        CompiledApplication {
+            login_methods: some.then(|| lookup(self.login_methods, &source.login_methods)),
+            policies: policies.into(),
+        }
+    }
+
     fn policy(&self, id: PolicyId, source: &Policy) -> CompiledPolicy {
         let tests = |selectors: &[Selector]| selectors.iter().map(|selector| self.test(selector)).collect();
         CompiledPolicy {

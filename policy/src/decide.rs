@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::decision::{Decision, Reason, RulePosition, Verdict};
 use crate::principal::{Person, Principal, Question, Service};
-use crate::set::{ApplicationId, CompiledPolicy, PolicySet, Test};
+use crate::set::{ApplicationId, CompiledApplication, CompiledPolicy, PolicySet, Test};
 use crate::source::{Action, Concerns, Section};
 
 impl PolicySet {
@@ -19,6 +19,9 @@ impl PolicySet {
         };
         if application.policies.is_empty() {
             return Decision::without_policy(Reason::NoPolicies);
+        }
+        if let Some(reason) = self.foreign_login(application, question.principal) {
+            return Decision::without_policy(reason);
         }
         let facts = Facts {
             revision: self.revision,
@@ -56,6 +59,18 @@ impl PolicySet {
             _ => Reason::NoPolicyMatched,
         };
         first_doubt.unwrap_or(Decision::without_policy(nothing))
+    }
+
+    /// Why a login does not count for an application, whatever its policies say. A service has none that could be wrong.
+    fn foreign_login(&self, application: &CompiledApplication, principal: &Principal) -> Option<Reason> {
+        let (Some(accepted), Principal::Person(person)) = (&application.login_methods, principal) else {
+            return None;
+        };
+        match person.login_method {
+            Some(method) if method.revision != self.revision => Some(Reason::UnknownLoginMethod),
+            Some(method) if accepted.contains(&method.id) => None,
+            _ => Some(Reason::LoginElsewhere),
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub enum Reason {
     UnknownLoginMethod,
     /// A policy asks for the e-mail address, and the principal has no verified one.
     NoVerifiedEmail,
+    /// The login was made at a provider whose logins do not count for the application.
+    LoginElsewhere,
 }
 
 /// One policy of one revision.
@@ -94,7 +96,7 @@ impl Verdict {
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AllowedByPolicy,
         Self::AllowedByServiceAuth,
         Self::BlockedByPolicy,
@@ -105,6 +107,7 @@ impl Reason {
         Self::StaleGroups,
         Self::UnknownLoginMethod,
         Self::NoVerifiedEmail,
+        Self::LoginElsewhere,
     ];
 
     /// The word in the log.
@@ -121,6 +124,7 @@ impl Reason {
             Self::StaleGroups => "stale_groups",
             Self::UnknownLoginMethod => "unknown_login_method",
             Self::NoVerifiedEmail => "no_verified_email",
+            Self::LoginElsewhere => "login_elsewhere",
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct ApplicationId {
 /// The policies of one application in the order in which they are tried.
 #[derive(Debug)]
 pub(crate) struct CompiledApplication {
+    /// The logins that count; none means all.
+    pub(crate) login_methods: Option<Box<[u32]>>,
     pub(crate) policies: Box<[Arc<CompiledPolicy>]>,
 }
 

@@ -86,6 +86,8 @@ pub struct ApplicationPolicies {
     pub application: String,
     /// Names of policies; without one, everybody is denied.
     pub policies: Vec<String>,
+    /// Identity providers whose logins count here; an empty list means all.
+    pub login_methods: Vec<String>,
 }
 
 /// The names outside the policies that a policy may speak of.

@@ -71,6 +71,8 @@ enum OneOrMany {
 struct FileApplication {
     name: String,
     policies: Vec<String>,
+    #[serde(default)]
+    login_methods: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -153,7 +155,11 @@ fn compile(file: &File, path: &Path, other_revision: bool) -> PolicySet {
     let applications: Vec<_> = file
         .application
         .iter()
-        .map(|it| ApplicationPolicies { application: it.name.clone(), policies: it.policies.clone() })
+        .map(|it| ApplicationPolicies {
+            application: it.name.clone(),
+            policies: it.policies.clone(),
+            login_methods: it.login_methods.clone(),
+        })
         .collect();
     let mut known = Known { identity_providers: file.identity_providers.clone() };
     if other_revision {

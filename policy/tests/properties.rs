@@ -98,6 +98,7 @@ fn compile(policies: &[Policy], identity_providers: &[&str]) -> PolicySet {
     let application = ApplicationPolicies {
         application: "wiki".into(),
         policies: policies.iter().map(|policy| policy.name.clone()).collect(),
+        login_methods: Vec::new(),
     };
     let known = Known { identity_providers: identity_providers.iter().map(ToString::to_string).collect() };
     PolicySet::compile(policies, &[application], &known).unwrap()

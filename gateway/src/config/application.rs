@@ -32,6 +32,8 @@ pub struct Application {
     pub upstream: Upstream,
     /// Names of the policies that decide, in order.
     pub policies: Vec<String>,
+    /// Names of the providers whose logins it accepts; empty when it accepts all.
+    pub identity_providers: Vec<String>,
     /// How long its own session lasts, when shorter than the login.
     pub session_duration: Option<Duration>,
     /// Whether other proxies carry it, and ask us about each request.
@@ -46,6 +48,14 @@ pub struct Application {
     pub headers: RequestHeaders,
     /// `[application.response_headers]`
     pub response_headers: ResponseHeaders,
+}
+
+impl Application {
+    /// Whether a login at a provider counts here.
+    pub(crate) fn accepts(&self, identity_provider: &str) -> bool {
+        let listed = &self.identity_providers;
+        listed.is_empty() || listed.iter().any(|name| name == identity_provider)
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +76,7 @@ impl Application {
             tolerated_in_paths,
             upstream,
             policies: Vec::new(),
+            identity_providers: Vec::new(),
             session_duration: None,
             forward_auth: false,
             same_site: SameSite::Lax,
@@ -164,6 +175,8 @@ fn read_application(
     let policies = policies.map(|value| {
         value.list().iter().filter_map(|name| name.string().map(str::to_owned)).collect::<Vec<String>>()
     });
+    let identity_providers =
+        section.optional("identity_providers").map_or(Vec::new(), |value| read_accepted(&value));
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
     let same_site = section.optional("same_site").map_or(SameSite::Lax, |value| read_same_site(&value));
     let cors = read_cors(section);
@@ -197,6 +210,7 @@ fn read_application(
         tolerated_in_paths,
         upstream: upstream?,
         policies: policies?,
+        identity_providers,
         session_duration,
         forward_auth,
         same_site,
@@ -205,6 +219,15 @@ fn read_application(
         headers,
         response_headers,
     })
+}
+
+/// Whether providers have these names is found when the policies are compiled, which judge by them.
+fn read_accepted(value: &Value<'_, '_>) -> Vec<String> {
+    let names = value.texts();
+    if names.is_empty() {
+        value.fault("needs at least one identity provider; leave it out to accept all");
+    }
+    names
 }
 
 fn read_same_site(value: &Value<'_, '_>) -> SameSite {

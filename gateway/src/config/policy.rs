@@ -54,7 +54,11 @@ pub(super) fn read_all(
 
 fn attached_policies(read: &ReadApplication) -> ApplicationPolicies {
     let application = &read.application;
-    ApplicationPolicies { application: application.name.to_string(), policies: application.policies.clone() }
+    ApplicationPolicies {
+        application: application.name.to_string(),
+        policies: application.policies.clone(),
+        login_methods: application.identity_providers.clone(),
+    }
 }
 
 fn place(

@@ -6,6 +6,7 @@ use portcullis_store::Secret;
 use url::Url;
 
 use super::document::{Section, Value};
+use super::entrance::{Entrance, check_domains, read_entrance};
 
 /// One OpenID provider.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +29,15 @@ pub struct IdentityProvider {
     pub groups_claim: String,
     /// Okta's groups API; none for a provider that has no such thing.
     pub groups_api: Option<GroupsApi>,
+    /// How people come in by it.
+    pub entrance: Entrance,
+}
+
+impl IdentityProvider {
+    /// What people see where they choose.
+    pub fn label(&self) -> &str {
+        self.entrance.display_name.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// How the groups of a person are fetched when the claim is missing or may have been cut.
@@ -49,6 +59,7 @@ pub(super) fn read_all(root: &mut Section<'_, '_>, folder: &Path) -> Vec<Identit
             if providers.iter().any(|other| other.name == provider.name) {
                 section.fault(format!("a second identity provider named `{}`", provider.name));
             }
+            check_domains(&section, &provider, &providers);
             providers.push(provider);
         }
         section.finish();
@@ -84,6 +95,7 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
         |value| read_scopes(&value),
     );
     let groups_claim = section.optional("groups_claim").and_then(|value| non_empty(&value));
+    let entrance = read_entrance(section);
     let pkce = match pkce.map(|value| (value.boolean(), value)) {
         Some((Some(false), value)) if client_secret.is_none() => {
             value.fault("a public client (no `client_secret`) cannot turn PKCE off");
@@ -109,6 +121,7 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
         scopes,
         groups_claim: groups_claim.unwrap_or_else(|| "groups".to_owned()),
         groups_api: groups_api.flatten(),
+        entrance,
         issuer,
     })
 }

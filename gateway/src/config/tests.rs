@@ -295,3 +295,45 @@ fn t26b_nobody_can_let_everybody_tell_their_address() {
     let config = Config::parse(WHOLE, Path::new("/etc/portcullis")).unwrap();
     assert!(config.server.proxy_protocol_from.is_empty());
 }
+
+#[test]
+fn a_domain_that_two_providers_claim_is_a_fault_that_names_both() {
+    let second = |domains: &str| {
+        let entrance = "client_id = \"portcullis\"\ndomains = [\"corp.example\", \"corp.test\"]";
+        let partners = "[[identity_provider]]\nname = \"partners\"\ntype = \"oidc\"\nissuer = \"https://p.example\"\n\
+                        client_id = \"p\"\n";
+        WHOLE.replacen("client_id = \"portcullis\"", entrance, 1).replacen(
+            "[[directory]]",
+            &format!("{partners}domains = [{domains}]\n[[directory]]"),
+            1,
+        )
+    };
+    assert_eq!(faults(&second("\"mail.corp.example\", \"partner.example\"")), [""; 0]);
+    let found = faults(&second("\"partner.example\", \"CORP.Example\"")).concat();
+    assert!(
+        found.contains("`corp.example` is claimed by two identity providers, `okta` and `partners`"),
+        "{found}"
+    );
+    for (wrong, words) in [
+        ("\"corp..example\"", "a label of the domain"),
+        ("\"b\u{fc}cher.example\"", "xn--"),
+        ("\"*.corp.example\"", "a label of the domain"),
+        ("", "at least one domain"),
+        ("\"p.example\", \"P.example\"", "holds `p.example` twice"),
+    ] {
+        let found = faults(&second(wrong)).concat();
+        assert!(found.contains(words), "{wrong}: {found}");
+    }
+}
+
+#[test]
+fn an_application_accepts_providers_that_there_are() {
+    let policies = "policies = [\"engineering\"]";
+    let with = |listed: &str| format!("{policies}\nidentity_providers = {listed}");
+    let config = Config::parse(&WHOLE.replacen(policies, &with("[\"okta\"]"), 1), Path::new("")).unwrap();
+    assert!(config.applications[0].accepts("okta") && !config.applications[0].accepts("partners"));
+    assert!(Config::parse(WHOLE, Path::new("")).unwrap().applications[0].accepts("partners"));
+    let unknown = fault_of(policies, &with("[\"octa\"]"));
+    assert!(unknown.contains("no identity provider is named `octa`"), "{unknown}");
+    assert!(fault_of(policies, &with("[]")).contains("at least one identity provider"));
+}

@@ -13,6 +13,7 @@ use super::claims::VerifiedClaims;
 use super::groups::groups_of;
 use super::hand_over::hand_over;
 use super::provider::{Provider, ProviderError, ProviderTokens};
+use super::sign_in_domain;
 use super::start::Attempt;
 use crate::body::Body;
 use crate::cookies;
@@ -92,6 +93,7 @@ async fn finish(
     }
     let code = query.only("code").filter(|code| !code.is_empty()).ok_or(LoginError::Malformed)?;
     let (claims, tokens, groups) = ask_provider(gateway, provider, attempt, code, now).await?;
+    sign_in_domain::check(&provider.settings().entrance, &claims)?;
     let (token, record) = begin_session(gateway, provider, claims, &tokens, groups, now).await?;
     let mut response = hand_over(gateway, record.id, &attempt.return_to, now)?;
     let life = record.expires_at - now;

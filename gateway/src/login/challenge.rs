@@ -4,6 +4,7 @@
 use http::{HeaderMap, HeaderValue};
 
 use super::{ATTEMPT_LIFE_S, MAX_RETURN_BYTES, ReturnTo};
+use crate::config::Application;
 use crate::cookies;
 use crate::gateway::Gateway;
 use crate::host::Host;
@@ -30,12 +31,12 @@ pub(crate) fn entrance(gateway: &Gateway, host: &Host) -> String {
 /// The way to a login for this request. Without random bytes it leads to the entrance, and no further.
 pub(crate) fn challenge(
     gateway: &Gateway,
-    canonical: &Canonical,
+    (canonical, application): (&Canonical, &Application),
     headers: &HeaderMap,
     now: i64,
 ) -> Challenge {
     let entrance = entrance(gateway, &canonical.host);
-    match bound(gateway, canonical, now) {
+    match bound(gateway, canonical, application, now) {
         Some((sealed, cookie)) => Challenge {
             location: format!("{entrance}?request={sealed}"),
             cookies: cookie.into_iter().chain(surplus(headers, cookies::RETURN_PREFIX)).collect(),
@@ -45,10 +46,16 @@ pub(crate) fn challenge(
     }
 }
 
-fn bound(gateway: &Gateway, canonical: &Canonical, now: i64) -> Option<(String, Option<HeaderValue>)> {
+fn bound(
+    gateway: &Gateway,
+    canonical: &Canonical,
+    application: &Application,
+    now: i64,
+) -> Option<(String, Option<HeaderValue>)> {
     let secret = random_text::<16>()?;
     let return_to = ReturnTo {
         host: canonical.host.to_string(),
+        application: application.name.to_string(),
         path: return_path(canonical),
         binding_id: random_text::<6>()?,
         binding: digest_text(&secret),

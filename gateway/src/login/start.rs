@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use http::Response;
 use http::request::Parts;
-use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::challenge::surplus;
 use super::hand_over::hand_over;
+use super::picker::{self, Choice};
 use super::provider::{AuthorizationRequest, Provider};
 use super::{ATTEMPT_LIFE_S, LoginError, ReturnTo};
 use crate::body::Body;
@@ -16,8 +17,7 @@ use crate::cookies;
 use crate::gateway::Gateway;
 use crate::host::Host;
 use crate::query::Query;
-use crate::respond::{self, Page, Rejection};
-use crate::route::RESERVED_PREFIX;
+use crate::respond::{self, Rejection};
 use crate::seal::{Purpose, digest_text, random_text};
 use crate::session::{Visitor, login_visitor};
 
@@ -90,34 +90,19 @@ async fn begin(
     if return_to.host != host.as_str() {
         return Err(LoginError::Stale.into());
     }
-    if let Visitor::Known(session) = login_visitor(&gateway.process.live, &head.headers, now) {
+    // An application that is gone since has nobody to come back to.
+    let mut applications = gateway.routes.applications(host);
+    let application = applications.find(|known| *known.name == *return_to.application);
+    let application = application.ok_or(LoginError::Stale)?;
+    if let Visitor::Known(session) = login_visitor(&gateway.process.live, &head.headers, now)
+        && application.accepts(&session.provider)
+    {
         return Ok(hand_over(gateway, session.id, &return_to, now)?);
     }
-    match chosen_provider(gateway, query)? {
-        Some(provider) => to_provider(gateway, head, provider, return_to, now).await,
-        None => Ok(picker(gateway, host, sealed)),
+    match picker::choose(gateway, application, query.only("provider"))? {
+        Choice::Made(provider) => to_provider(gateway, head, provider, return_to, now).await,
+        Choice::Open(offered) => Ok(picker::page(gateway, &offered, host, sealed)),
     }
-}
-
-/// The provider that was picked, or the only one there is.
-fn chosen_provider<'g>(gateway: &'g Gateway, query: &Query) -> Result<Option<&'g Arc<Provider>>, Rejection> {
-    if let Some(name) = query.only("provider") {
-        return gateway.provider(name).map(Some).ok_or(Rejection::NotFound);
-    }
-    match gateway.providers.as_slice() {
-        [only] => Ok(Some(only)),
-        _ => Ok(None),
-    }
-}
-
-fn picker(gateway: &Gateway, host: &Host, sealed: &str) -> Response<Body> {
-    let mut page = Page::new(StatusCode::OK, "Choose how to sign in");
-    for provider in &gateway.providers {
-        let name = &provider.settings().name;
-        let address = format!("{RESERVED_PREFIX}login/{host}?provider={name}&request={sealed}");
-        page = page.link(&address, &format!("Continue with {name}"));
-    }
-    respond::page(&gateway.look, page, None)
 }
 
 async fn to_provider(

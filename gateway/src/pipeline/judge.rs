@@ -214,8 +214,9 @@ impl Asking<'_> {
         decide: impl FnOnce(&ApplicationSession) -> Result<P, NoPermit>,
     ) -> Option<Decided<P>> {
         let (gateway, headers) = (self.gateway, &self.head.headers);
-        let challenge = || Box::new(login::challenge(gateway, canonical, headers, self.now));
-        let longest = target.application.session_duration;
+        let application = &target.application;
+        let challenge = || Box::new(login::challenge(gateway, (canonical, application), headers, self.now));
+        let longest = application.session_duration;
         match application_visitor(&gateway.process.live, headers, &canonical.host, longest, self.now) {
             Visitor::Nobody => Some((None, Err(Rejection::LoginRequired(challenge())))),
             Visitor::Ended(reason) => Some((None, Err(Rejection::SessionEnded(reason, challenge())))),
@@ -226,6 +227,10 @@ impl Asking<'_> {
                 }
                 match decide(&visitor) {
                     Ok(proof) => Some((session, Ok(proof))),
+                    // To this application they are nobody: another login opens it.
+                    Err(NoPermit::Denied(denial)) if denial.is_login_elsewhere() => {
+                        Some((session, Err(Rejection::LoginRequired(challenge()))))
+                    }
                     Err(NoPermit::Denied(denial)) => Some((session, Err(denial.into()))),
                     Err(NoPermit::Superseded) => None,
                 }

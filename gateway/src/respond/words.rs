@@ -272,8 +272,29 @@ fn login(error: &LoginError) -> Words {
             StatusCode::FORBIDDEN,
             "You are not provisioned here",
             "You are signed in at the identity provider, but your organisation has not provisioned you here. Ask your \
-             administrator to assign you to the provisioning application."
+             administrator to assign you to the provisioning application.\n\
+             For an administrator: somebody is known by their id at the provider, or by their verified e-mail address."
                 .to_owned(),
+        ),
+        LoginError::EmailUnverified => (
+            StatusCode::FORBIDDEN,
+            "Your e-mail address is not verified",
+            "Only people with a verified e-mail address may sign in this way, and the identity provider did not vouch \
+             for yours. Verify your address there, or ask your administrator.\n\
+             For an administrator: the ID token needs `email`, by the scope of that name, and `email_verified` with \
+             the value true."
+                .to_owned(),
+        ),
+        LoginError::EmailDomainRefused { domain } => (
+            StatusCode::FORBIDDEN,
+            "Your e-mail address may not sign in here",
+            format!(
+                "You are signed in at the identity provider with an address of {domain}, and addresses of that domain \
+                 may not sign in this way. Sign out at the identity provider and come back with the address that your \
+                 organisation gave you.\n\
+                 For an administrator: `domains` of this identity provider lists who may; a subdomain is a domain of \
+                 its own."
+            ),
         ),
         LoginError::TooLarge(_) => (
             StatusCode::FORBIDDEN,

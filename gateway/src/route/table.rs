@@ -169,6 +169,7 @@ mod tests {
         let attached = |application: &Arc<Application>| ApplicationPolicies {
             application: application.name.to_string(),
             policies: Vec::new(),
+            login_methods: Vec::new(),
         };
         let attached: Vec<ApplicationPolicies> = applications.iter().map(attached).collect();
         let policies = PolicySet::compile(&[], &attached, &Known::default()).unwrap();

@@ -11,6 +11,7 @@ fn uses(application: &str, policies: &[&str]) -> ApplicationPolicies {
     ApplicationPolicies {
         application: application.into(),
         policies: policies.iter().map(ToString::to_string).collect(),
+        login_methods: vec![],
     }
 }
 
@@ -29,7 +30,9 @@ fn all_faults_are_reported_at_once_with_their_places() {
         allow("fine", vec![Selector::Email(vec![])]),
         allow("", vec![Selector::EmailDomain(vec![]), Selector::Ip(vec![]), Selector::LoginMethod(vec![])]),
     ];
-    let applications = [uses("wiki", &["fine", "absent", "fine"]), uses("wiki", &[]), uses("", &["fine"])];
+    let mut applications =
+        [uses("wiki", &["fine", "absent", "fine"]), uses("wiki", &[]), uses("", &["fine"])];
+    applications[2].login_methods = vec!["okta".into(), "nobody".into()];
     let faults = PolicySet::compile(&policies, &applications, &known()).unwrap_err();
     let policy = |name: &str, index| Place::Policy { name: name.into(), index };
     let rule =
@@ -51,6 +54,7 @@ fn all_faults_are_reported_at_once_with_their_places() {
         (listed(2), Fault::RepeatedPolicy("fine".into())),
         (application("wiki", 1), Fault::DuplicateApplication),
         (application("", 2), Fault::EmptyName),
+        (application("", 2), Fault::UnknownLoginMethod("nobody".into())),
     ];
     let found: Vec<_> = faults.into_iter().map(|it| (it.place, it.fault)).collect();
     assert_eq!(found, expected);

@@ -27,6 +27,8 @@ pub struct Settings {
     pub api_token: Option<String>,
     /// More lines for the provider's section.
     pub provider_extra: String,
+    /// More lines for the directory's section.
+    pub directory_extra: String,
     /// The applications.
     pub applications: Vec<ApplicationSettings>,
     /// The policies, as TOML.
@@ -99,6 +101,7 @@ impl Settings {
             client_secret: None,
             api_token: None,
             provider_extra: String::new(),
+            directory_extra: String::new(),
             applications: vec![
                 ApplicationSettings::new("wiki", upstream, "engineering"),
                 ApplicationSettings::new("canteen", upstream, "anybody"),
@@ -169,7 +172,8 @@ impl Settings {
             let _ = writeln!(text, "api_token = {{ env = \"{}\" }}", Self::TOKEN_VARIABLE);
         }
         let _ = writeln!(text, "{}", self.provider_extra);
-        text.push_str("[[directory]]\nname = \"corp\"\nidentity_provider = \"okta\"\n");
+        let directory = &self.directory_extra;
+        let _ = writeln!(text, "[[directory]]\nname = \"corp\"\nidentity_provider = \"okta\"\n{directory}");
         for application in &self.applications {
             let ApplicationSettings { name, host, upstream, policies, extra } = application;
             let _ = writeln!(

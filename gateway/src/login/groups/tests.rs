@@ -23,6 +23,7 @@ fn provider(base: &str, token: Option<&str>) -> Provider {
         scopes: Vec::new(),
         groups_claim: "groups".to_owned(),
         groups_api: Some(GroupsApi { base_url: Url::parse(base).unwrap(), token }),
+        entrance: crate::config::Entrance::default(),
     };
     Provider::new(Arc::new(settings), Arc::new(ProviderHttp::new(Duration::from_secs(20)).unwrap()))
 }

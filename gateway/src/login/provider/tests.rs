@@ -78,6 +78,7 @@ async fn rig(secret: Option<&str>) -> Rig {
         scopes: vec!["openid".to_owned(), "groups".to_owned()],
         groups_claim: "groups".to_owned(),
         groups_api: None,
+        entrance: crate::config::Entrance::default(),
     };
     let http = Arc::new(ProviderHttp::new(Duration::from_secs(20)).unwrap());
     Rig { provider: Provider::new(Arc::new(settings), http), server, behaviour }

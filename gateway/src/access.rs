@@ -11,6 +11,7 @@ use crate::assertion::identity;
 use crate::body::Body;
 use crate::cookies;
 use crate::gateway::Gateway;
+use crate::live::LiveSession;
 use crate::login;
 use crate::query::Query;
 use crate::respond::{self, Audience, Reader, Rejection};
@@ -60,9 +61,9 @@ pub(crate) async fn on_auth_host(
         }
         ("logout", "") => Ok(login::logout(gateway, asked.head, &asked.canonical.host, asked.now).await?),
         ("logo", "") => respond::logo(&gateway.look).ok_or(Rejection::NotFound),
-        ("certs", "") => Ok(respond::keys(gateway.process.signer.published())),
+        ("certs", "") => Ok(respond::keys(gateway.process.signer.ring().published())),
         ("get-identity", "") => match login_visitor(&gateway.process.live, &asked.head.headers, asked.now) {
-            Visitor::Known(session) => Ok(respond::identity(&identity(&session, &session.standing()))),
+            Visitor::Known(session) => Ok(told_about(gateway, asked, &session)),
             Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
         },
         _ => Err(Rejection::NotFound),
@@ -86,17 +87,22 @@ pub(crate) async fn on_application_host(
         "logout" => Ok(login::logout(gateway, asked.head, host, asked.now).await?),
         "logout/app" => Ok(login::application_logout(gateway, asked.head, host, asked.now).await?),
         "logo" => respond::logo(&gateway.look).ok_or(Rejection::NotFound),
-        "certs" => Ok(respond::keys(gateway.process.signer.published())),
+        "certs" => Ok(respond::keys(gateway.process.signer.ring().published())),
         "get-identity" => {
             match application_visitor(&gateway.process.live, &asked.head.headers, host, None, asked.now) {
-                Visitor::Known(known) => {
-                    Ok(respond::identity(&identity(&known.session, &known.session.standing())))
-                }
+                Visitor::Known(known) => Ok(told_about(gateway, asked, &known.session)),
                 Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
             }
         }
         _ => Err(Rejection::NotFound),
     }
+}
+
+/// Who they are, told to themselves.
+fn told_about(gateway: &Gateway, asked: &Asked<'_>, session: &LiveSession) -> Response<Body> {
+    let provider = gateway.config.identity_provider(&session.provider);
+    let provider = provider.map(AsRef::as_ref);
+    respond::identity(&identity(session, &session.standing(), provider, asked.client_ip))
 }
 
 fn only_get(asked: &Asked<'_>) -> Result<(), Rejection> {

@@ -8,7 +8,7 @@ use portcullis_store::{Directory, Store};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::assertion::Signer;
+use crate::assertion::{self, Occasion, Signer};
 use crate::config::{Config, IdentityProvider};
 use crate::descriptors::Borne;
 use crate::forward::{Bounds, Fleet, Upstreams};
@@ -34,11 +34,15 @@ pub(crate) async fn first(
     let policies = Policies::first(config.policies.clone());
     let live = Arc::new(Live::new(policies.clone()));
     store.follow(live.clone()).await?;
-    let signer = Signer::open(&store, &sealer, config.origin(&config.server.auth_host), now()).await?;
+    let sealer = Arc::new(sealer);
+    let issuer = config.origin(&config.server.auth_host);
+    let wish = assertion::wish(&config);
+    let keys = assertion::rotate(&store, &sealer, &issuer, wish, Occasion::Time, now()).await?;
+    let signer = Signer::new(issuer, &keys, &sealer)?;
     let process = Process {
         live,
         store,
-        sealer: Arc::new(sealer),
+        sealer,
         signer: Arc::new(signer),
         used: Arc::new(spent_logins()),
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?.into(),

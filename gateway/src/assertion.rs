@@ -1,21 +1,35 @@
-//! The assertion: what we tell an upstream about the person, signed so that it can be believed. Keys live sealed in the store.
-//! Putting the assertion into a request is left to `forward`.
+//! The assertion: what we tell an upstream about the person, signed so that it can be believed. Making and rotating the keys is
+//! left to the files below, putting the assertion into a request to `forward`.
 
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
 use http::HeaderValue;
-use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use portcullis_store::{Profile, Secret, SigningKey, SigningKeyError, SigningKeyState, Store, StoreError};
+use jsonwebtoken::Header;
+use portcullis_store::{Profile, SigningKey, SigningKeyError, StoreError};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+mod identity;
+mod key;
+mod ring;
+mod rotation;
+mod schedule;
+
+pub(crate) use identity::identity;
+pub(crate) use key::Algorithm;
+pub(crate) use ring::Ring;
+pub(crate) use rotation::{keep, rotate, wish};
+pub(crate) use schedule::{Occasion, Wish, deleted_at};
+
+use crate::config::Asserted;
 use crate::live::{LiveSession, Standing};
 use crate::route::Target;
-use crate::seal::{Purpose, Sealer, random_text};
+use crate::seal::{Sealer, random_text};
 
-/// How long an assertion is good, in seconds. Short, because one that was sent cannot be called back.
-const LIFE_S: i64 = 120;
-/// How long it is sent again before a new one is signed, in seconds: signing costs more than a whole forward.
-pub(crate) const REUSE_S: i64 = 60;
+/// The claims of a login that one assertion may repeat, in bytes of JSON. Upstreams refuse long heads, and claims are never
+/// silently cut: who has more of them is denied.
+pub(crate) const MAX_CUSTOM_BYTES: usize = 4 * 1024;
 
 /// Why no assertion can be signed.
 #[derive(Debug, thiserror::Error)]
@@ -23,37 +37,40 @@ pub enum AssertionError {
     /// The store failed.
     #[error("cannot read or write the signing keys")]
     Store(#[from] StoreError),
-    /// The store refused the key.
-    #[error("cannot keep the signing key")]
-    Insert(#[from] SigningKeyError),
+    /// The store refused to change the keys.
+    #[error("cannot keep the signing keys: {0}")]
+    Keep(#[from] SigningKeyError),
     /// The key in the store does not open: the key file is another than the one it was sealed with.
     #[error(
         "the signing key `{0}` does not open with this key file; restore the key file that belongs to this store"
     )]
     Sealed(String),
+    /// The store holds no key that signs.
+    #[error("the store holds no key that signs")]
+    NoKey,
+    /// A newer program made the key.
+    #[error("the store holds a signing key for `{0}`, which this program does not know")]
+    Algorithm(String),
     /// A key could not be made.
     #[error("cannot make a signing key")]
     Generate(#[from] rcgen::Error),
     /// A key could not be used.
     #[error("cannot use a signing key")]
     Key(#[from] jsonwebtoken::errors::Error),
+    /// The making of a key was broken off.
+    #[error("the making of a signing key was broken off")]
+    Interrupted,
     /// The system has no random bytes.
     #[error("the system gave no random bytes")]
     NoRandomness,
 }
 
-/// Signs assertions with the active key.
+/// Signs assertions with the key of the moment.
+#[derive(Debug)]
 pub(crate) struct Signer {
     issuer: String,
-    key_id: String,
-    key: EncodingKey,
-    published: Value,
-}
-
-impl std::fmt::Debug for Signer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Signer").field("key_id", &self.key_id).finish_non_exhaustive()
-    }
+    /// Requests take it without a lock; a rotation replaces it.
+    ring: ArcSwap<Ring>,
 }
 
 /// The claims of an assertion, in the shape that origins written for Cloudflare Access validate.
@@ -71,116 +88,92 @@ struct Claims<'a> {
     identity_nonce: String,
     sub: &'a str,
     country: &'static str,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    custom: Map<String, Value>,
 }
 
 impl Signer {
-    /// Takes the keys from the store; makes the first one.
-    pub(crate) async fn open(
-        store: &Store,
-        sealer: &Sealer,
-        issuer: String,
-        now: i64,
-    ) -> Result<Self, AssertionError> {
-        let mut keys = store.signing_keys()?;
-        if !keys.iter().any(|key| key.state == SigningKeyState::Active) {
-            let made = make_key(sealer, &issuer, now)?;
-            store.insert_signing_key(made.clone()).await?;
-            keys.push(made);
+    /// Signs with the active one of these keys.
+    pub(crate) fn new(issuer: String, keys: &[SigningKey], sealer: &Sealer) -> Result<Self, AssertionError> {
+        Ok(Self { issuer, ring: ArcSwap::from_pointee(Ring::of(keys, sealer)?) })
+    }
+
+    /// Puts these keys in use, unless they are already. Those before stay in use when that fails.
+    fn follow(&self, keys: &[SigningKey], sealer: &Sealer) -> Result<(), AssertionError> {
+        if !self.ring.load().is_of(keys) {
+            self.ring.store(Arc::new(Ring::of(keys, sealer)?));
         }
-        let active = keys.iter().find(|key| key.state == SigningKeyState::Active);
-        let active = active.ok_or(StoreError::Unreadable("signing key"))?;
-        let pem = sealer
-            .open_bytes(Purpose::AtRest, &active.kid, &active.sealed_private)
-            .ok_or_else(|| AssertionError::Sealed(active.kid.clone()))?;
-        let pem = Secret::new(pem);
-        Ok(Self {
-            issuer,
-            key_id: active.kid.clone(),
-            key: EncodingKey::from_rsa_pem(pem.expose())?,
-            published: published(&keys),
-        })
+        Ok(())
     }
 
-    /// The public keys: a JWK set (RFC 7517), and the same as certificates, in the shape of Cloudflare Access.
-    pub(crate) fn published(&self) -> &Value {
-        &self.published
+    /// The keys in use now.
+    pub(crate) fn ring(&self) -> Guard<Arc<Ring>> {
+        self.ring.load()
     }
 
-    /// A new assertion for a session at an application. None when it cannot be signed.
+    /// A new assertion for a session at an application. None when it cannot be signed, or would be too long.
     pub(crate) fn assertion(
         &self,
+        ring: &Ring,
         session: &LiveSession,
-        profile: &Profile,
+        standing: &Standing,
         target: &Target,
         now: i64,
     ) -> Option<HeaderValue> {
+        let (profile, subject) = (&standing.profile, &session.subject);
+        let asserted = &target.application.asserted;
         let claims = Claims {
-            aud: [&target.application.name],
+            aud: [&asserted.audience],
             email: profile.email.as_deref(),
-            exp: session.expires_at.min(now + LIFE_S),
+            exp: session.expires_at.min(now.saturating_add(asserted.life_s)),
             iat: now,
             nbf: now,
             iss: &self.issuer,
             kind: "app",
             identity_nonce: random_text::<12>()?,
-            sub: &session.subject,
+            sub: subject,
             country: "",
+            custom: custom(asserted, &session.provider, profile, &standing.groups)?,
         };
-        let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::RS256) };
-        let token = jsonwebtoken::encode(&header, &claims, &self.key).ok()?;
+        let header = Header { kid: Some(ring.key_id.clone()), ..Header::new(ring.algorithm.in_header()) };
+        let token = jsonwebtoken::encode(&header, &claims, &ring.key).ok()?;
         let mut value = HeaderValue::try_from(token).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
 }
 
-fn make_key(sealer: &Sealer, issuer: &str, now: i64) -> Result<SigningKey, AssertionError> {
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256)?;
-    let mut certificate = rcgen::CertificateParams::default();
-    certificate.distinguished_name.push(rcgen::DnType::CommonName, issuer);
-    let certificate_pem = certificate.self_signed(&pair)?.pem();
-    let pem = Secret::new(pair.serialize_pem().into_bytes());
-    let mut jwk = Jwk::from_encoding_key(&EncodingKey::from_rsa_pem(pem.expose())?, Algorithm::RS256)?;
-    let kid = jwk.thumbprint(ThumbprintHash::SHA256)?;
-    jwk.common.key_id = Some(kid.clone());
-    jwk.common.public_key_use = Some(jsonwebtoken::jwk::PublicKeyUse::Signature);
-    let sealed = sealer.seal_bytes(Purpose::AtRest, &kid, pem.expose().clone());
-    Ok(SigningKey {
-        sealed_private: sealed.ok_or(AssertionError::NoRandomness)?,
-        public_jwk: serde_json::to_string(&jwk).unwrap_or_default(),
-        algorithm: "RS256".to_owned(),
-        certificate_pem,
-        created_at: now,
-        state: SigningKeyState::Active,
-        kid,
-    })
+impl Asserted {
+    /// How long an assertion is sent again before a new one is signed, in seconds: signing costs more than a whole forward.
+    pub(crate) fn reuse_s(&self) -> i64 {
+        self.life_s / 2
+    }
 }
 
-fn published(keys: &[SigningKey]) -> Value {
-    let jwks: Vec<Value> = keys.iter().filter_map(|key| serde_json::from_str(&key.public_jwk).ok()).collect();
-    let certificates: Vec<Value> =
-        keys.iter().map(|key| json!({ "kid": key.kid, "cert": key.certificate_pem })).collect();
-    let active = keys.iter().position(|key| key.state == SigningKeyState::Active);
-    let public_cert = active.and_then(|index| certificates.get(index)).cloned();
-    json!({ "keys": jwks, "public_cert": public_cert, "public_certs": certificates })
+/// The claims of the login that the application wants repeated, where Cloudflare Access puts them. None when they are too long.
+fn custom(
+    asserted: &Asserted,
+    provider: &str,
+    profile: &Profile,
+    groups: &[String],
+) -> Option<Map<String, Value>> {
+    if asserted.claims.is_empty() {
+        return Some(Map::new());
+    }
+    let mut others: Map<String, Value> = serde_json::from_str(&profile.claims_json).unwrap_or_default();
+    let mut custom = Map::new();
+    for name in &asserted.claims {
+        let value = match name.as_str() {
+            "groups" => Some(groups.to_vec().into()),
+            "name" => profile.display_name.clone().map(Value::from),
+            "provider" => Some(provider.into()),
+            _ => others.remove(name),
+        };
+        custom.extend(value.map(|value| (name.clone(), value)));
+    }
+    let length = serde_json::to_string(&custom).ok()?.len();
+    (length <= MAX_CUSTOM_BYTES).then_some(custom)
 }
 
-/// What `get-identity` and the upstream's headers say of a person.
-pub(crate) fn identity(session: &LiveSession, standing: &Standing) -> Value {
-    let profile = &standing.profile;
-    json!({
-        "email": profile.email,
-        "name": profile.display_name,
-        "sub": session.subject,
-        "user_uuid": standing.person.as_ref().map(|person| &person.scim_id),
-        "idp": { "name": session.provider },
-        "groups": standing.groups,
-        "iat": profile.authenticated_at,
-        "session": { "id": short_id(session), "began": session.begun_at, "expires": session.expires_at },
-    })
-}
-
-/// Enough of a session's hashed id to find it in a log; opens nothing.
-pub(crate) fn short_id(session: &LiveSession) -> String {
-    session.id.to_string().chars().take(16).collect()
-}
+#[cfg(test)]
+mod tests;

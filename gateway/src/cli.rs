@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+mod keys;
 mod scim_key;
 mod service_token;
 
@@ -35,6 +36,9 @@ enum Command {
     Run(ConfigFile),
     /// Read the configuration and report every fault with its line; serves nothing
     Check(ConfigFile),
+    /// Keys that sign the assertions for upstreams
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// What concerns the provisioning client (Okta's SCIM side)
     #[command(subcommand)]
     Scim(Scim),
@@ -107,6 +111,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
                 config.directories.len()
             ))
         }
+        Command::Keys(command) => keys::run(command),
         Command::Scim(Scim::Key(command)) => scim_key::run(command),
         Command::ServiceToken(command) => service_token::run(command),
     }
@@ -121,4 +126,10 @@ fn date(at: i64) -> String {
 
 fn say(text: &str) -> Result<(), Box<dyn Error>> {
     Ok(writeln!(io::stdout(), "{text}")?)
+}
+
+fn date(at: i64) -> String {
+    let rfc3339 = time::format_description::well_known::Rfc3339;
+    let known = time::OffsetDateTime::from_unix_timestamp(at).ok().and_then(|at| at.format(&rfc3339).ok());
+    known.unwrap_or_else(|| at.to_string())
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod application;
+mod assertion;
 mod branding;
 mod cors;
 mod document;
@@ -23,6 +24,7 @@ mod upstream_health;
 mod upstream_tls;
 
 pub use application::{Application, Directory};
+pub use assertion::{Asserted, Assertion};
 pub use branding::{Branding, Colour, DenyPage, Logo};
 pub use cors::{Cors, CorsRules};
 pub use document::Fault;
@@ -57,6 +59,8 @@ pub struct Config {
     pub store_key_file: PathBuf,
     /// `[session] duration`: how long a login lasts.
     pub session_duration: std::time::Duration,
+    /// `[assertion]`
+    pub assertion: Assertion,
     /// `[limits]`
     pub limits: Limits,
     /// `[branding]`
@@ -194,15 +198,19 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let server = server::read_server(&mut root, folder);
     let store = server::read_store(&mut root, folder);
     let session_duration = server::read_session(&mut root);
+    let assertion = assertion::read_assertion(&mut root);
     let limits = server::read_limits(&mut root);
     let log = observe::read_log(&mut root, folder);
     let telemetry = observe::read_telemetry(&mut root);
     let branding = branding::read_branding(&mut root, folder);
     let providers = provider::read_all(&mut root, folder);
     let directories = application::read_directories(&mut root, &providers);
-    let defaults = Limits::default();
-    let place =
-        application::Place { server: server.as_ref(), limits: limits.as_ref().unwrap_or(&defaults), folder };
+    let place = application::Place {
+        server: server.as_ref(),
+        limits: &limits.clone().unwrap_or_default(),
+        assertion: &assertion.clone().unwrap_or_default(),
+        folder,
+    };
     let applications = application::read_applications(&mut root, &place);
     let policies = policy::read_all(&mut root, faults, &applications, &providers);
     let hosts = applications.iter().flat_map(|read| &read.application.hosts);
@@ -219,6 +227,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         store_file,
         store_key_file,
         session_duration: session_duration?,
+        assertion: assertion?,
         limits: limits?,
         branding,
         log: log?,

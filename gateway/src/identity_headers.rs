@@ -10,9 +10,9 @@ use serde_json::Value;
 
 mod encoding;
 
-use crate::assertion::{REUSE_S, Signer};
+use crate::assertion::{MAX_CUSTOM_BYTES, Signer};
 use crate::config::{Encoding, Separator, Source, Told};
-use crate::live::{LiveSession, Standing};
+use crate::live::{Grounds, LiveSession, Standing};
 use crate::route::Target;
 
 /// The assertion, as origins written for Cloudflare Access expect it.
@@ -32,7 +32,7 @@ pub(crate) struct IdentityHeaders(Box<[(HeaderName, HeaderValue)]>);
 /// Why a person cannot be told about. The request is denied: without its fields it would be somebody else's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
-    #[error("the assertion cannot be signed")]
+    #[error("the assertion cannot be signed, or its claims are longer than {MAX_CUSTOM_BYTES} bytes")]
     Assertion,
     #[error("the value of `{0}` cannot be written in the configured encoding")]
     Unwritable(HeaderName),
@@ -64,11 +64,12 @@ pub(crate) fn of(
     target: &Arc<Target>,
     now: i64,
 ) -> Result<Arc<IdentityHeaders>, IdentityError> {
-    if let Some(kept) = session.identity.find(target, standing, now) {
+    let ring = signer.ring();
+    if let Some(kept) = session.identity.find(target, standing, &ring, now) {
         return Ok(kept);
     }
-    let assertion =
-        signer.assertion(session, &standing.profile, target, now).ok_or(IdentityError::Assertion)?;
+    let assertion = signer.assertion(&ring, session, standing, target, now);
+    let assertion = assertion.ok_or(IdentityError::Assertion)?;
     let mut fields = vec![(ASSERTION, assertion)];
     if let Some(email) = &standing.profile.email {
         fields.push((EMAIL, field(&EMAIL, encoding::single(email, Encoding::default()))?));
@@ -79,7 +80,9 @@ pub(crate) fn of(
         fields.extend(value_of(told, &about)?.map(|value| (told.name.clone(), value)));
     }
     let built = Arc::new(IdentityHeaders(fields.into()));
-    session.identity.keep(target.clone(), standing.clone(), now + REUSE_S, built.clone());
+    let until = now.saturating_add(target.application.asserted.reuse_s());
+    let grounds = Grounds { target: target.clone(), standing: standing.clone(), ring: Arc::clone(&ring) };
+    session.identity.keep(grounds, until, built.clone());
     Ok(built)
 }
 

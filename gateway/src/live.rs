@@ -16,6 +16,7 @@ mod people;
 mod policies;
 mod session;
 
+pub(crate) use identity_cache::Grounds;
 use passage::Reach;
 pub(crate) use passage::{Attached, Dropped, Life, NewPassage, Passage};
 pub(crate) use policies::Policies;

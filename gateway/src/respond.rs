@@ -1,6 +1,7 @@
 //! What a client is told. The only file that chooses status codes and words towards the browser; how a page looks is left to
 //! `page`, why a request ended to the stage that ended it.
 
+use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER,
     UPGRADE, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -302,8 +303,9 @@ pub(crate) fn preflight(rules: &CorsRules, origin: &HeaderValue) -> Response<Bod
 }
 
 /// The public keys: may be kept for a short while.
-pub(crate) fn keys(value: &serde_json::Value) -> Response<Body> {
-    let mut response = json(StatusCode::OK, value);
+pub(crate) fn keys(published: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(published));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response
 }

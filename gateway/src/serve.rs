@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
 use crate::assemble;
-use crate::assertion::AssertionError;
+use crate::assertion::{self, AssertionError};
 use crate::config::Config;
 use crate::descriptors::Borne;
 use crate::gateway::{Current, Process, now};
@@ -205,6 +205,7 @@ impl Running {
         control.spawn(inner::serve(inner, readiness.clone(), current.clone()));
         control.spawn(expire(gateway.process.clone()));
         control.spawn(reload::watch(current.clone()));
+        control.spawn(assertion::keep(current.clone()));
         control.spawn(log::follow_hangups());
         readiness.set(true);
         tracing::info!(

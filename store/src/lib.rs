@@ -45,5 +45,5 @@ pub use session::{
     BeginApplicationSessionError, BeginSessionError, EndWhat, NewApplicationSession, NewSession,
     Provisioning, RenewSessionError, Renewal,
 };
-pub use signing_key::{SigningKey, SigningKeyError, SigningKeyState};
+pub use signing_key::{SigningKey, SigningKeyError, SigningKeyState, SigningKeyStep};
 pub use store::Store;

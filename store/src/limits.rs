@@ -56,6 +56,8 @@ pub const GROUPS_PER_SESSION: usize = 20_000;
 pub const SEALED_BYTES: usize = 256 * 1024;
 /// Bytes of a host name.
 pub const HOST_BYTES: usize = 255;
+/// Keys that sign, will sign or have signed assertions, at once.
+pub const SIGNING_KEYS: usize = 32;
 /// Bytes of a public key or certificate.
 pub const PUBLIC_KEY_BYTES: usize = 64 * 1024;
 

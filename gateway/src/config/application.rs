@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cookie::SameSite;
 
+use super::assertion::{Asserted, Assertion, read_asserted};
 use super::branding::{DenyPage, read_deny_page};
 use super::cors::{Cors, read_cors};
 use super::document::{Section, Value};
@@ -44,6 +45,8 @@ pub struct Application {
     pub cors: Cors,
     /// What people are told whom its policies deny.
     pub deny_page: DenyPage,
+    /// What its upstreams are told about people, signed.
+    pub asserted: Asserted,
     /// `[application.headers]`
     pub headers: RequestHeaders,
     /// `[application.response_headers]`
@@ -68,7 +71,8 @@ impl Application {
         tolerated_in_paths: Vec<PathError>,
     ) -> Self {
         let upstream = Upstream::nowhere();
-        let (name, hosts) = (name.into(), vec![host]);
+        let (name, hosts): (Arc<str>, _) = (name.into(), vec![host]);
+        let asserted = Asserted { audience: name.to_string(), claims: Vec::new(), life_s: 120 };
         Self {
             name,
             hosts,
@@ -82,6 +86,7 @@ impl Application {
             same_site: SameSite::Lax,
             cors: Cors::Off,
             deny_page: DenyPage::default(),
+            asserted,
             headers: RequestHeaders::default(),
             response_headers: ResponseHeaders::default(),
         }
@@ -134,6 +139,7 @@ pub(super) fn read_directories(root: &mut Section<'_, '_>, providers: &[Identity
 pub(super) struct Place<'p> {
     pub(super) server: Option<&'p Server>,
     pub(super) limits: &'p Limits,
+    pub(super) assertion: &'p Assertion,
     /// Where relative paths begin.
     pub(super) folder: &'p Path,
 }
@@ -181,6 +187,7 @@ fn read_application(
     let same_site = section.optional("same_site").map_or(SameSite::Lax, |value| read_same_site(&value));
     let cors = read_cors(section);
     let deny_page = read_deny_page(section, hosts.as_deref().unwrap_or_default());
+    let asserted = read_asserted(section, name.as_deref(), place.assertion);
     let headers = read_request_headers(section, place.folder);
     let response_headers = read_response_headers(section);
     let (name, hosts): (Arc<str>, _) = (name?.into(), hosts?);
@@ -216,6 +223,7 @@ fn read_application(
         same_site,
         cors,
         deny_page,
+        asserted,
         headers,
         response_headers,
     })

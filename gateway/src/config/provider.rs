@@ -40,6 +40,13 @@ impl IdentityProvider {
     }
 }
 
+impl IdentityProvider {
+    /// Its `type`.
+    pub(crate) fn kind(&self) -> &'static str {
+        if self.groups_api.is_some() { "okta" } else { "oidc" }
+    }
+}
+
 /// How the groups of a person are fetched when the claim is missing or may have been cut.
 #[derive(Debug, PartialEq, Eq)]
 pub struct GroupsApi {

@@ -337,3 +337,36 @@ fn an_application_accepts_providers_that_there_are() {
     assert!(unknown.contains("no identity provider is named `octa`"), "{unknown}");
     assert!(fault_of(policies, &with("[]")).contains("at least one identity provider"));
 }
+
+#[test]
+fn assertions_are_configured_within_bounds() {
+    let config = Config::parse(WHOLE, Path::new("/")).unwrap();
+    assert_eq!(config.assertion, Assertion::default());
+    let asserted = &config.applications[0].asserted;
+    assert_eq!((asserted.audience.as_str(), asserted.life_s), ("wiki", 120));
+    let own = "assertion_audience = \"4714c135\"\nassertion_claims = [\"department\"]\nhosts = [\"wiki.localhost\"]";
+    let source = WHOLE.replacen("hosts = [\"wiki.localhost\"]", own, 1);
+    let whole = "[assertion]\nalgorithm = \"EdDSA\"\nrotate_every = \"7d\"\nlife = \"5m\"\n";
+    let config = Config::parse(&format!("{source}\n{whole}"), Path::new("/")).unwrap();
+    assert_eq!(config.assertion.algorithm, crate::assertion::Algorithm::EdDsa);
+    let asserted = &config.applications[0].asserted;
+    assert_eq!((asserted.audience.as_str(), asserted.life_s), ("4714c135", 300));
+    assert_eq!(asserted.claims, ["department"]);
+    for (wrong, words) in [
+        ("algorithm = \"HS256\"", "must be \"RS256\", \"ES256\" or \"EdDSA\""),
+        ("rotate_every = \"23h\"", "must be from 1d to 400d"),
+        ("rotate_every = \"401d\"", "must be from 1d to 400d"),
+        ("life = \"29s\"", "must be from 30s to 1h"),
+        ("life = \"3601s\"", "must be from 30s to 1h"),
+        ("rotate_evry = \"42d\"", "did you mean `rotate_every`"),
+    ] {
+        let found = faults(&format!("{WHOLE}\n[assertion]\n{wrong}\n")).concat();
+        assert!(found.contains(words), "{wrong}: {found}");
+    }
+    let hosts = "hosts = [\"wiki.localhost\"]";
+    let with = |line: &str| fault_of(hosts, &format!("{line}\n{hosts}"));
+    assert!(with("assertion_audience = \"\"").contains("from 1 to 256 bytes"));
+    assert!(with(&format!("assertion_audience = \"{}\"", "a".repeat(257))).contains("from 1 to 256 bytes"));
+    assert!(with(&format!("assertion_claims = [{}]", "\"a\",".repeat(33))).contains("more than 32 claims"));
+    assert!(with("assertion_claims = [\"\"]").contains("from 1 to 256 bytes"));
+}

@@ -1,0 +1,50 @@
+//! What `get-identity` says of a person, in the shape that Cloudflare Access answers in: what we know, under its names there, and
+//! nothing that we do not know. The assertion itself is left to `assertion`.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::IdentityProvider;
+use crate::live::{LiveSession, Standing};
+
+/// Claims of a login that have a place of their own in the answer.
+const OF_THE_LOGIN: [&str; 2] = ["amr", "acr"];
+
+/// Who somebody is. `provider` is the one they logged in at, if it is configured still.
+pub(crate) fn identity(
+    session: &LiveSession,
+    standing: &Standing,
+    provider: Option<&IdentityProvider>,
+    client_ip: IpAddr,
+) -> Value {
+    let profile = &standing.profile;
+    let mut idp = json!({ "id": session.provider, "name": session.provider });
+    if let (Some(provider), Some(fields)) = (provider, idp.as_object_mut()) {
+        fields.insert("type".to_owned(), provider.kind().into());
+    }
+    let mut said = json!({
+        "email": profile.email,
+        "name": profile.display_name,
+        "sub": session.subject,
+        "user_uuid": standing.person.as_ref().map(|person| &person.scim_id),
+        "idp": idp,
+        "groups": standing.groups,
+        "iat": profile.authenticated_at,
+        "ip": client_ip,
+        "session": { "id": short_id(session), "began": session.begun_at, "expires": session.expires_at },
+    });
+    if let Some(said) = said.as_object_mut() {
+        let claims: Map<String, Value> = serde_json::from_str(&profile.claims_json).unwrap_or_default();
+        let known = OF_THE_LOGIN.iter().filter_map(|name| claims.get(*name).map(|value| (*name, value)));
+        said.extend(known.map(|(name, value)| (name.to_owned(), value.clone())));
+        // What nobody knows is absent: a null would be read as a fact.
+        said.retain(|_, value| !value.is_null());
+    }
+    said
+}
+
+/// Enough of a session's hashed id to find it in a log; opens nothing.
+pub(crate) fn short_id(session: &LiveSession) -> String {
+    session.id.to_string().chars().take(16).collect()
+}

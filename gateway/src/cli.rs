@@ -127,9 +127,3 @@ fn date(at: i64) -> String {
 fn say(text: &str) -> Result<(), Box<dyn Error>> {
     Ok(writeln!(io::stdout(), "{text}")?)
 }
-
-fn date(at: i64) -> String {
-    let rfc3339 = time::format_description::well_known::Rfc3339;
-    let known = time::OffsetDateTime::from_unix_timestamp(at).ok().and_then(|at| at.format(&rfc3339).ok());
-    known.unwrap_or_else(|| at.to_string())
-}

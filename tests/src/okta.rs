@@ -36,6 +36,7 @@ mod scim_push;
 mod actions;
 mod admin;
 mod admin_api;
+mod confided;
 mod misbehave;
 
 pub mod company;
@@ -43,6 +44,7 @@ mod state;
 
 pub use actions::Pushes;
 pub use company::{Client, Company, Group, Person};
+pub use confided::Confided;
 pub use discovery::AuthServer;
 pub use exchange::MAX_REQUEST_BODY;
 pub use grants::{CODE_LIFETIME_S, REFRESH_LEEWAY_S, SESSION_LIFETIME_S, TOKEN_LIFETIME_S};
@@ -55,6 +57,7 @@ pub use scim_push::{DEFAULT_WAIT, IMPORT_PAGE, MAX_ATTEMPTS};
 pub use state::{OrgError, Status};
 pub use users_api::RATE_WINDOW_S;
 
+use confided::Ledger;
 use grants::Grants;
 use keys::KeyRing;
 use misbehave::Faults;
@@ -163,6 +166,7 @@ pub struct Okta {
     counts: Mutex<HashMap<Endpoint, u64>>,
     scim: Mutex<Option<Arc<ScimClient>>>,
     journal: Mutex<Vec<Push>>,
+    confided: Mutex<Ledger>,
     /// Changes of groups are pushed one after the other, so that an older list of members never comes last.
     group_turn: tokio::sync::Mutex<()>,
 }
@@ -184,6 +188,7 @@ impl Okta {
             counts: Mutex::default(),
             scim: Mutex::new(scim.map(Arc::new)),
             journal: Mutex::default(),
+            confided: Mutex::default(),
             group_turn: tokio::sync::Mutex::default(),
             config,
         })

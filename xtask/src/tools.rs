@@ -12,13 +12,13 @@ const PINNED: [Pinned; 2] = [
         folder: "node",
         pins: &["package.json", "package-lock.json"],
         installed: "node_modules",
-        purpose: "by npm: an Okta that was not written here, and what steers the browser",
+        purpose: "by npm: identity providers and verifiers of tokens that were not written here, what steers the browser",
     },
     Pinned {
         folder: "python",
         pins: &["requirements.txt"],
         installed: "bin/scim2",
-        purpose: "by pip: a judge of SCIM endpoints, a gRPC client and server",
+        purpose: "by pip: a judge of SCIM endpoints, a gRPC client and server, a verifier of tokens",
     },
 ];
 

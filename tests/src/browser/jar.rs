@@ -25,6 +25,7 @@ pub(crate) enum Crossing {
 #[derive(Debug, Default)]
 pub struct Jar {
     cookies: Mutex<Vec<Cookie>>,
+    ever: Mutex<Vec<Cookie>>,
 }
 
 impl Jar {
@@ -34,6 +35,7 @@ impl Jar {
     /// The rule that the line breaks; nothing is stored then.
     pub fn set(&self, url: &Url, line: &str) -> Result<(), CookieRefusal> {
         let cookie = Cookie::parse(url, line)?;
+        self.ever.lock().unwrap_or_else(PoisonError::into_inner).push(cookie.clone());
         self.with(|cookies| {
             cookies.retain(|old| !old.is_replaced_by(&cookie));
             if !cookie.is_expired(SystemTime::now()) {
@@ -74,6 +76,12 @@ impl Jar {
     #[must_use]
     pub fn all(&self) -> Vec<Cookie> {
         self.with(|cookies| cookies.clone())
+    }
+
+    /// Every cookie that was ever set, also those that are gone.
+    #[must_use]
+    pub fn ever(&self) -> Vec<Cookie> {
+        self.ever.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The cookies that would go to this host.

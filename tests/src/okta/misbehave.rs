@@ -13,8 +13,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::exchange::Answer;
+use super::exchange::{Answer, Ask};
 use super::users_api;
 
 /// A body that may stream or break.
@@ -76,6 +77,8 @@ pub enum Fault {
     RateLimitedS(u64),
     /// 429 as at the concurrency limit: limit and remaining are 0.
     ConcurrencyLimited,
+    /// 400 with an OAuth error that repeats all that was asked, secrets included.
+    Echo,
     /// 403 `E0000006`, as ThreatInsight or a network zone answers.
     Blocked,
 }
@@ -146,7 +149,18 @@ pub(super) async fn deliver(answer: Answer, fault: Option<Fault>, now: u64) -> R
         }
         Fault::ConcurrencyLimited => plain(users_api::rate_headers(users_api::too_many(), 0, 0, now)),
         Fault::Blocked => plain(users_api::forbidden()),
+        // The answer is the echo already, as only `serve` knows the question.
+        Fault::Echo => plain(answer),
     }
+}
+
+/// An OAuth error that repeats the question, and an error of the users and groups API at once.
+pub(super) fn echo(ask: &Ask) -> Answer {
+    let said = format!("{:?} {}", ask.headers, String::from_utf8_lossy(&ask.body));
+    let body = json!({
+        "error": "invalid_request", "error_description": said, "errorCode": "E0000009", "errorSummary": said,
+    });
+    Answer::json(StatusCode::BAD_REQUEST, &body)
 }
 
 fn with_body(answer: Answer, body: SimBody) -> Response<SimBody> {

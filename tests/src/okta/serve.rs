@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::discovery::AuthServer;
 use super::exchange::{Answer, Ask, MAX_REQUEST_BODY};
 use super::keys::random_id;
-use super::misbehave::{self, Endpoint, SimBody};
+use super::misbehave::{self, Endpoint, Fault, SimBody};
 use super::{Okta, admin, admin_api, authorize, discovery, id_token, login, logout, token, users_api};
 
 /// Serves until it is dropped, and then cuts every connection.
@@ -52,9 +52,13 @@ async fn respond(okta: Arc<Okta>, request: Request<Incoming>) -> Result<Response
             okta.count(endpoint);
             if let Some(fault) = okta.next_fault(endpoint) {
                 let answer = answer(&okta, &ask).await;
+                okta.confide(&ask, &answer);
+                let answer = if fault == Fault::Echo { misbehave::echo(&ask) } else { answer };
                 return Ok(misbehave::deliver(answer, Some(fault), okta.now()).await);
             }
-            answer(&okta, &ask).await
+            let answer = answer(&okta, &ask).await;
+            okta.confide(&ask, &answer);
+            answer
         }
         Err(_) => Answer::empty(StatusCode::PAYLOAD_TOO_LARGE),
     };

@@ -1,5 +1,5 @@
-//! What is written in Python, in a virtual environment of its own: `scim2-cli` with its tester, and gRPC for the scripts of
-//! `tests/python`. Running the scripts is left to `script`.
+//! What is written in Python, in a virtual environment of its own: `scim2-cli` with its tester, and what the scripts of
+//! `tests/python` need. Running the scripts is left to `script`.
 
 use std::path::PathBuf;
 use std::process::Command;

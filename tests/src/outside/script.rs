@@ -1,6 +1,7 @@
 //! A script of `tests/node` or `tests/python` as a running process: JSON goes in as its argument, lines come out, and it is
 //! killed when nobody needs it any more.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,10 +28,7 @@ impl Script {
     /// When node cannot be started.
     #[must_use]
     pub fn start(name: &str, argument: &Value) -> Self {
-        let folder = node();
-        let mut command = Command::new("node");
-        command.arg(folder.join(name)).arg(argument.to_string()).current_dir(folder);
-        Self::spawn(command)
+        Self::spawn(node_command(name, argument))
     }
 
     /// Starts a script of `tests/python` with what it should know.
@@ -39,8 +37,21 @@ impl Script {
     /// When Python cannot be started.
     #[must_use]
     pub fn start_python(name: &str, argument: &Value) -> Self {
-        let mut command = Command::new(python());
-        command.arg(binary::repository().join("tests/python").join(name)).arg(argument.to_string());
+        Self::spawn(python_command(name, argument))
+    }
+
+    /// Starts a script of either folder that trusts the authority in `ca_file`, as whoever calls the gateway does.
+    ///
+    /// # Panics
+    /// When node or Python cannot be started.
+    #[must_use]
+    pub fn start_trusting(name: &str, argument: &Value, ca_file: &Path) -> Self {
+        let mut command = if Path::new(name).extension().is_some_and(|extension| extension == "py") {
+            python_command(name, argument)
+        } else {
+            node_command(name, argument)
+        };
+        command.env("NODE_EXTRA_CA_CERTS", ca_file).env("SSL_CERT_FILE", ca_file);
         Self::spawn(command)
     }
 
@@ -99,6 +110,19 @@ impl Script {
             tokio::time::sleep(POLL).await;
         }
     }
+}
+
+fn node_command(name: &str, argument: &Value) -> Command {
+    let folder = node();
+    let mut command = Command::new("node");
+    command.arg(folder.join(name)).arg(argument.to_string()).current_dir(folder);
+    command
+}
+
+fn python_command(name: &str, argument: &Value) -> Command {
+    let mut command = Command::new(python());
+    command.arg(binary::repository().join("tests/python").join(name)).arg(argument.to_string());
+    command
 }
 
 impl Drop for Script {

@@ -12,6 +12,8 @@ mod wire;
 mod sign_in;
 mod tokens;
 
+mod outside;
+
 mod users_api;
 
 mod scim;

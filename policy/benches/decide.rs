@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a measuring program: a panic is how it fails")]
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portcullis_policy::{
-    Action, ApplicationPolicies, Known, Person, Policy, PolicySet, Principal, Question, Selector,
+    Action, ApplicationPolicies, Known, LoginFacts, Person, Policy, PolicySet, Principal, Question, Selector,
 };
 
 const POLICIES: usize = 1_000;
@@ -42,8 +42,13 @@ fn main() {
         email: Some("engineer@corp.example".parse().unwrap()),
         groups: set.intern_groups(groups.iter().map(String::as_str)),
         login_method: set.login_method("okta"),
+        login: LoginFacts {
+            authenticated_at: Some(0),
+            acr: Some("urn:okta:loa:2fa:any".into()),
+            amr: Some(["pwd", "mfa", "otp"].map(Box::from).into()),
+        },
     });
-    let question = Question { principal: &principal, client_ip: "192.0.2.1".parse().unwrap() };
+    let question = Question { principal: &principal, client_ip: "192.0.2.1".parse().unwrap(), now: 60 };
     for application in &applications {
         let id = set.application(&application.application).unwrap();
         let best = (0..ROUNDS).map(|_| nanoseconds(&set, id, &question)).fold(f64::INFINITY, f64::min);
@@ -58,8 +63,13 @@ fn policy(index: usize) -> Policy {
         name: format!("policy {index}"),
         action: Action::Allow,
         include: vec![Selector::Group(vec![group, format!("group {}", index * 5 + 2)])],
-        require: vec![Selector::EmailDomain(vec!["corp.example".parse().unwrap()])],
+        require: vec![
+            Selector::EmailDomain(vec!["corp.example".parse().unwrap()]),
+            Selector::Amr(vec!["mfa".into()]),
+            Selector::LoginAge(Duration::from_secs(900)),
+        ],
         exclude: vec![Selector::Group(vec!["group 3".into()])],
+        session_duration: None,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::decision::PolicyId;
 use crate::fault::{CompileFault, Fault, Place};
 use crate::set::{CompiledApplication, CompiledPolicy, PolicySet, Test};
 use crate::source::{Action, ApplicationPolicies, Concerns, Known, Policy, Selector};
+use crate::step_up::{StepUp, bad_values};
 
 /// Bits before the IPv4 part of a mapped address (RFC 4291, 2.5.5.2).
 const MAPPED_PREFIX_BITS: u8 = 96;
@@ -78,6 +79,10 @@ fn policy_faults(policies: &[Policy], known: &Known) -> Vec<CompileFault> {
         if policy.include.is_empty() {
             report(Fault::EmptyInclude);
         }
+        if policy.action != Action::Allow && policy.session_duration.is_some() {
+            report(Fault::UselessDuration);
+        }
+        StepUp::faults(policy).into_iter().for_each(&mut report);
         for (section, selectors) in policy.sections() {
             for (rule, selector) in selectors.iter().enumerate() {
                 let found = selector_faults(selector, policy.action, known);
@@ -114,6 +119,11 @@ fn selector_faults(selector: &Selector, action: Action, known: &Known) -> Vec<Fa
             faults.extend(unknown.cloned().map(Fault::UnknownLoginMethod));
             list.is_empty()
         }
+        Selector::Acr(list) | Selector::Amr(list) => {
+            faults.extend(bad_values(list));
+            list.is_empty()
+        }
+        Selector::LoginAge(_) => false,
     };
     if is_empty {
         faults.push(Fault::EmptySelector);
@@ -213,6 +223,8 @@ impl Ids<'_> {
             include: tests(&source.include),
             require: tests(&source.require),
             exclude: tests(&source.exclude),
+            step_up: StepUp::of(source),
+            session_duration: source.session_duration,
         }
     }
 
@@ -230,6 +242,9 @@ impl Ids<'_> {
                 Test::ServiceTokens(sorted(names.iter().map(|name| name.as_str().into())))
             }
             Selector::AnyServiceToken => Test::AnyServiceToken,
+            Selector::Acr(list) => Test::Contexts(sorted(list.iter().map(|it| it.as_str().into()))),
+            Selector::Amr(list) => Test::Methods(sorted(list.iter().map(|it| it.as_str().into()))),
+            Selector::LoginAge(age) => Test::LoginAge(*age),
         }
     }
 }

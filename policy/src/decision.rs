@@ -20,6 +20,9 @@ pub struct Decision {
     pub policy: Option<PolicyId>,
     /// The entry of that policy that matched, or that could not be evaluated.
     pub rule: Option<RulePosition>,
+    /// From when on the answer may be another, in unix seconds, since a login has grown old: until then the same question
+    /// has the same answer. `i64::MAX` when no time changes it.
+    pub until: i64,
 }
 
 /// Yes or no.
@@ -56,6 +59,10 @@ pub enum Reason {
     NoVerifiedEmail,
     /// The login was made at a provider whose logins do not count for the application.
     LoginElsewhere,
+    /// A policy asks how or when the login was made, and the provider did not say.
+    LoginNotDescribed,
+    /// The policy would allow after a stronger or newer login: [`PolicySet::step_up`](crate::PolicySet::step_up).
+    StepUpRequired,
 }
 
 /// One policy of one revision.
@@ -96,7 +103,7 @@ impl Verdict {
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::AllowedByPolicy,
         Self::AllowedByServiceAuth,
         Self::BlockedByPolicy,
@@ -108,6 +115,8 @@ impl Reason {
         Self::UnknownLoginMethod,
         Self::NoVerifiedEmail,
         Self::LoginElsewhere,
+        Self::LoginNotDescribed,
+        Self::StepUpRequired,
     ];
 
     /// The word in the log.
@@ -125,6 +134,8 @@ impl Reason {
             Self::UnknownLoginMethod => "unknown_login_method",
             Self::NoVerifiedEmail => "no_verified_email",
             Self::LoginElsewhere => "login_elsewhere",
+            Self::LoginNotDescribed => "login_not_described",
+            Self::StepUpRequired => "step_up_required",
         }
     }
 }

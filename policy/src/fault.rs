@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::source::{Action, Section};
+use crate::step_up::MAX_STEP_UP_BYTES;
 
 /// One fault of the sources, with its place. Compilation reports all of them at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,14 @@ pub enum Fault {
     WrongKind(Action),
     /// No identity provider has this name.
     UnknownLoginMethod(String),
+    /// A context or method of a login that is empty, or holds a space, a quote, a backslash or something beyond ASCII.
+    BadLoginValue(String),
+    /// The `acr` entries of `require` have no context in common, so no login could meet them.
+    NoCommonAcr,
+    /// The contexts and methods that `require` names are too long together.
+    LongStepUp,
+    /// A policy that allows no person says how long their sessions last.
+    UselessDuration,
     /// No policy has this name.
     UnknownPolicy(String),
     /// The application lists this policy twice; the second place would never be reached.
@@ -131,6 +140,17 @@ impl fmt::Display for Fault {
                 )
             }
             Self::UnknownLoginMethod(name) => write!(f, "no identity provider is named `{name}`"),
+            Self::BadLoginValue(value) => write!(
+                f,
+                "`{value}` is no value of `acr` or `amr`: ASCII without spaces, quotes and backslashes"
+            ),
+            Self::NoCommonAcr => {
+                f.write_str("no login has a context that all `acr` entries of `require` name")
+            }
+            Self::LongStepUp => {
+                write!(f, "what `acr` and `amr` in `require` name is longer than {MAX_STEP_UP_BYTES} bytes")
+            }
+            Self::UselessDuration => f.write_str("`session_duration` is for policies that allow people"),
             Self::UnknownPolicy(name) => write!(f, "no policy is named `{name}`"),
             Self::RepeatedPolicy(name) => write!(f, "policy `{name}` is listed twice"),
         }

@@ -8,13 +8,15 @@
 //!
 //! The policies of an application that speak of whoever asks, a person or a service, are tried in its own order and the
 //! first that matches ends the walk; when none does, the answer is no. What cannot be known never helps the person who asks: an allow that cannot be evaluated does not
-//! allow, a block that cannot be evaluated blocks.
+//! allow, a block that cannot be evaluated blocks. Where an allow fails for the want of a stronger or newer login alone, the
+//! reason says so, and the set knows [what is wanted](PolicySet::step_up).
 
 mod email;
 mod source;
 
 mod compile;
 mod fault;
+mod step_up;
 
 mod principal;
 mod set;
@@ -28,6 +30,7 @@ pub use fault::{CompileFault, Fault, Place};
 pub use principal::{GroupSet, LoginMethodId, Person, Principal, Question, Service};
 pub use set::{ApplicationId, PolicySet};
 pub use source::{Action, ApplicationPolicies, Known, Policy, Section, Selector};
+pub use step_up::{LoginFacts, MAX_STEP_UP_BYTES, StepUp};
 
 /// Networks are written with this crate's types; the callers need no version of their own.
 pub use ipnet::IpNet;

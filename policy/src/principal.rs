@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use crate::email::EmailAddress;
+use crate::step_up::LoginFacts;
 
 /// Who asks, as the policies see it. A policy that speaks of the one kind is never tried for the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Person {
     /// The identity provider of the login; `None` when it is no longer configured, and then no rule about it can be
     /// evaluated.
     pub login_method: Option<LoginMethodId>,
+    /// How and when the login was made.
+    pub login: LoginFacts,
 }
 
 /// A service, as the policies see it: what its token is called, and nothing that is true of people.
@@ -42,6 +45,8 @@ pub struct Question<'a> {
     pub principal: &'a Principal,
     /// From where. An IPv4 address in IPv6 clothes (`::ffff:a.b.c.d`) is judged as the IPv4 address.
     pub client_ip: IpAddr,
+    /// When, in unix seconds.
+    pub now: i64,
 }
 
 /// Membership in the groups that the policies of one revision mention: sorted, without repetition.

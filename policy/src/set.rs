@@ -4,12 +4,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::decision::PolicyId;
 use crate::principal::{GroupSet, LoginMethodId};
 use crate::source::Action;
+use crate::step_up::StepUp;
 
 /// All policies and applications of one configuration: immutable, made to be shared in an [`Arc`].
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(crate) struct CompiledPolicy {
     pub(crate) include: Box<[Test]>,
     pub(crate) require: Box<[Test]>,
     pub(crate) exclude: Box<[Test]>,
+    pub(crate) step_up: Option<StepUp>,
+    pub(crate) session_duration: Option<Duration>,
 }
 
 /// A selector with every list sorted and every name replaced by its id.
@@ -58,6 +62,16 @@ pub(crate) enum Test {
     LoginMethods(Box<[u32]>),
     ServiceTokens(Box<[Box<str>]>),
     AnyServiceToken,
+    Contexts(Box<[Box<str>]>),
+    Methods(Box<[Box<str>]>),
+    LoginAge(Duration),
+}
+
+impl Test {
+    /// Whether another login of the same person could make it hold.
+    pub(crate) fn is_about_the_login(&self) -> bool {
+        matches!(self, Self::Contexts(_) | Self::Methods(_) | Self::LoginAge(_))
+    }
 }
 
 impl PolicySet {
@@ -109,7 +123,22 @@ impl PolicySet {
     /// The name of a policy of this revision.
     #[must_use]
     pub fn policy_name(&self, policy: PolicyId) -> Option<&str> {
-        let compiled = self.policies.get(policy.index)?;
-        (compiled.id == policy).then_some(&*compiled.name)
+        self.policy(policy).map(|compiled| &*compiled.name)
+    }
+
+    /// What a login must bring for this policy to allow; `None` when it asks nothing of logins.
+    #[must_use]
+    pub fn step_up(&self, policy: PolicyId) -> Option<&StepUp> {
+        self.policy(policy)?.step_up.as_ref()
+    }
+
+    /// How long an application session may last for whom this policy allows.
+    #[must_use]
+    pub fn session_duration(&self, policy: PolicyId) -> Option<Duration> {
+        self.policy(policy)?.session_duration
+    }
+
+    fn policy(&self, id: PolicyId) -> Option<&CompiledPolicy> {
+        self.policies.get(id.index).map(AsRef::as_ref).filter(|compiled| compiled.id == id)
     }
 }

@@ -3,6 +3,7 @@
 //! Reading a file, and saying where in it something stands, is left to the configuration.
 
 use std::fmt;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -21,6 +22,8 @@ pub struct Policy {
     pub require: Vec<Selector>,
     /// None of these may hold.
     pub exclude: Vec<Selector>,
+    /// How long an application session may last for whom it allows.
+    pub session_duration: Option<Duration>,
 }
 
 /// What the match of a policy means.
@@ -51,6 +54,12 @@ pub enum Selector {
     Ip(Vec<IpNet>),
     /// The login was made by one of these identity providers.
     LoginMethod(Vec<String>),
+    /// The login was made in one of these contexts (`acr`), the preferred one first.
+    Acr(Vec<String>),
+    /// The login was made by one of these methods (`amr`, values of RFC 8176).
+    Amr(Vec<String>),
+    /// The login was made no longer ago than this.
+    LoginAge(Duration),
     /// A service that proves itself by a token of one of these names. Names are compared exactly, byte for byte.
     ServiceToken(Vec<String>),
     /// A service that proves itself by whatever token.
@@ -136,7 +145,10 @@ impl Selector {
             | Self::Email(_)
             | Self::EmailDomain(_)
             | Self::Group(_)
-            | Self::LoginMethod(_) => Concerns::People,
+            | Self::LoginMethod(_)
+            | Self::Acr(_)
+            | Self::Amr(_)
+            | Self::LoginAge(_) => Concerns::People,
             Self::ServiceToken(_) | Self::AnyServiceToken => Concerns::Services,
             Self::Ip(_) => Concerns::Both,
         }

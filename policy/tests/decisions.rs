@@ -7,12 +7,16 @@ use std::collections::HashSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use portcullis_policy::{
-    Action, ApplicationPolicies, Decision, IpNet, Known, Person, Policy, PolicySet, Principal, Question,
-    Reason, Selector, Service,
+    Action, ApplicationPolicies, Decision, IpNet, Known, LoginFacts, Person, Policy, PolicySet, Principal,
+    Question, Reason, Selector, Service,
 };
 use serde::Deserialize;
+
+/// When every case is decided.
+const NOW: i64 = 1_700_000_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +61,10 @@ enum FileSelector {
     LoginMethod(OneOrMany),
     ServiceToken(OneOrMany),
     AnyServiceToken,
+    Acr(OneOrMany),
+    Amr(OneOrMany),
+    /// In seconds.
+    LoginAge(u64),
 }
 
 #[derive(Deserialize)]
@@ -86,6 +94,10 @@ struct Case {
     #[serde(default)]
     groups: Vec<String>,
     login_method: Option<String>,
+    acr: Option<String>,
+    amr: Option<Vec<String>>,
+    /// How many seconds ago the login was made; negative when it lies ahead.
+    login_age: Option<i64>,
     ip: IpAddr,
     /// What was made for the policies of another revision.
     #[serde(default)]
@@ -181,6 +193,7 @@ fn policy(source: &FilePolicy) -> Policy {
         include: selectors(&source.include),
         require: selectors(&source.require),
         exclude: selectors(&source.exclude),
+        session_duration: None,
     }
 }
 
@@ -194,6 +207,9 @@ fn selector(source: &FileSelector) -> Selector {
         FileSelector::LoginMethod(list) => Selector::LoginMethod(list.each(str::to_owned)),
         FileSelector::ServiceToken(list) => Selector::ServiceToken(list.each(str::to_owned)),
         FileSelector::AnyServiceToken => Selector::AnyServiceToken,
+        FileSelector::Acr(list) => Selector::Acr(list.each(str::to_owned)),
+        FileSelector::Amr(list) => Selector::Amr(list.each(str::to_owned)),
+        FileSelector::LoginAge(seconds) => Selector::LoginAge(Duration::from_secs(*seconds)),
     }
 }
 
@@ -217,6 +233,11 @@ fn decide(set: &PolicySet, other: &PolicySet, case: &Case) -> Decision {
         email: case.email.as_ref().and_then(|text| text.parse().ok()),
         groups: of(Stale::Groups).intern_groups(case.groups.iter().map(String::as_str)),
         login_method: case.login_method.as_ref().and_then(|name| of(Stale::LoginMethod).login_method(name)),
+        login: LoginFacts {
+            authenticated_at: case.login_age.map(|age| NOW - age),
+            acr: case.acr.as_deref().map(Box::from),
+            amr: case.amr.as_ref().map(|list| list.iter().map(|method| method.as_str().into()).collect()),
+        },
     };
     let principal = match &case.service {
         Some(token) => Principal::Service(Service { token: token.as_str().into() }),
@@ -224,7 +245,7 @@ fn decide(set: &PolicySet, other: &PolicySet, case: &Case) -> Decision {
     };
     let application = of(Stale::Application).application(&case.application);
     let application = application.unwrap_or_else(|| panic!("{}: no such application", case.name));
-    set.decide(application, &Question { principal: &principal, client_ip: case.ip })
+    set.decide(application, &Question { principal: &principal, client_ip: case.ip, now: NOW })
 }
 
 fn found(set: &PolicySet, decision: Decision) -> Expect {

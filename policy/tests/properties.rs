@@ -10,11 +10,14 @@
 )]
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use portcullis_policy::{
-    Action, ApplicationPolicies, Decision, IpNet, Known, Policy, PolicySet, Principal, Question, Reason,
-    Selector, Service,
+    Action, ApplicationPolicies, Decision, IpNet, Known, LoginFacts, Policy, PolicySet, Principal, Question,
+    Reason, Selector, Service, StepUp,
 };
+use proptest::array::uniform6;
+use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -25,6 +28,12 @@ const GROUPS: [&str; 4] = ["Engineering", "engineering", "Sales", "Büro"];
 const NETWORKS: [&str; 4] = ["10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32", "0.0.0.0/0"];
 const ADDRESSES: [&str; 4] = ["10.1.2.3", "::ffff:10.9.9.9", "2001:db8::1", "192.0.2.1"];
 const PROVIDERS: [&str; 2] = ["okta", "partners"];
+const CONTEXTS: [&str; 2] = ["1fa", "2fa"];
+const METHODS: [&str; 2] = ["pwd", "mfa"];
+/// Greatest ages that policies ask for, and, between and beside them, ages of logins, in seconds.
+const MAX_AGES: [u64; 2] = [60, 900];
+const AGES: [u64; 3] = [60, 61, 901];
+const NOW: u64 = 1_700_000_000;
 
 /// Who asks, in plain strings; a fact that is `None` is not known.
 #[derive(Clone, Debug)]
@@ -32,6 +41,9 @@ struct Person {
     email: Option<&'static str>,
     groups: Option<Vec<&'static str>>,
     provider: Option<&'static str>,
+    acr: Option<&'static str>,
+    amr: Option<Vec<&'static str>>,
+    age: Option<u64>,
     ip: &'static str,
 }
 
@@ -48,7 +60,21 @@ fn selector() -> impl Strategy<Value = Selector> {
         4 => some_of(&GROUPS).prop_map(move |it| Selector::Group(owned(it))),
         2 => some_of(&NETWORKS).prop_map(|it| Selector::Ip(it.iter().map(|n| n.parse().unwrap()).collect())),
         2 => some_of(&PROVIDERS).prop_map(move |it| Selector::LoginMethod(owned(it))),
+        4 => about_the_login(),
     ]
+}
+
+fn about_the_login() -> impl Strategy<Value = Selector> {
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    prop_oneof![
+        some_of(&CONTEXTS).prop_map(move |it| Selector::Acr(owned(it))),
+        some_of(&METHODS).prop_map(move |it| Selector::Amr(owned(it))),
+        select(&MAX_AGES[..]).prop_map(|age| Selector::LoginAge(Duration::from_secs(age))),
+    ]
+}
+
+fn is_about_the_login(selector: &Selector) -> bool {
+    matches!(selector, Selector::Acr(_) | Selector::Amr(_) | Selector::LoginAge(_))
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -58,10 +84,18 @@ fn policy() -> impl Strategy<Value = Policy> {
             name: String::new(),
             action,
             include,
-            require,
+            require: with_one_acr_at_most(require),
             exclude,
+            session_duration: None,
         },
     )
+}
+
+/// Two of them may have nothing in common, which is a fault.
+fn with_one_acr_at_most(mut require: Vec<Selector>) -> Vec<Selector> {
+    let mut seen = false;
+    require.retain(|it| !(matches!(it, Selector::Acr(_)) && std::mem::replace(&mut seen, true)));
+    require
 }
 
 fn policies() -> impl Strategy<Value = Vec<Policy>> {
@@ -76,22 +110,36 @@ fn named(mut policies: Vec<Policy>) -> Vec<Policy> {
 }
 
 fn known_person() -> impl Strategy<Value = Person> {
-    (select(&EMAILS[..]), subsequence(GROUPS.to_vec(), 0..=4), select(&PROVIDERS[..]), select(&ADDRESSES[..]))
-        .prop_map(|(email, groups, provider, ip)| Person {
-            email: Some(email),
-            groups: Some(groups),
-            provider: Some(provider),
-            ip,
-        })
+    let who = (select(&EMAILS[..]), subsequence(GROUPS.to_vec(), 0..=4), select(&ADDRESSES[..]));
+    let login = (
+        select(&PROVIDERS[..]),
+        select(&CONTEXTS[..]),
+        subsequence(METHODS.to_vec(), 0..=2),
+        select(&AGES[..]),
+    );
+    (who, login).prop_map(|((email, groups, ip), (provider, acr, amr, age))| Person {
+        email: Some(email),
+        groups: Some(groups),
+        provider: Some(provider),
+        acr: Some(acr),
+        amr: Some(amr),
+        age: Some(age),
+        ip,
+    })
 }
 
 fn person() -> impl Strategy<Value = Person> {
-    (known_person(), any::<[bool; 3]>()).prop_map(|(person, [email, groups, provider])| Person {
-        email: person.email.filter(|_| email),
-        groups: person.groups.filter(|_| groups),
-        provider: person.provider.filter(|_| provider),
-        ip: person.ip,
-    })
+    (known_person(), uniform6(weighted(0.8))).prop_map(
+        |(person, [email, groups, provider, acr, amr, age])| Person {
+            email: person.email.filter(|_| email),
+            groups: person.groups.filter(|_| groups),
+            provider: person.provider.filter(|_| provider),
+            acr: person.acr.filter(|_| acr),
+            amr: person.amr.filter(|_| amr),
+            age: person.age.filter(|_| age),
+            ip: person.ip,
+        },
+    )
 }
 
 fn compile(policies: &[Policy], identity_providers: &[&str]) -> PolicySet {
@@ -106,6 +154,10 @@ fn compile(policies: &[Policy], identity_providers: &[&str]) -> PolicySet {
 
 /// Groups that are not known are groups of another revision: all of them, so that a mix-up would show.
 fn decide(policies: &[Policy], person: &Person) -> Decision {
+    decide_at(policies, person, NOW)
+}
+
+fn decide_at(policies: &[Policy], person: &Person, now: u64) -> Decision {
     let set = compile(policies, &PROVIDERS);
     let groups = match &person.groups {
         Some(groups) => set.intern_groups(groups.iter().copied()),
@@ -115,8 +167,9 @@ fn decide(policies: &[Policy], person: &Person) -> Decision {
         email: person.email.map(|email| email.parse().unwrap()),
         groups,
         login_method: person.provider.and_then(|name| set.login_method(name)),
+        login: login(person),
     });
-    let question = Question { principal: &principal, client_ip: person.ip.parse().unwrap() };
+    let question = Question { principal: &principal, client_ip: person.ip.parse().unwrap(), now: now as i64 };
     set.decide(set.application("wiki").unwrap(), &question)
 }
 
@@ -138,6 +191,7 @@ fn service_policy() -> impl Strategy<Value = Policy> {
             include,
             require,
             exclude,
+            session_duration: None,
         },
     )
 }
@@ -145,8 +199,21 @@ fn service_policy() -> impl Strategy<Value = Policy> {
 fn decide_service(policies: &[Policy], token: &str, ip: &str) -> Decision {
     let set = compile(policies, &PROVIDERS);
     let principal = Principal::Service(Service { token: token.into() });
-    let question = Question { principal: &principal, client_ip: ip.parse().unwrap() };
+    let question = Question { principal: &principal, client_ip: ip.parse().unwrap(), now: NOW as i64 };
     set.decide(set.application("wiki").unwrap(), &question)
+}
+
+fn login(person: &Person) -> LoginFacts {
+    LoginFacts {
+        authenticated_at: person.age.map(|age| (NOW - age) as i64),
+        acr: person.acr.map(Box::from),
+        amr: person.amr.as_ref().map(|methods| methods.iter().copied().map(Box::from).collect()),
+    }
+}
+
+/// What a policy asks of a login, if a decision names one.
+fn step_up(policies: &[Policy], decision: Decision) -> Option<StepUp> {
+    compile(policies, &PROVIDERS).step_up(decision.policy?).cloned()
 }
 
 /// The naive model: two truth values, strings, no ids. Answers with the deciding policy.
@@ -162,6 +229,17 @@ fn model(policies: &[Policy], person: &Person) -> (bool, Option<usize>) {
     (false, None)
 }
 
+/// The first policy that would allow somebody whose login were as good as it asks.
+fn short(policies: &[Policy], person: &Person) -> Option<usize> {
+    policies.iter().position(|policy| {
+        let others = policy.require.iter().filter(|it| !is_about_the_login(it));
+        policy.action == Action::Allow
+            && policy.include.iter().any(|it| holds(it, person))
+            && others.into_iter().all(|it| holds(it, person))
+            && !policy.exclude.iter().any(|it| holds(it, person))
+    })
+}
+
 fn holds(selector: &Selector, person: &Person) -> bool {
     let email = person.email.unwrap();
     match selector {
@@ -171,6 +249,9 @@ fn holds(selector: &Selector, person: &Person) -> bool {
         Selector::Group(list) => list.iter().any(|it| person.groups.as_ref().unwrap().contains(&it.as_str())),
         Selector::Ip(list) => list.iter().any(|it| in_network(it, person.ip)),
         Selector::LoginMethod(list) => list.iter().any(|it| person.provider == Some(it.as_str())),
+        Selector::Acr(list) => list.iter().any(|it| person.acr == Some(it.as_str())),
+        Selector::Amr(list) => list.iter().any(|it| person.amr.as_ref().unwrap().contains(&it.as_str())),
+        Selector::LoginAge(age) => person.age.unwrap() <= age.as_secs(),
         _ => panic!("the model lacks a selector"),
     }
 }
@@ -184,27 +265,43 @@ fn in_network(net: &IpNet, address: &str) -> bool {
 fn completions(person: &Person) -> Vec<Person> {
     let emails = person.email.map_or(EMAILS.to_vec(), |it| vec![it]);
     let providers = person.provider.map_or(PROVIDERS.to_vec(), |it| vec![it]);
-    let groups = person.groups.clone().map_or_else(every_subset_of_groups, |it| vec![it]);
+    let groups = person.groups.clone().map_or_else(|| every_subset(&GROUPS), |it| vec![it]);
+    let logins = every_login(person);
     let mut all = Vec::new();
     for email in &emails {
         for provider in &providers {
             for groups in &groups {
-                all.push(Person {
+                all.extend(logins.iter().map(|(acr, amr, age)| Person {
                     email: Some(email),
                     groups: Some(groups.clone()),
                     provider: Some(provider),
+                    acr: Some(acr),
+                    amr: Some(amr.clone()),
+                    age: Some(*age),
                     ip: person.ip,
-                });
+                }));
             }
         }
     }
     all
 }
 
-fn every_subset_of_groups() -> Vec<Vec<&'static str>> {
-    let subset =
-        |bits: usize| (0..GROUPS.len()).filter(|bit| bits >> bit & 1 == 1).map(|bit| GROUPS[bit]).collect();
-    (0..1 << GROUPS.len()).map(subset).collect()
+fn every_login(person: &Person) -> Vec<(&'static str, Vec<&'static str>, u64)> {
+    let contexts = person.acr.map_or(CONTEXTS.to_vec(), |it| vec![it]);
+    let methods = person.amr.clone().map_or_else(|| every_subset(&METHODS), |it| vec![it]);
+    let ages = person.age.map_or(AGES.to_vec(), |it| vec![it]);
+    let mut all = Vec::new();
+    for acr in contexts {
+        for amr in &methods {
+            all.extend(ages.iter().map(|age| (acr, amr.clone(), *age)));
+        }
+    }
+    all
+}
+
+fn every_subset(of: &[&'static str]) -> Vec<Vec<&'static str>> {
+    let subset = |bits: usize| (0..of.len()).filter(|bit| bits >> bit & 1 == 1).map(|bit| of[bit]).collect();
+    (0..1 << of.len()).map(subset).collect()
 }
 
 proptest! {
@@ -217,14 +314,68 @@ proptest! {
         let set = compile(&policies, &PROVIDERS);
         let name = decision.policy.map(|id| set.policy_name(id).unwrap().to_owned());
         prop_assert_eq!(decision.is_allowed(), allowed);
+        let short = short(&policies, &person).filter(|at| !allowed && index.is_none_or(|index| *at < index));
+        let index = short.or(index);
         prop_assert_eq!(name, index.map(|index| policies[index].name.clone()));
         let reason = match (allowed, index) {
             (true, _) => Reason::AllowedByPolicy,
+            (false, Some(_)) if short.is_some() => Reason::StepUpRequired,
             (false, Some(_)) => Reason::BlockedByPolicy,
             (false, None) if policies.is_empty() => Reason::NoPolicies,
             (false, None) => Reason::NoPolicyMatched,
         };
         prop_assert_eq!(decision.reason, reason);
+    }
+
+    #[test]
+    fn who_is_sent_to_log_in_is_allowed_afterwards_and_nobody_else_would_be(
+        policies in policies(), person in person(),
+    ) {
+        // Elsewhere than in the `require` of an allow, a better login may also work against somebody.
+        let policies = without(policies, is_about_the_login);
+        let decision = decide(&policies, &person);
+        let better = every_login(&Person { acr: None, amr: None, age: None, ..person.clone() });
+        let mut helps = better.into_iter().map(|(acr, amr, age)| Person {
+            acr: Some(acr), amr: Some(amr), age: Some(age), ..person.clone()
+        });
+        if decision.reason == Reason::StepUpRequired {
+            let wanted = step_up(&policies, decision).unwrap();
+            prop_assert!(!wanted.is_met_by(&login(&person), NOW as i64));
+            let helped: Vec<Person> = helps.filter(|it| wanted.is_met_by(&login(it), NOW as i64)).collect();
+            prop_assert!(!helped.is_empty());
+            for person in helped {
+                prop_assert!(decide(&policies, &person).is_allowed(), "{:?}", person);
+            }
+        } else if !decision.is_allowed() {
+            prop_assert!(!helps.any(|it| decide(&policies, &it).is_allowed()), "{:?}", decision);
+        }
+    }
+
+    #[test]
+    fn asking_more_of_the_login_never_allows_more(
+        policies in policies(), more in about_the_login(), at in any::<prop::sample::Index>(), person in person(),
+    ) {
+        let before = decide(&policies, &person);
+        let mut stricter = policies.clone();
+        let mut allows: Vec<&mut Policy> = stricter.iter_mut().filter(|it| it.action == Action::Allow).collect();
+        prop_assume!(!allows.is_empty());
+        let chosen = at.index(allows.len());
+        allows[chosen].require.push(more);
+        let required = std::mem::take(&mut allows[chosen].require);
+        allows[chosen].require = with_one_acr_at_most(required);
+        prop_assert!(before.is_allowed() || !decide(&stricter, &person).is_allowed());
+    }
+
+    #[test]
+    fn an_answer_stands_until_the_time_it_names(policies in policies(), person in person()) {
+        let first = decide(&policies, &person);
+        for later in [1, 59, 60, 61, 840, 841, 900, 901, 100_000] {
+            let again = decide_at(&policies, &person, NOW + later);
+            if ((NOW + later) as i64) < first.until {
+                prop_assert_eq!(again, first);
+            }
+        }
+        prop_assert!(first.until > NOW as i64);
     }
 
     #[test]
@@ -241,6 +392,7 @@ proptest! {
         policies in policies(),
         person in person(),
     ) {
+        // Another login can only help where the reason says so.
         if decide(&policies, &person).reason == Reason::NoPolicyMatched {
             for completion in completions(&person) {
                 prop_assert_eq!(model(&policies, &completion), (false, None), "{:?}", completion);
@@ -299,11 +451,14 @@ proptest! {
 
     #[test]
     fn who_is_not_mentioned_is_denied_without_everyone(policies in policies()) {
-        let policies = without(policies, |it| matches!(it, Selector::Everyone | Selector::Ip(_) | Selector::LoginMethod(_)));
+        let policies = without_including(policies, |it| matches!(it, Selector::Everyone | Selector::Ip(_) | Selector::LoginMethod(_)));
         let nobody = Person {
             email: Some("nobody@elsewhere.example"),
             groups: Some(vec!["Everyone"]),
             provider: Some("okta"),
+            acr: Some("0fa"),
+            amr: Some(vec!["otp"]),
+            age: Some(100_000),
             ip: "192.0.2.1",
         };
         prop_assert!(!decide(&policies, &nobody).is_allowed());
@@ -322,7 +477,7 @@ proptest! {
 
 fn shuffled(policies: Vec<Policy>) -> impl Strategy<Value = Vec<Policy>> {
     let each = policies.into_iter().map(|policy| {
-        let Policy { name, action, include, require, exclude } = policy;
+        let Policy { name, action, include, require, exclude, session_duration } = policy;
         (Just(include).prop_shuffle(), Just(require).prop_shuffle(), Just(exclude).prop_shuffle()).prop_map(
             move |(include, require, exclude)| Policy {
                 name: name.clone(),
@@ -330,6 +485,7 @@ fn shuffled(policies: Vec<Policy>) -> impl Strategy<Value = Vec<Policy>> {
                 include,
                 require,
                 exclude,
+                session_duration,
             },
         )
     });
@@ -343,10 +499,21 @@ fn deciding_policy(policies: &[Policy], decision: Decision) -> Option<String> {
 }
 
 /// Policies whose includes lack the given selectors; a policy that is left without an include is left out.
-fn without(mut policies: Vec<Policy>, unwanted: impl Fn(&Selector) -> bool) -> Vec<Policy> {
+fn without_including(mut policies: Vec<Policy>, unwanted: impl Fn(&Selector) -> bool) -> Vec<Policy> {
     for policy in &mut policies {
         policy.include.retain(|selector| !unwanted(selector));
     }
     policies.retain(|policy| !policy.include.is_empty());
     policies
+}
+
+/// Policies that speak of something only where an allow requires it.
+fn without(mut policies: Vec<Policy>, unwanted: impl Fn(&Selector) -> bool) -> Vec<Policy> {
+    for policy in &mut policies {
+        policy.exclude.retain(|selector| !unwanted(selector));
+        if policy.action == Action::Block {
+            policy.require.retain(|selector| !unwanted(selector));
+        }
+    }
+    without_including(policies, unwanted)
 }

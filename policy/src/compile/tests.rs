@@ -2,9 +2,18 @@
 
 use super::*;
 use crate::source::{Action, Section};
+use crate::step_up::MAX_STEP_UP_BYTES;
+use std::time::Duration;
 
 fn allow(name: &str, include: Vec<Selector>) -> Policy {
-    Policy { name: name.into(), action: Action::Allow, include, require: vec![], exclude: vec![] }
+    Policy {
+        name: name.into(),
+        action: Action::Allow,
+        include,
+        require: vec![],
+        exclude: vec![],
+        session_duration: None,
+    }
 }
 
 fn uses(application: &str, policies: &[&str]) -> ApplicationPolicies {
@@ -58,6 +67,67 @@ fn all_faults_are_reported_at_once_with_their_places() {
     ];
     let found: Vec<_> = faults.into_iter().map(|it| (it.place, it.fault)).collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn what_no_login_can_bring_is_a_fault() {
+    let acr = |names: &[&str]| Selector::Acr(names.iter().map(ToString::to_string).collect());
+    let amr = |name: &str| Selector::Amr(vec![name.to_owned()]);
+    let requiring = |name: &str, require| Policy { require, ..allow(name, vec![Selector::Everyone]) };
+    let long = "x".repeat(MAX_STEP_UP_BYTES);
+    let policies = [
+        requiring("disjoint", vec![acr(&["1fa"]), acr(&["2fa", "phr"])]),
+        requiring("common", vec![acr(&["phr", "2fa"]), acr(&["2fa", "1fa"])]),
+        requiring("spaced", vec![amr("a b"), amr("\""), amr("é"), amr(""), acr(&["\\"])]),
+        requiring("at the limit", vec![amr(&long)]),
+        requiring("over the limit", vec![amr(&long), acr(&["2"])]),
+        Policy {
+            action: Action::Block,
+            session_duration: Some(Duration::from_secs(1)),
+            ..allow("block", vec![Selector::Everyone])
+        },
+    ];
+    let faults = PolicySet::compile(&policies, &[], &known()).unwrap_err();
+    let found: Vec<_> = faults.into_iter().map(|it| (it.place.to_string(), it.fault)).collect();
+    let bad = |text: &str| Fault::BadLoginValue(text.to_owned());
+    let expected = [
+        ("policy `disjoint`", Fault::NoCommonAcr),
+        ("policy `spaced`, require entry 1", bad("a b")),
+        ("policy `spaced`, require entry 2", bad("\"")),
+        ("policy `spaced`, require entry 3", bad("é")),
+        ("policy `spaced`, require entry 4", bad("")),
+        ("policy `spaced`, require entry 5", bad("\\")),
+        ("policy `over the limit`", Fault::LongStepUp),
+        ("policy `block`", Fault::UselessDuration),
+    ];
+    assert_eq!(found, expected.map(|(place, fault)| (place.to_owned(), fault)));
+}
+
+#[test]
+fn what_a_policy_asks_of_a_login_is_the_sum_of_its_requirements() {
+    let texts = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut strong = allow("strong", vec![Selector::Everyone]);
+    strong.require = vec![
+        Selector::Acr(texts(&["phr", "2fa", "1fa"])),
+        Selector::LoginAge(Duration::from_secs(900)),
+        Selector::Amr(texts(&["hwk", "swk"])),
+        Selector::LoginAge(Duration::from_secs(60)),
+        Selector::Amr(texts(&["mfa"])),
+        Selector::Acr(texts(&["1fa", "phr"])),
+    ];
+    strong.session_duration = Some(Duration::from_secs(3_600));
+    let mut elsewhere = allow("elsewhere", vec![Selector::Amr(texts(&["hwk"]))]);
+    elsewhere.exclude = vec![Selector::LoginAge(Duration::from_secs(60))];
+    let set = PolicySet::compile(&[strong, elsewhere], &[], &known()).unwrap();
+    let id = |index| PolicyId { revision: set.revision(), index };
+    let wanted = set.step_up(id(0)).unwrap();
+    assert_eq!(wanted.acr, ["phr", "1fa"].map(Box::from));
+    assert_eq!(wanted.amr, [vec!["hwk".into(), "swk".into()], vec![Box::from("mfa")]]);
+    assert_eq!(wanted.max_age, Some(Duration::from_secs(60)));
+    assert_eq!(set.session_duration(id(0)), Some(Duration::from_secs(3_600)));
+    assert_eq!((set.step_up(id(1)), set.session_duration(id(1))), (None, None));
+    let other = PolicyId { revision: set.revision() ^ 1, index: 0 };
+    assert_eq!((set.step_up(other), set.session_duration(other)), (None, None));
 }
 
 #[test]
@@ -142,9 +212,13 @@ fn a_policy_is_named_by_the_revision_that_decided_alone() {
     let compile =
         |policies: &[Policy]| PolicySet::compile(policies, &[uses("wiki", &["one"])], &known()).unwrap();
     let (set, swapped) = (compile(&policies), compile(&[policies[1].clone(), policies[0].clone()]));
-    let person = crate::Person { email: None, groups: set.intern_groups([].into_iter()), login_method: None };
-    let principal = crate::Principal::Person(person);
-    let question = crate::Question { principal: &principal, client_ip: [192, 0, 2, 1].into() };
+    let principal = crate::Principal::Person(crate::Person {
+        email: None,
+        groups: set.intern_groups([].into_iter()),
+        login_method: None,
+        login: crate::LoginFacts::default(),
+    });
+    let question = crate::Question { principal: &principal, client_ip: [192, 0, 2, 1].into(), now: 0 };
     let id = set.decide(set.application("wiki").unwrap(), &question).policy.unwrap();
     assert_eq!(set.policy_name(id), Some("one"));
     assert_eq!(swapped.policy_name(id), None);

@@ -90,6 +90,8 @@ impl Denial {
 #[derive(Debug)]
 pub(crate) enum NoPermit {
     Denied(Denial),
+    /// The application session is older than the policy that allows wants it.
+    Outlived,
     /// The session is judged by a later configuration already: begin anew under that.
     Superseded,
 }
@@ -181,6 +183,7 @@ pub(crate) fn authorize(
 ) -> Result<Permit, NoPermit> {
     let passage = client.passage(visitor, target, client_ip).ok_or(Denial::CrowdedConnection)?;
     let verified = verify(policies, client_ip, visitor, target, now)?;
+    passage.decide_again_before(policies.lasts(&verified.decision, visitor.life));
     Ok(Permit { verified: Some(verified), target: target.clone(), passage })
 }
 
@@ -223,9 +226,12 @@ pub(crate) fn verify(
             &anew
         }
     };
-    let decision = policies.set.decide(target.id, &Question { principal, client_ip });
+    let decision = policies.set.decide(target.id, &Question { principal, client_ip, now });
     if !decision.is_allowed() {
         return Err(Denial::Policy(decision).into());
+    }
+    if now >= policies.lasts(&decision, visitor.life) {
+        return Err(NoPermit::Outlived);
     }
     Ok(Verified { session: session.clone(), standing, target: target.clone(), decision })
 }

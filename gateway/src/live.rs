@@ -11,6 +11,7 @@ use portcullis_store::{
 };
 
 mod identity_cache;
+mod login_facts;
 mod passage;
 mod people;
 mod policies;
@@ -22,6 +23,7 @@ pub(crate) use passage::{Attached, Dropped, Life, NewPassage, Passage};
 pub(crate) use policies::Policies;
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
+use crate::gateway::now;
 use crate::metrics;
 use people::People;
 
@@ -150,7 +152,7 @@ impl Live {
         let before = session.standing();
         let over = before.ended.or(ended);
         let standing = Self::standing(followed, &session.provider, before.profile.clone(), person, over);
-        session.change(standing, ended.map_or(Reach::BothSides, session::reach))
+        session.change(standing, ended.map_or(Reach::BothSides, session::reach), now())
     }
 
     /// The provider said anew who somebody is: groups and decisions follow at once.
@@ -159,7 +161,7 @@ impl Live {
         let before = session.standing();
         let person = before.person.as_ref().map(|person| person.id);
         let standing = Self::standing(followed, &session.provider, profile.clone(), person, before.ended);
-        session.change(standing, Reach::BothSides)
+        session.change(standing, Reach::BothSides, now())
     }
 
     fn refresh_person(&self, followed: &Followed, person: PersonId) -> Cuts {
@@ -278,7 +280,7 @@ impl Follower for Live {
         self.application_sessions.write().unwrap_or_else(PoisonError::into_inner).clear();
         // What was let in by the old state has nobody left who could drop it later.
         for session in earlier {
-            session.abandon();
+            session.abandon(now());
         }
         followed.people = People::new(snapshot.persons, snapshot.groups, snapshot.former_group_names);
         followed.sessions_of.clear();

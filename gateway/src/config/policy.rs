@@ -94,7 +94,15 @@ fn read_policy(section: &mut Section<'_, '_>) -> Option<Policy> {
     let include = include.and_then(|value| read_rules(&value));
     let require = section.optional("require").map_or(Some(Vec::new()), |value| read_rules(&value));
     let exclude = section.optional("exclude").map_or(Some(Vec::new()), |value| read_rules(&value));
-    Some(Policy { name: name?, action: action?, include: include?, require: require?, exclude: exclude? })
+    let session_duration = section.optional("session_duration").and_then(|value| value.duration());
+    Some(Policy {
+        name: name?,
+        action: action?,
+        include: include?,
+        require: require?,
+        exclude: exclude?,
+        session_duration,
+    })
 }
 
 /// None when any rule is wrong: half a list would be another policy.
@@ -117,13 +125,16 @@ fn read_rule(value: &Value<'_, '_>) -> Option<Selector> {
     let group = section.optional("group").map(|value| texts(&value).map(Selector::Group));
     let ip = section.optional("ip").map(|value| networks(&value).map(Selector::Ip));
     let login = section.optional("login_method").map(|value| texts(&value).map(Selector::LoginMethod));
+    let acr = section.optional("acr").map(|value| texts(&value).map(Selector::Acr));
+    let amr = section.optional("amr").map(|value| texts(&value).map(Selector::Amr));
+    let age = section.optional("login_age").map(|value| value.duration().map(Selector::LoginAge));
     section.finish();
-    let mut given: Vec<Option<Selector>> =
-        [everyone, email, domain, group, ip, login, service, any_service].into_iter().flatten().collect();
+    let given = [everyone, email, domain, group, ip, login, acr, amr, age, service, any_service];
+    let mut given: Vec<Option<Selector>> = given.into_iter().flatten().collect();
     if given.len() != 1 {
         value.fault(
-            "a rule has exactly one of: everyone, email, email_domain, group, ip, login_method, service_token, \
-             any_service_token",
+            "a rule has exactly one of: everyone, email, email_domain, group, ip, login_method, acr, amr, login_age, \
+             service_token, any_service_token",
         );
         return None;
     }

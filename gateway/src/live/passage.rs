@@ -20,6 +20,8 @@ pub(crate) struct Passage {
     life: Life,
     /// When it is over at the latest, in unix seconds. A reload may change it.
     expires_at: AtomicI64,
+    /// When the decision that it is open under has to be made again, in unix seconds.
+    due_at: AtomicI64,
     client: Arc<Cutter>,
     upstreams: Mutex<Upstreams>,
 }
@@ -87,7 +89,8 @@ impl Passage {
         let NewPassage { owner, application, client_ip, life, longest, client } = to;
         let (application, client) = (application.clone(), client.clone());
         let expires_at = AtomicI64::new(life.until(longest));
-        Self { owner, application, client_ip, life, expires_at, client, upstreams: Mutex::default() }
+        let (due_at, upstreams) = (AtomicI64::new(i64::MAX), Mutex::default());
+        Self { owner, application, client_ip, life, expires_at, due_at, client, upstreams }
     }
 
     /// The application session that it belongs to.
@@ -103,9 +106,28 @@ impl Passage {
         now >= self.expires_at.load(Ordering::Acquire)
     }
 
+    pub(super) fn is_due(&self, now: i64) -> bool {
+        now >= self.due_at.load(Ordering::Acquire)
+    }
+
+    /// Takes over from a decision of its session until when it holds.
+    pub(super) fn decide_again_at(&self, due_at: i64) {
+        self.due_at.store(due_at, Ordering::Release);
+    }
+
+    /// Takes over from a request's decision until when it holds. That one may be older than one of the session, so it only
+    /// brings the next one nearer.
+    pub(crate) fn decide_again_before(&self, due_at: i64) {
+        self.due_at.fetch_min(due_at, Ordering::AcqRel);
+    }
+
     /// Takes over how old a session may be for the application now.
     pub(crate) fn lasts(&self, longest: Option<Duration>) {
         self.expires_at.store(self.life.until(longest), Ordering::Release);
+    }
+
+    pub(super) fn life(&self) -> Life {
+        self.life
     }
 
     pub(crate) fn client_ip(&self) -> IpAddr {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use portcullis_policy::{EmailAddress, Person, PolicySet, Principal};
+use portcullis_policy::{Decision, EmailAddress, Person, PolicySet, Principal};
 use portcullis_store::Profile;
+
+use super::login_facts::login_facts;
+use super::passage::Life;
 
 /// The policies of one configuration.
 #[derive(Debug, Clone)]
@@ -24,12 +27,20 @@ impl Policies {
         Self { generation: self.generation + 1, set }
     }
 
+    /// Until when a decision that allows holds for an application session, in unix seconds: a login grows old, and a policy
+    /// may ask for a newer session.
+    pub(crate) fn lasts(&self, decision: &Decision, life: Life) -> i64 {
+        let longest = decision.policy.and_then(|policy| self.set.session_duration(policy));
+        decision.until.min(life.until(longest))
+    }
+
     /// Somebody in the ids of these policies.
     pub(crate) fn principal(&self, provider: &str, profile: &Profile, groups: &[String]) -> Principal {
         Principal::Person(Person {
             email: profile.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
             groups: self.set.intern_groups(groups.iter().map(String::as_str)),
             login_method: self.set.login_method(provider),
+            login: login_facts(&profile.claims_json, profile.authenticated_at),
         })
     }
 }

@@ -2,7 +2,6 @@
 //! reading cookies is left to the `session` stage.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -34,11 +33,25 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// An application that the policies do not know is allowed to nobody.
-    fn allows(&self, application: &str, client_ip: IpAddr) -> bool {
-        let Some(application) = self.policies.set.application(application) else { return false };
-        let question = Question { principal: &self.principal, client_ip };
-        self.ended.is_none() && self.policies.set.decide(application, &question).is_allowed()
+    /// Until when a passage may stay, in unix seconds; none when it may not. An application that the policies do not know is
+    /// allowed to nobody.
+    fn allows(&self, passage: &Passage, now: i64) -> Option<i64> {
+        let application = self.policies.set.application(passage.application())?;
+        let question = Question { principal: &self.principal, client_ip: passage.client_ip(), now };
+        let decision = self.policies.set.decide(application, &question);
+        let may = self.ended.is_none() && decision.is_allowed();
+        may.then(|| self.policies.lasts(&decision, passage.life())).filter(|until| now < *until)
+    }
+
+    /// Decides a passage anew, and whether it is to be dropped.
+    fn denies(&self, passage: &Passage, now: i64) -> bool {
+        match self.allows(passage, now) {
+            Some(until) => {
+                passage.decide_again_at(until);
+                false
+            }
+            None => true,
+        }
     }
 }
 
@@ -104,26 +117,26 @@ impl LiveSession {
     }
 
     /// Replaces what is true, then drops every passage that would now be denied. When this returns, they are silent.
-    pub(super) fn change(&self, standing: Standing, reach: Reach) -> Cuts {
+    pub(super) fn change(&self, standing: Standing, reach: Reach, now: i64) -> Cuts {
         let standing = Arc::new(standing);
         self.standing.store(standing.clone());
         self.identity.clear();
-        self.drop_passages(reach, |passage| !standing.allows(passage.application(), passage.client_ip()))
+        self.drop_passages(reach, |passage| standing.denies(passage, now))
     }
 
     /// Makes an object that the feed no longer reaches worthless to whoever still holds it.
-    pub(super) fn abandon(&self) -> Cuts {
-        let now = self.standing();
-        let ended = now.ended.or(Some(EndReason::Revoked));
+    pub(super) fn abandon(&self, now: i64) -> Cuts {
+        let standing = self.standing();
+        let ended = standing.ended.or(Some(EndReason::Revoked));
         let last = Standing {
-            profile: now.profile.clone(),
-            person: now.person.clone(),
-            groups: now.groups.clone(),
-            policies: now.policies.clone(),
-            principal: now.principal.clone(),
+            profile: standing.profile.clone(),
+            person: standing.person.clone(),
+            groups: standing.groups.clone(),
+            policies: standing.policies.clone(),
+            principal: standing.principal.clone(),
             ended,
         };
-        self.change(last, Reach::BothSides)
+        self.change(last, Reach::BothSides, now)
     }
 
     /// Drops the passages of one application session.
@@ -139,9 +152,13 @@ impl LiveSession {
         }
     }
 
-    /// Drops the passages whose time is over: that of the session, or of the application that asks for a newer login.
+    /// Drops the passages whose time is over: that of the session, or of the application that asks for a newer one. Where
+    /// the decision's time is over, it is made again.
     pub(super) fn drop_run_out(&self, now: i64) -> Cuts {
-        self.drop_passages(Reach::BothSides, |passage| passage.has_run_out(now))
+        // The standing is read under the lock of the passages: one that is replaced meanwhile has the last word.
+        self.drop_passages(Reach::BothSides, |passage| {
+            passage.has_run_out(now) || passage.is_due(now) && self.standing().denies(passage, now)
+        })
     }
 
     /// Drops all passages.
@@ -159,12 +176,13 @@ impl LiveSession {
         let mut cuts = Cuts::default();
         passages.retain(|known| {
             let Some(passage) = known.upgrade() else { return false };
-            if concerned(&passage) {
+            let concerned = concerned(&passage);
+            if concerned {
                 passage.drop_now(reach);
                 cuts.0 += 1;
             }
             // One whose client side is left open can still be needed: its last bytes may have to be stopped later.
-            !(concerned(&passage) && reach == Reach::BothSides)
+            !(concerned && reach == Reach::BothSides)
         });
         cuts
     }

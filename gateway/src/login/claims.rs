@@ -252,6 +252,7 @@ fn others_json(claims: &Claims, groups_claim: &str) -> Result<String, IdTokenFau
     let described = [
         ("amr", methods.map(Value::Array)),
         ("acr", claims.auth_context_ref().map(|context| context.as_str().into())),
+        ("auth_time", claims.auth_time().map(|time| time.timestamp().into())),
         ("preferred_username", claims.preferred_username().map(|name| name.as_str().into())),
     ];
     for (name, value) in described {

@@ -232,6 +232,7 @@ impl Asking<'_> {
                         Some((session, Err(Rejection::LoginRequired(challenge()))))
                     }
                     Err(NoPermit::Denied(denial)) => Some((session, Err(denial.into()))),
+                    Err(NoPermit::Outlived) => Some((session, Err(Rejection::LoginRequired(challenge())))),
                     Err(NoPermit::Superseded) => None,
                 }
             }

@@ -81,7 +81,8 @@ impl NormalPath {
             path.unusual.empty_segment |= segment.is_empty() && segments.peek().is_some();
             path.push_segment(segment, &mut decoded)?;
         }
-        Ok(path)
+        // Bytes that had to be escaped are three now; whoever reads the path after us has the same limit.
+        if path.text.len() > MAX_PATH_BYTES { Err(PathError::TooLong) } else { Ok(path) }
     }
 
     /// The normal form.
@@ -332,6 +333,10 @@ mod tests {
     fn the_longest_path_and_one_byte_more() {
         let longest = format!("/{}", "a".repeat(MAX_PATH_BYTES - 1));
         assert!(normal(&longest).is_ok());
+        assert_eq!(normal(&format!("{longest}a")), Err(PathError::TooLong));
+        // A brace is escaped, so it counts three times.
+        let longest = format!("/{}aa", "}".repeat((MAX_PATH_BYTES - 3) / 3));
+        assert_eq!(normal(&longest).map(|path| path.len()), Ok(MAX_PATH_BYTES));
         assert_eq!(normal(&format!("{longest}a")), Err(PathError::TooLong));
     }
 

@@ -1,22 +1,26 @@
-//! Our own endpoints below `/cdn-cgi/access/`: a table of paths, and nothing else. What each does is left to `login` and
-//! `assertion`.
+//! Our own endpoints below `/cdn-cgi/access/`: a table of paths, and nothing else. What each does is left to `login`,
+//! `terminal` and `assertion`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Method, Response};
+use hyper::body::Incoming;
 
 use crate::assertion::identity;
 use crate::body::Body;
+use crate::config::Application;
 use crate::cookies;
+use crate::form;
 use crate::gateway::Gateway;
-use crate::live::LiveSession;
+use crate::live::{ApplicationSession, LiveSession};
 use crate::login;
 use crate::query::Query;
 use crate::respond::{self, Audience, Reader, Rejection};
 use crate::route::{Canonical, RESERVED_PREFIX};
 use crate::session::{Visitor, application_visitor, login_visitor};
+use crate::terminal::{self, TerminalError};
 
 /// One request to us.
 pub(crate) struct Asked<'a> {
@@ -64,18 +68,27 @@ pub(crate) async fn on_auth_host(
         ("certs", "") => Ok(respond::keys(gateway.process.signer.ring().published())),
         ("get-identity", "") => match login_visitor(&gateway.process.live, &asked.head.headers, asked.now) {
             Visitor::Known(session) => Ok(told_about(gateway, asked, &session)),
-            Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
+            Visitor::Nobody | Visitor::Contradictory | Visitor::Ended(_) => Err(Rejection::NoIdentity),
         },
         _ => Err(Rejection::NotFound),
     }
+}
+
+/// Whether a login may come back to an endpoint: it shows a page of its own to whoever is logged in.
+pub(crate) fn is_page(endpoint: &str) -> bool {
+    matches!(endpoint, "terminal" | "device")
 }
 
 /// Our endpoints on an application's host.
 pub(crate) async fn on_application_host(
     gateway: &Arc<Gateway>,
     asked: &Asked<'_>,
+    body: Incoming,
     endpoint: &str,
 ) -> Result<Response<Body>, Rejection> {
+    if let "terminal" | "device" | "device/begin" | "token" | "token/revoke" = endpoint {
+        return for_terminals(gateway, asked, body, endpoint).await;
+    }
     only_get(asked)?;
     let host = &asked.canonical.host;
     match endpoint {
@@ -91,7 +104,7 @@ pub(crate) async fn on_application_host(
         "get-identity" => {
             match application_visitor(&gateway.process.live, &asked.head.headers, host, None, asked.now) {
                 Visitor::Known(known) => Ok(told_about(gateway, asked, &known.session)),
-                Visitor::Nobody | Visitor::Ended(_) => Err(Rejection::NoIdentity),
+                Visitor::Nobody | Visitor::Contradictory | Visitor::Ended(_) => Err(Rejection::NoIdentity),
             }
         }
         _ => Err(Rejection::NotFound),
@@ -103,6 +116,64 @@ fn told_about(gateway: &Gateway, asked: &Asked<'_>, session: &LiveSession) -> Re
     let provider = gateway.config.identity_provider(&session.provider);
     let provider = provider.map(AsRef::as_ref);
     respond::identity(&identity(session, &session.standing(), provider, asked.client_ip))
+}
+
+/// The endpoints by which programs at a terminal come to a token.
+async fn for_terminals(
+    gateway: &Arc<Gateway>,
+    asked: &Asked<'_>,
+    body: Incoming,
+    endpoint: &str,
+) -> Result<Response<Body>, Rejection> {
+    limited(gateway, asked)?;
+    let (host, now) = (&asked.canonical.host, asked.now);
+    let mut applications = gateway.routes.applications(host);
+    let application = applications.find(|application| application.terminals).ok_or(TerminalError::Off)?;
+    let form = match asked.canonical.method {
+        Method::POST => Some(form::read(asked.head, body).await?),
+        _ if is_page(endpoint) => only_get(asked).map(|()| None)?,
+        _ => return Err(Rejection::MethodNotAllowed("POST")),
+    };
+    let query = Query::parse(asked.canonical.query.as_deref());
+    match (endpoint, &form) {
+        ("token", Some(form)) => Ok(terminal::redeem(gateway, host, form, now).await),
+        ("token/revoke", Some(form)) => Ok(terminal::revoke(gateway, host, form, now).await),
+        ("device/begin", Some(form)) => Ok(terminal::begin_device(gateway, host, asked.client_ip, form, now)),
+        ("terminal", None) => {
+            let visitor = at_the_page(gateway, asked, application)?;
+            Ok(terminal::loopback_page(gateway, host, &visitor, &query, now)?)
+        }
+        ("device", None) => {
+            let visitor = at_the_page(gateway, asked, application)?;
+            Ok(terminal::device_page(gateway, host, &visitor, &query, now)?)
+        }
+        (page, Some(form)) => {
+            form::from_our_page(asked.head, &gateway.config.origin(host))?;
+            let visitor = at_the_page(gateway, asked, application)?;
+            Ok(match page {
+                "terminal" => terminal::confirm_loopback(gateway, host, &visitor, form, now)?,
+                _ => terminal::confirm_device(gateway, host, &visitor, form)?,
+            })
+        }
+        (_, None) => Err(Rejection::NotFound),
+    }
+}
+
+/// Who looks at a page of ours in a browser. A program's token cannot confirm another's.
+fn at_the_page(
+    gateway: &Gateway,
+    asked: &Asked<'_>,
+    application: &Application,
+) -> Result<Arc<ApplicationSession>, Rejection> {
+    let (headers, host) = (&asked.head.headers, &asked.canonical.host);
+    let challenge =
+        || Box::new(login::challenge(gateway, (asked.canonical, application), headers, asked.now));
+    match application_visitor(&gateway.process.live, headers, host, None, asked.now) {
+        Visitor::Known(visitor) if visitor.terminal.is_none() => Ok(visitor),
+        Visitor::Known(_) | Visitor::Nobody => Err(Rejection::LoginRequired(challenge())),
+        Visitor::Ended(reason) => Err(Rejection::SessionEnded(reason, challenge())),
+        Visitor::Contradictory => Err(Rejection::CredentialsDisagree),
+    }
 }
 
 fn only_get(asked: &Asked<'_>) -> Result<(), Rejection> {

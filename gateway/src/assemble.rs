@@ -20,6 +20,7 @@ use crate::respond::Look;
 use crate::route::Routes;
 use crate::seal::{KeyFileError, Sealer, random_text};
 use crate::serve::ServeError;
+use crate::terminal::Devices;
 use crate::tls::Tls;
 
 /// The gateway that a process begins with. `borne` is how many connections it can bear.
@@ -45,6 +46,7 @@ pub(crate) async fn first(
         sealer,
         signer: Arc::new(signer),
         used: Arc::new(spent_logins()),
+        devices: Arc::new(Devices::new()),
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?.into(),
         scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
         control,

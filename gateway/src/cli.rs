@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 mod keys;
 mod scim_key;
 mod service_token;
+mod terminal;
 
 use crate::config::Config;
 use crate::{log, serve};
@@ -45,6 +46,14 @@ enum Command {
     /// Tokens by which programs prove themselves
     #[command(subcommand)]
     ServiceToken(service_token::Command),
+    /// Sign in to an application from a terminal, by a browser here or elsewhere
+    Login(terminal::Login),
+    /// Print the token of a sign-in; requests show it in the field cf-access-token
+    Token(terminal::OfApplication),
+    /// Call curl with the token of a sign-in
+    Curl(terminal::Curl),
+    /// End the sign-in of a terminal
+    Logout(terminal::OfApplication),
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,6 +123,10 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::Keys(command) => keys::run(command),
         Command::Scim(Scim::Key(command)) => scim_key::run(command),
         Command::ServiceToken(command) => service_token::run(command),
+        Command::Login(asked) => terminal::login(asked),
+        Command::Token(asked) => terminal::token(asked),
+        Command::Curl(asked) => terminal::curl(asked),
+        Command::Logout(asked) => terminal::logout(asked),
     }
 }
 

@@ -12,6 +12,9 @@ pub(crate) const OUR_PREFIX: &str = "__Host-portcullis";
 /// The session on the host that it was set for.
 pub(crate) const SESSION: &str = "__Host-portcullis";
 
+/// The token of somebody at a terminal, as their programs keep it: programs that know cookies show it to its host alone.
+pub(crate) const TERMINAL: &str = "__Host-portcullis-terminal";
+
 /// Begins the name of a login attempt's cookie on the auth host.
 pub(crate) const ATTEMPT_PREFIX: &str = "__Host-portcullis-login-";
 

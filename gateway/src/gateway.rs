@@ -20,6 +20,7 @@ use crate::login::{Provider, ProviderHttp};
 use crate::respond::Look;
 use crate::route::{RESERVED_PREFIX, Routes};
 use crate::seal::{Sealer, SingleUse};
+use crate::terminal::Devices;
 use crate::tls::Tls;
 
 /// Provisioning requests at once: what they hold together is this many bodies.
@@ -37,6 +38,8 @@ pub(crate) struct Process {
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) signer: Arc<Signer>,
     pub(crate) used: Arc<SingleUse>,
+    /// Programs that wait for somebody to type their code.
+    pub(crate) devices: Arc<Devices>,
     /// Names this run of the process: what is used once is remembered no longer than it.
     pub(crate) run: Arc<str>,
     /// How many provisioning requests are read and answered at once.

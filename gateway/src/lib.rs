@@ -48,10 +48,12 @@ mod seal;
 
 // Our own endpoints.
 mod access;
+mod form;
 mod inner;
 mod login;
 mod query;
 mod scim;
+mod terminal;
 
 // What must hold for any bytes.
 #[cfg(any(test, feature = "fuzzing"))]

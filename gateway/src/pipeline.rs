@@ -65,7 +65,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     let (mut asker, mut readable) = (None, Readable::AsItIs);
     let result = match verdict {
         Verdict::AuthHost => stage.auth_host(Request::from_parts(head, body)).await,
-        Verdict::ApplicationHost => stage.application_host(&head).await,
+        Verdict::ApplicationHost => stage.application_host(Request::from_parts(head, body)).await,
         Verdict::Application { target, session, permit } => {
             readable = Readable::by(&target.application.cors, &head.headers);
             outcome.application = Some(target);
@@ -154,9 +154,10 @@ impl Stage<'_> {
         access::on_auth_host(self.gateway, &self.asked(&head), endpoint).await
     }
 
-    async fn application_host(&self, head: &Parts) -> Result<Response<Body>, Rejection> {
+    async fn application_host(&self, request: Request<Incoming>) -> Result<Response<Body>, Rejection> {
         let Some(endpoint) = access::endpoint(self.canonical) else { return Err(Rejection::NotFound) };
-        access::on_application_host(self.gateway, &self.asked(head), endpoint).await
+        let (head, body) = request.into_parts();
+        access::on_application_host(self.gateway, &self.asked(&head), body, endpoint).await
     }
 
     async fn forward(

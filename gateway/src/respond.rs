@@ -18,9 +18,11 @@ use crate::authorize::Denial;
 use crate::body::Body;
 use crate::config::{Application, CorsRules};
 use crate::cookies;
+use crate::form::FormError;
 use crate::forward::ForwardError;
 use crate::login::{Challenge, LoginError};
 use crate::route::RouteError;
+use crate::terminal::TerminalError;
 use crate::verify::{Asker, OriginalError};
 
 pub(crate) use look::Look;
@@ -61,6 +63,14 @@ pub(crate) enum Rejection {
     Asked(#[from] OriginalError),
     #[error("nobody is logged in on this host")]
     NoIdentity,
+    #[error("two credentials name different logins")]
+    CredentialsDisagree,
+    /// A form that was posted to us.
+    #[error("{0}")]
+    Form(#[from] FormError),
+    /// A program at a terminal, or who answers its question.
+    #[error("{0}")]
+    Terminal(#[from] TerminalError),
 }
 
 impl From<LoginError> for Rejection {

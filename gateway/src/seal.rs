@@ -32,6 +32,10 @@ pub(crate) enum Purpose {
     LoginAttempt,
     /// A login carried from the auth host to an application's host.
     HandOver,
+    /// What a page asks somebody about a program at a terminal.
+    Terminal,
+    /// What they answered, on its way to the program.
+    TerminalCode,
     /// Private keys and tokens in the store.
     AtRest,
 }
@@ -42,6 +46,8 @@ impl Purpose {
             Self::LoginRequest => b"portcullis login request v1",
             Self::LoginAttempt => b"portcullis login attempt v1",
             Self::HandOver => b"portcullis hand-over v1",
+            Self::Terminal => b"portcullis terminal v1",
+            Self::TerminalCode => b"portcullis terminal code v1",
             Self::AtRest => b"portcullis at rest v1",
         }
     }
@@ -83,6 +89,8 @@ pub(crate) struct Sealer {
     login_request: RandomizedNonceKey,
     login_attempt: RandomizedNonceKey,
     hand_over: RandomizedNonceKey,
+    terminal: RandomizedNonceKey,
+    terminal_code: RandomizedNonceKey,
     at_rest: RandomizedNonceKey,
 }
 
@@ -116,6 +124,8 @@ impl Sealer {
             login_request: derive(Purpose::LoginRequest)?,
             login_attempt: derive(Purpose::LoginAttempt)?,
             hand_over: derive(Purpose::HandOver)?,
+            terminal: derive(Purpose::Terminal)?,
+            terminal_code: derive(Purpose::TerminalCode)?,
             at_rest: derive(Purpose::AtRest)?,
         })
     }
@@ -125,6 +135,8 @@ impl Sealer {
             Purpose::LoginRequest => &self.login_request,
             Purpose::LoginAttempt => &self.login_attempt,
             Purpose::HandOver => &self.hand_over,
+            Purpose::Terminal => &self.terminal,
+            Purpose::TerminalCode => &self.terminal_code,
             Purpose::AtRest => &self.at_rest,
         }
     }

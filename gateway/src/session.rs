@@ -49,13 +49,74 @@ impl SessionToken {
     }
 }
 
-/// Whom the cookie names.
+/// The field by which a program shows the token of somebody at a terminal. It goes no further than here.
+pub(crate) const TERMINAL_FIELD: &str = "cf-access-token";
+/// Begins a terminal's token, so that whoever finds one knows what it is.
+const TERMINAL_PREFIX: &str = "pct_";
+
+/// A token in the hands of a program that somebody at a terminal has let act as them.
+pub(crate) struct TerminalToken(SessionToken);
+
+impl TerminalToken {
+    /// A new one; none when the system has no random bytes.
+    pub(crate) fn generate() -> Option<Self> {
+        SessionToken::generate().map(Self)
+    }
+
+    /// The token in a text, if it has the form of one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.strip_prefix(TERMINAL_PREFIX).and_then(SessionToken::parse).map(Self)
+    }
+
+    /// What the store and the memory know it by.
+    pub(crate) fn id(&self) -> SessionId {
+        self.0.id()
+    }
+
+    /// The token as the program keeps it.
+    pub(crate) fn text(&self) -> Secret<String> {
+        Secret::new(format!("{TERMINAL_PREFIX}{}", self.0.cookie_value()))
+    }
+}
+
+/// What a request shows of who asks.
+enum Shown {
+    Nothing,
+    Cookie(SessionToken),
+    Terminal(TerminalToken),
+    /// Both; the two must be of one login.
+    Both(SessionToken, TerminalToken),
+    /// A terminal's token that is none, or two of them: the cookie beside it does not make it better.
+    Spoilt,
+}
+
+impl Shown {
+    fn of(headers: &HeaderMap) -> Self {
+        let cookie = cookies::only(headers, cookies::SESSION).and_then(SessionToken::parse);
+        let mut fields = headers.get_all(TERMINAL_FIELD).iter();
+        let field = fields.next().map(|value| value.to_str().unwrap_or_default());
+        let text = match (field, cookies::only(headers, cookies::TERMINAL)) {
+            (None, None) => return cookie.map_or(Self::Nothing, Self::Cookie),
+            (Some(_), Some(_)) => return Self::Spoilt,
+            (Some(text), None) | (None, Some(text)) => text,
+        };
+        match (cookie, TerminalToken::parse(text).filter(|_| fields.next().is_none())) {
+            (_, None) => Self::Spoilt,
+            (None, Some(token)) => Self::Terminal(token),
+            (Some(cookie), Some(token)) => Self::Both(cookie, token),
+        }
+    }
+}
+
+/// Whom a request names.
 #[derive(Debug)]
 pub(crate) enum Visitor<S> {
     /// No cookie, or one that means nothing (any more).
     Nobody,
     /// Somebody whose session was ended by another than themselves.
     Ended(EndReason),
+    /// Two credentials that name different logins: whose request would it be?
+    Contradictory,
     /// A live session.
     Known(Arc<S>),
 }
@@ -68,10 +129,23 @@ pub(crate) fn application_visitor(
     longest: Option<Duration>,
     now: i64,
 ) -> Visitor<ApplicationSession> {
-    let token = cookies::only(headers, cookies::SESSION).and_then(SessionToken::parse);
-    let Some(found) = token.and_then(|token| live.application_session(&token.id())) else {
-        return Visitor::Nobody;
+    let of_cookie =
+        |token: &SessionToken| live.application_session(&token.id()).filter(|found| found.terminal.is_none());
+    let of_terminal = |token: &TerminalToken| {
+        live.application_session(&token.id()).filter(|found| found.terminal.is_some())
     };
+    let found = match Shown::of(headers) {
+        Shown::Nothing | Shown::Spoilt => None,
+        Shown::Cookie(token) => of_cookie(&token),
+        Shown::Terminal(token) => of_terminal(&token),
+        Shown::Both(cookie, token) => match (of_cookie(&cookie), of_terminal(&token)) {
+            (Some(cookie), Some(terminal)) if cookie.session.id != terminal.session.id => {
+                return Visitor::Contradictory;
+            }
+            (_, terminal) => terminal,
+        },
+    };
+    let Some(found) = found else { return Visitor::Nobody };
     // A cookie of one host is worth nothing on another, though a browser would never send it there.
     if found.host != *host || found.session.is_expired(now) {
         return Visitor::Nobody;

@@ -219,6 +219,8 @@ pub struct ApplicationSessionRecord {
     pub parent: SessionId,
     /// The host whose cookie names it.
     pub host: String,
+    /// The name of the program at a terminal that it was given to; none for a browser.
+    pub terminal: Option<String>,
     /// When it began, in unix seconds.
     pub begun_at: i64,
     /// When it will be over, in unix seconds; never later than its parent.

@@ -119,6 +119,8 @@ pub struct NewApplicationSession {
     pub parent: SessionId,
     /// The application's host.
     pub host: String,
+    /// The name of the program at a terminal that it is for; none for a browser.
+    pub terminal: Option<String>,
     /// The present, in unix seconds.
     pub now: i64,
     /// When it will be over, in unix seconds; cut to the end of the parent.
@@ -184,7 +186,7 @@ pub(crate) const SESSION: &str = "SELECT id, provider, subject, email, display_n
 
 /// A query for application sessions, to be read by [`read_application_session`].
 pub(crate) const APPLICATION_SESSION: &str =
-    "SELECT id, parent, host, begun_at, expires_at, end_reason, binding FROM application_sessions";
+    "SELECT id, parent, host, begun_at, expires_at, end_reason, binding, terminal FROM application_sessions";
 
 pub(crate) fn read_session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
     let groups: String = row.get(5)?;
@@ -219,6 +221,7 @@ pub(crate) fn read_application_session(row: &Row<'_>) -> rusqlite::Result<Applic
         expires_at: row.get(4)?,
         ended: row.get(5)?,
         binding: row.get(6)?,
+        terminal: row.get(7)?,
     })
 }
 

@@ -41,6 +41,8 @@ pub struct Application {
     pub forward_auth: bool,
     /// Whether its cookie comes along when another site leads here.
     pub same_site: SameSite,
+    /// Whether people may let programs at a terminal act as themselves.
+    pub terminals: bool,
     /// What becomes of requests that pages of other origins make.
     pub cors: Cors,
     /// What people are told whom its policies deny.
@@ -84,6 +86,7 @@ impl Application {
             session_duration: None,
             forward_auth: false,
             same_site: SameSite::Lax,
+            terminals: true,
             cors: Cors::Off,
             deny_page: DenyPage::default(),
             asserted,
@@ -185,6 +188,7 @@ fn read_application(
         section.optional("identity_providers").map_or(Vec::new(), |value| read_accepted(&value));
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
     let same_site = section.optional("same_site").map_or(SameSite::Lax, |value| read_same_site(&value));
+    let terminals = section.optional("terminals").and_then(|value| value.boolean()).unwrap_or(true);
     let cors = read_cors(section);
     let deny_page = read_deny_page(section, hosts.as_deref().unwrap_or_default());
     let asserted = read_asserted(section, name.as_deref(), place.assertion);
@@ -221,6 +225,7 @@ fn read_application(
         session_duration,
         forward_auth,
         same_site,
+        terminals,
         cors,
         deny_page,
         asserted,

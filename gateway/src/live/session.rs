@@ -201,12 +201,14 @@ pub(super) fn reach(why: EndReason) -> Reach {
 /// The part of a login that one application's host knows.
 #[derive(Debug)]
 pub(crate) struct ApplicationSession {
-    /// The hash of the token in the cookie.
+    /// The hash of the token in the cookie, or in a program's hands.
     pub(crate) id: SessionId,
     /// The login.
     pub(crate) session: Arc<LiveSession>,
     /// The host whose cookie names it; worth nothing on another.
     pub(crate) host: Host,
+    /// The program at a terminal that has the token; none where a cookie carries it.
+    pub(crate) terminal: Option<Box<str>>,
     pub(crate) life: Life,
     ended: AtomicBool,
 }
@@ -215,7 +217,8 @@ impl ApplicationSession {
     pub(super) fn new(session: Arc<LiveSession>, host: Host, record: &ApplicationSessionRecord) -> Self {
         let ended = AtomicBool::new(record.ended.is_some());
         let ApplicationSessionRecord { id, begun_at, expires_at, .. } = *record;
-        Self { id, session, host, life: Life { begun_at, expires_at }, ended }
+        let terminal = record.terminal.as_deref().map(Box::from);
+        Self { id, session, host, terminal, life: Life { begun_at, expires_at }, ended }
     }
 
     pub(super) fn end(&self) {

@@ -4,6 +4,7 @@
 use http::{HeaderMap, HeaderValue};
 
 use super::{ATTEMPT_LIFE_S, MAX_RETURN_BYTES, ReturnTo};
+use crate::access;
 use crate::config::Application;
 use crate::cookies;
 use crate::gateway::Gateway;
@@ -67,14 +68,15 @@ fn bound(
     Some((sealed, cookies::set(name, secret, ATTEMPT_LIFE_S)))
 }
 
-/// The page that was asked for, unless it is one of ours or longer than is carried along.
+/// The page that was asked for, unless it is an endpoint of ours without a page, or longer than is carried along.
 fn return_path(canonical: &Canonical) -> String {
     let path = canonical.path.as_str();
     let full = match &canonical.query {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    if full.len() > MAX_RETURN_BYTES || path.starts_with(RESERVED_PREFIX) { "/".to_owned() } else { full }
+    let ours = path.strip_prefix(RESERVED_PREFIX).is_some_and(|endpoint| !access::is_page(endpoint));
+    if full.len() > MAX_RETURN_BYTES || ours { "/".to_owned() } else { full }
 }
 
 /// Clears what earlier logins of this browser have left, when it is more than many tabs at once would need.

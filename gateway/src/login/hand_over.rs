@@ -77,6 +77,7 @@ pub(crate) async fn redeem(
         id: token.id(),
         parent: SessionId::new(carried.session),
         host: host.to_string(),
+        terminal: None,
         now,
         expires_at: now.saturating_add(life),
         binding: None,
@@ -110,7 +111,7 @@ fn strictest(wanted: impl Iterator<Item = SameSite>) -> SameSite {
 }
 
 /// One cookie serves all applications of a host; each of them counts its own duration from the beginning of the session.
-fn longest_session(gateway: &Gateway, host: &Host) -> Duration {
+pub(crate) fn longest_session(gateway: &Gateway, host: &Host) -> Duration {
     let of_application = |application: &Arc<Application>| {
         application.session_duration.unwrap_or(gateway.config.session_duration)
     };

@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -187,7 +187,7 @@ async fn connect(target: &Uri, tls: &TlsConnector) -> io::Result<Box<dyn Stream>
 
 async fn connect_tcp(host: &str, port: u16, secure: bool) -> io::Result<TcpStream> {
     let mut last = io::Error::other("the name has no address that may be connected to");
-    for address in tokio::net::lookup_host((host, port)).await? {
+    for address in addresses(host, port).await? {
         if !may_connect(address, secure) {
             continue;
         }
@@ -200,6 +200,14 @@ async fn connect_tcp(host: &str, port: u16, secure: bool) -> io::Result<TcpStrea
         }
     }
     Err(last)
+}
+
+/// Names below `localhost` are this machine's, whatever a resolver would say (RFC 6761 section 6.3).
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host == "localhost" || host.ends_with(".localhost") {
+        return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
+    }
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
 /// Link-local addresses are those of cloud metadata services, which no provider lives at; plain http is for this machine.

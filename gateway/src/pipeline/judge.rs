@@ -219,6 +219,7 @@ impl Asking<'_> {
         let longest = application.session_duration;
         match application_visitor(&gateway.process.live, headers, &canonical.host, longest, self.now) {
             Visitor::Nobody => Some((None, Err(Rejection::LoginRequired(challenge())))),
+            Visitor::Contradictory => Some((None, Err(Rejection::CredentialsDisagree))),
             Visitor::Ended(reason) => Some((None, Err(Rejection::SessionEnded(reason, challenge())))),
             Visitor::Known(visitor) => {
                 let session = Some(visitor.session.clone());

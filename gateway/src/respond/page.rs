@@ -49,6 +49,37 @@ impl Page {
         self.link(address, label)
     }
 
+    /// A form with nothing to fill in: each button says what is answered.
+    pub(crate) fn form(mut self, action: &str, carried: &[(&str, &str)], buttons: &[(&str, &str)]) -> Self {
+        let _ = write!(self.content, "<form method=\"post\" action=\"{}\">", escape(action));
+        for (name, value) in carried {
+            let (name, value) = (escape(name), escape(value));
+            let _ = write!(self.content, "<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");
+        }
+        for (index, (value, label)) in buttons.iter().enumerate() {
+            let class = if index == 0 { "action" } else { "action other" };
+            let (value, label) = (escape(value), escape(label));
+            let _ = write!(
+                self.content,
+                "<button class=\"{class}\" name=\"answer\" value=\"{value}\">{label}</button> "
+            );
+        }
+        self.content.push_str("</form>");
+        self
+    }
+
+    /// One line to fill in, that is asked for again in the query.
+    pub(crate) fn entry(mut self, action: &str, name: &str, label: &str, button: &str) -> Self {
+        let (action, name, label, button) = (escape(action), escape(name), escape(label), escape(button));
+        let _ = write!(
+            self.content,
+            "<form method=\"get\" action=\"{action}\"><label for=\"{name}\">{label}</label>\
+             <input id=\"{name}\" name=\"{name}\" required autofocus autocomplete=\"off\" autocapitalize=\"characters\" \
+             spellcheck=\"false\"><button class=\"action\">{button}</button></form>"
+        );
+        self
+    }
+
     /// What to name when asking for help, and what the log can be searched for.
     pub(crate) fn code(mut self, code: &str, reference: &str) -> Self {
         let _ = write!(

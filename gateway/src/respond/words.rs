@@ -4,6 +4,7 @@ use http::StatusCode;
 use portcullis_store::EndReason;
 
 mod provider;
+mod terminal;
 
 use super::{Next, Rejection, Words};
 use crate::authorize::Denial;
@@ -91,6 +92,9 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: sentence(&error.to_string()),
             next: Next::Nothing,
         },
+        Rejection::CredentialsDisagree => terminal::credentials_disagree(),
+        Rejection::Form(error) => terminal::form(*error),
+        Rejection::Terminal(error) => terminal::of(*error),
         Rejection::NoIdentity => Words {
             status: StatusCode::UNAUTHORIZED,
             code: "no_identity",

@@ -181,6 +181,7 @@ async fn deleted_then_created_again_is_somebody_else() {
     let part = NewApplicationSession {
         id: session_id(2),
         parent: session_id(1),
+        terminal: None,
         host: "wiki.corp.example".to_owned(),
         now: 5,
         expires_at: 9,

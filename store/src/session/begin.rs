@@ -38,6 +38,7 @@ impl Store {
         session: NewApplicationSession,
     ) -> Result<Arc<ApplicationSessionRecord>, BeginApplicationSessionError> {
         within("host", session.host.len(), limits::HOST_BYTES)?;
+        within("terminal", session.terminal.as_ref().map_or(0, String::len), limits::NAME_BYTES)?;
         self.write(move |transaction| begin_application(transaction, session)).await
     }
 }
@@ -171,11 +172,12 @@ fn begin_application(
         |row| row.get(0),
     )?
     .ok_or(BeginApplicationSessionError::ParentEnded)?;
-    make_room(transaction, session.parent, &session.host, session.now)?;
+    make_room(transaction, &session)?;
     let record = Arc::new(ApplicationSessionRecord {
         id: session.id,
         parent: session.parent,
         host: session.host,
+        terminal: session.terminal,
         begun_at: session.now,
         expires_at: session.expires_at.min(parent_expires_at),
         ended: None,
@@ -183,27 +185,35 @@ fn begin_application(
     });
     sql::run(
         transaction.connection,
-        "INSERT INTO application_sessions (id, parent, host, begun_at, expires_at, binding) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-        (record.id, record.parent, &record.host, record.begun_at, record.expires_at, record.binding),
+        "INSERT INTO application_sessions (id, parent, host, begun_at, expires_at, binding, terminal) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        (
+            record.id,
+            record.parent,
+            &record.host,
+            record.begun_at,
+            record.expires_at,
+            record.binding,
+            &record.terminal,
+        ),
     )?;
     transaction.emit(Change::ApplicationSessionBegun(Arc::clone(&record)), session.now)?;
     Ok(record)
 }
 
 /// Ends the oldest application sessions of one session on one host until there is room for another, and forgets the
-/// oldest that ended: nobody who can log in once may grow the store by following their own links.
+/// oldest that ended: nobody who can log in once may grow the store by following their own links. Browsers and terminals
+/// have room of their own.
 fn make_room(
     transaction: &mut WriteTransaction<'_>,
-    parent: SessionId,
-    host: &str,
-    now: i64,
+    session: &NewApplicationSession,
 ) -> rusqlite::Result<()> {
+    let now = session.now;
     let present: Vec<(SessionId, bool)> = sql::rows(
         transaction.connection,
         "SELECT id, end_reason IS NULL AND expires_at > $1 AS live FROM application_sessions \
-         WHERE parent = $2 AND host = $3 ORDER BY live DESC, begun_at DESC, id",
-        (now, parent, host),
+         WHERE parent = $2 AND host = $3 AND (terminal IS NULL) = $4 ORDER BY live DESC, begun_at DESC, id",
+        (now, session.parent, &session.host, session.terminal.is_none()),
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     let live = present.iter().filter(|(_, is_live)| *is_live).map(|(id, _)| *id);

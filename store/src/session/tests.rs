@@ -10,6 +10,7 @@ fn part(number: u64, parent: u64) -> NewApplicationSession {
     NewApplicationSession {
         id: session_id(number),
         parent: session_id(parent),
+        terminal: None,
         host: "wiki.corp.example".to_owned(),
         now: 10,
         expires_at: 5000,
@@ -310,6 +311,7 @@ async fn one_login_has_so_many_application_sessions_on_a_host_and_no_more() {
         let now = i64::try_from(number).unwrap();
         store.begin_application_session(NewApplicationSession {
             now,
+            terminal: None,
             host: host.to_owned(),
             ..part(number, parent)
         })

@@ -170,6 +170,7 @@ impl Run {
         let part = NewApplicationSession {
             id: session_id(self.sessions),
             parent,
+            terminal: None,
             host: "wiki.corp.example".to_owned(),
             now: self.now,
             expires_at: self.now + 20,

@@ -8,6 +8,7 @@ use portcullis_store::{Directory, Store};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::acme;
 use crate::assertion::{self, Occasion, Signer};
 use crate::config::{Config, IdentityProvider};
 use crate::descriptors::Borne;
@@ -15,13 +16,14 @@ use crate::forward::{Bounds, Fleet, Upstreams};
 use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
-use crate::login::{Provider, ProviderHttp};
+use crate::login::Provider;
 use crate::respond::Look;
 use crate::route::Routes;
 use crate::seal::{KeyFileError, Sealer, random_text};
 use crate::serve::ServeError;
 use crate::terminal::Devices;
 use crate::tls::Tls;
+use crate::web_client::WebClient;
 
 /// The gateway that a process begins with. `borne` is how many connections it can bear.
 pub(crate) async fn first(
@@ -50,6 +52,7 @@ pub(crate) async fn first(
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?.into(),
         scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
         control,
+        issued: Arc::default(),
         borne,
     };
     let gateway = of(config, policies, process, None)?;
@@ -74,6 +77,7 @@ fn of(
     process: Process,
     before: Option<&Gateway>,
 ) -> Result<Gateway, ServeError> {
+    acme::restore(&config, &process);
     let provider_http = provider_http(&config, before)?;
     let bounds = Bounds::of_worker(&config, process.borne.upstreams);
     let fleet = Fleet::new(&config.applications, before.map(|before| &before.fleet));
@@ -83,7 +87,7 @@ fn of(
     });
     Ok(Gateway {
         routes: Routes::new(config.server.auth_host.clone(), &config.applications, &policies.set),
-        tls: Arc::new(Tls::new(&config, before.map(|before| before.tls.as_ref()))?),
+        tls: Arc::new(Tls::new(&config, &process.issued, before.map(|before| before.tls.as_ref()))?),
         upstreams: upstreams.collect(),
         fleet,
         providers: providers(&config, &provider_http, before),
@@ -97,19 +101,19 @@ fn of(
     })
 }
 
-fn provider_http(config: &Config, before: Option<&Gateway>) -> Result<Arc<ProviderHttp>, ServeError> {
+fn provider_http(config: &Config, before: Option<&Gateway>) -> Result<Arc<WebClient>, ServeError> {
     let timeout = config.limits.provider_timeout;
     match before {
         Some(before) if before.config.limits.provider_timeout == timeout => Ok(before.provider_http.clone()),
         _ => {
-            let made = ProviderHttp::new(timeout).map_err(|error| ServeError::Provider(Box::new(error)))?;
+            let made = WebClient::new(timeout).map_err(|error| ServeError::Provider(Box::new(error)))?;
             Ok(Arc::new(made))
         }
     }
 }
 
 /// A provider that is configured as before keeps its keys: they may be all that is had of it while it cannot be reached.
-fn providers(config: &Config, http: &Arc<ProviderHttp>, before: Option<&Gateway>) -> Vec<Arc<Provider>> {
+fn providers(config: &Config, http: &Arc<WebClient>, before: Option<&Gateway>) -> Vec<Arc<Provider>> {
     let same_http = before.is_some_and(|before| Arc::ptr_eq(&before.provider_http, http));
     let known = before.filter(|_| same_http).map_or(&[][..], |before| &before.providers);
     let provider = |settings: &Arc<IdentityProvider>| {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod acme;
 mod application;
 mod assertion;
 mod branding;
@@ -23,6 +24,7 @@ mod upstream;
 mod upstream_health;
 mod upstream_tls;
 
+pub use acme::{Acme, ExternalAccount};
 pub use application::{Application, Directory};
 pub use assertion::{Asserted, Assertion};
 pub use branding::{Branding, Colour, DenyPage, Logo};

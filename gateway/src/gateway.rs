@@ -16,12 +16,13 @@ use crate::descriptors::Borne;
 use crate::forward::{Fleet, Upstreams};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
-use crate::login::{Provider, ProviderHttp};
+use crate::login::Provider;
 use crate::respond::Look;
 use crate::route::{RESERVED_PREFIX, Routes};
 use crate::seal::{Sealer, SingleUse};
 use crate::terminal::Devices;
-use crate::tls::Tls;
+use crate::tls::{Issued, Tls};
+use crate::web_client::WebClient;
 
 /// Provisioning requests at once: what they hold together is this many bodies.
 pub(crate) const MAX_SCIM_REQUESTS: usize = 128;
@@ -46,6 +47,8 @@ pub(crate) struct Process {
     pub(crate) scim_requests: Arc<Semaphore>,
     /// Where provider calls and provisioning run, away from the threads that carry requests.
     pub(crate) control: Handle,
+    /// Certificates that were ordered.
+    pub(crate) issued: Arc<Issued>,
     /// How many connections the process can bear on each side.
     pub(crate) borne: Borne,
 }
@@ -63,7 +66,7 @@ pub(crate) struct Gateway {
     pub(crate) fleet: Fleet,
     /// The same, as each worker reaches them.
     pub(crate) upstreams: Vec<Arc<Upstreams>>,
-    pub(crate) provider_http: Arc<ProviderHttp>,
+    pub(crate) provider_http: Arc<WebClient>,
     pub(crate) providers: Vec<Arc<Provider>>,
     pub(crate) scim: ScimSink,
     pub(crate) limits: Arc<RateLimits>,

@@ -74,8 +74,16 @@ fn figures(gateway: &Gateway) -> Response<Full<Bytes>> {
     // A store that cannot be read is told by what cannot be served then, not by a missing figure.
     let changes = gateway.process.store.watermark().map_or(0, |seq| u64::try_from(seq.0).unwrap_or_default());
     let (endpoints, log_lost) = (gateway.fleet.states(), log::lost());
-    let figures =
-        Figures { endpoints, spans_lost: spans_lost(), sessions, application_sessions, changes, log_lost };
+    let certificates = gateway.tls.ends();
+    let figures = Figures {
+        endpoints,
+        certificates,
+        spans_lost: spans_lost(),
+        sessions,
+        application_sessions,
+        changes,
+        log_lost,
+    };
     let mut response = Response::new(Full::from(metrics::text(figures).unwrap_or_default()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
     response

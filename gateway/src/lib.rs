@@ -46,6 +46,10 @@ mod limit;
 mod live;
 mod seal;
 
+// What we ask of others, and what comes of it.
+mod acme;
+mod web_client;
+
 // Our own endpoints.
 mod access;
 mod form;

@@ -15,6 +15,7 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::server::Acceptor;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
@@ -160,7 +161,7 @@ impl Worker {
         let stream = CuttableStream::new(socket, cutter, client.clone(), limits.idle_timeout)
             .at_least(limits.minimum_rate);
         let shaken = timeout_at(deadline, shake(&tls, stream)).await;
-        let (stream, handshake) = counted(shaken)?;
+        let Some((stream, handshake)) = counted(shaken)? else { return Ok(()) };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let _ = client.handshake.set(handshake);
         if http2 {
@@ -242,22 +243,33 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>
 /// A connection after its handshake, and what that told.
 type Shaken<S> = (TlsStream<S>, Handshake);
 
-/// The rules depend on the name that the client asks for, so its first message is read before they are chosen.
+/// The rules depend on the name that the client asks for, so its first message is read before they are chosen. None when an
+/// authority asked whether the host is ours: that is answered by the handshake, and the connection ends here.
 async fn shake(
     tls: &Tls,
     stream: CuttableStream<Arc<Client>>,
-) -> io::Result<Shaken<CuttableStream<Arc<Client>>>> {
+) -> io::Result<Option<Shaken<CuttableStream<Arc<Client>>>>> {
     let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    if let Some(config) = tls.answer(&begun.client_hello()) {
+        begun.into_stream(config).await?.shutdown().await?;
+        return Ok(None);
+    }
     let (policy, config) = tls.choose(&begun.client_hello());
     let stream = begun.into_stream(config).await?;
     let handshake = Handshake::of(stream.get_ref().1, policy);
-    Ok((stream, handshake))
+    Ok(Some((stream, handshake)))
 }
 
 /// What became of a handshake is counted, whatever it was.
-fn counted<S>(shaken: Result<io::Result<Shaken<S>>, Elapsed>) -> Result<Shaken<S>, ConnectionEnd> {
+fn counted<S>(
+    shaken: Result<io::Result<Option<Shaken<S>>>, Elapsed>,
+) -> Result<Option<Shaken<S>>, ConnectionEnd> {
     let shaken = match shaken {
-        Ok(Ok(shaken)) => shaken,
+        Ok(Ok(Some(shaken))) => shaken,
+        Ok(Ok(None)) => {
+            metrics::not_shaken("challenge");
+            return Ok(None);
+        }
         Ok(Err(error)) => {
             metrics::not_shaken("failed");
             return Err(error.into());
@@ -268,7 +280,7 @@ fn counted<S>(shaken: Result<io::Result<Shaken<S>>, Elapsed>) -> Result<Shaken<S
         }
     };
     metrics::shaken(shaken.0.get_ref().1);
-    Ok(shaken)
+    Ok(Some(shaken))
 }
 
 pub(crate) fn http1_builder(limits: &Limits) -> http1::Builder {

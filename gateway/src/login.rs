@@ -17,14 +17,12 @@ mod start;
 mod claims;
 mod groups;
 mod provider;
-mod provider_http;
 
 pub(crate) use callback::{RefusedCallback, callback};
 pub(crate) use challenge::{Challenge, challenge};
 pub(crate) use hand_over::{longest_session, redeem};
 pub(crate) use logout::{application_logout, logout};
 pub(crate) use provider::{IdTokenFault, Provider, ProviderError};
-pub(crate) use provider_http::{ProviderHttp, ProviderHttpError};
 pub(crate) use start::start;
 
 use portcullis_store::{StoreError, TooLong};

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::acme;
 use crate::admission::Admission;
 use crate::assemble;
 use crate::assertion::{self, AssertionError};
@@ -206,6 +207,7 @@ impl Running {
         control.spawn(expire(gateway.process.clone()));
         control.spawn(reload::watch(current.clone()));
         control.spawn(assertion::keep(current.clone()));
+        control.spawn(acme::keep_ordering(current.clone()));
         control.spawn(log::follow_hangups());
         readiness.set(true);
         tracing::info!(

@@ -16,8 +16,8 @@ mod otlp;
 use crate::config::Telemetry;
 use crate::decision_log::Event;
 use crate::log;
-use crate::login::{ProviderHttp, ProviderHttpError};
 use crate::request_id::RequestId;
+use crate::web_client::{WebClient, WebClientError};
 
 /// Spans of one message, and messages that may wait. What comes on top is dropped and counted.
 const MAX_SPANS: usize = 512;
@@ -46,8 +46,8 @@ type Message = (Vec<u8>, usize);
 pub(crate) struct Sending(JoinHandle<()>);
 
 /// Begins to record. Called once, before the first request.
-pub(crate) fn start(settings: &Telemetry, control: &Handle) -> Result<Sending, ProviderHttpError> {
-    let http = ProviderHttp::new(SEND_TIMEOUT)?;
+pub(crate) fn start(settings: &Telemetry, control: &Handle) -> Result<Sending, WebClientError> {
+    let http = WebClient::new(SEND_TIMEOUT)?;
     let (sender, receiver) = channel(MAX_WAITING_MESSAGES);
     let (one_in, service) = (settings.sample_one_in, settings.service_name.clone());
     let started = EXPORT.set(Export { one_in, service, messages: Mutex::new(Some(sender)) });
@@ -78,7 +78,7 @@ impl Sending {
     }
 }
 
-async fn send(endpoint: String, http: ProviderHttp, mut messages: Receiver<Message>) {
+async fn send(endpoint: String, http: WebClient, mut messages: Receiver<Message>) {
     let mut failing = false;
     while let Some((body, spans)) = messages.recv().await {
         let request = Request::post(&endpoint).header(CONTENT_TYPE, "application/json").body(body);

@@ -1,6 +1,7 @@
 //! What the public listeners say in a handshake: which certificate is shown, and on which hosts the client must show one. One
 //! value, made from a configuration as a whole and replaced by the next. The handshake itself is left to `listen`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,9 +16,11 @@ mod certificate;
 mod choice;
 mod client_certificate;
 mod development;
+mod issued;
 
-pub(crate) use certificate::{CertificateError, Certified};
+pub(crate) use certificate::{CertificateError, Certified, Validity, authorities};
 pub(crate) use client_certificate::{Accepted, Mode, Presented};
+pub(crate) use issued::{Issued, Ordered};
 
 use crate::config::{Certificates, ClientCertificates, Config};
 use crate::host::{Host, HostPattern};
@@ -64,6 +67,11 @@ impl TlsPolicy {
 pub(crate) struct Tls {
     open: Arc<ServerConfig>,
     guarded: Vec<Guarded>,
+    /// Certificates that are given, by each name that they are made out to, with their end.
+    given: Vec<(String, i64)>,
+    /// Hosts whose certificates are ordered, and where these are found.
+    ordered: Vec<Host>,
+    issued: Arc<Issued>,
 }
 
 /// Hosts on which client certificates are asked for.
@@ -75,16 +83,28 @@ struct Guarded {
 }
 
 impl Tls {
-    /// `before` is what this replaces: its tickets go on to be good.
-    pub(crate) fn new(config: &Config, before: Option<&Self>) -> Result<Self, TlsError> {
-        let choice = match &config.tls.certificates {
+    /// `issued` is what a process has of authorities. `before` is what this replaces: its tickets go on to be good.
+    pub(crate) fn new(
+        config: &Config,
+        issued: &Arc<Issued>,
+        before: Option<&Self>,
+    ) -> Result<Self, TlsError> {
+        let made;
+        let given = match &config.tls.certificates {
             Certificates::Files(certificates) => {
                 warn_of_uncovered(config, certificates);
-                Choice::new(certificates)
+                certificates.as_slice()
             }
-            Certificates::SelfSigned => Choice::new(&[development::certified(config)?]),
+            Certificates::SelfSigned => {
+                made = [development::certified(config)?];
+                &made
+            }
         };
-        Self::of(choice, &config.tls.client_certificates, before)
+        let ordered = config.tls.acme.as_ref().map_or(&[][..], |acme| &acme.hosts);
+        let choice = Choice::new(given).with_ordered(ordered, issued.clone());
+        let tls = Self::of(choice, &config.tls.client_certificates, before)?;
+        let given = given.iter().flat_map(Certified::ends).collect();
+        Ok(Self { given, ordered: ordered.to_vec(), issued: issued.clone(), ..tls })
     }
 
     fn of(choice: Choice, asked: &[ClientCertificates], before: Option<&Self>) -> Result<Self, TlsError> {
@@ -103,7 +123,14 @@ impl Tls {
             let (names, policy) = (asked.hosts.clone(), asked.accepted.policy);
             Ok(Guarded { names, policy, config: Arc::new(guarded) })
         });
-        Ok(Self { guarded: guarded.collect::<Result<_, TlsError>>()?, open: Arc::new(open) })
+        let guarded = guarded.collect::<Result<_, TlsError>>()?;
+        let (given, ordered, issued) = (Vec::new(), Vec::new(), Arc::default());
+        Ok(Self { guarded, open: Arc::new(open), given, ordered, issued })
+    }
+
+    /// What to say to an authority that asks whether a host is ours; none to anybody else. Whoever is told this is told no more.
+    pub(crate) fn answer(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        self.issued.asked(hello)
     }
 
     /// What to say to a client that began like this, and under which rules.
@@ -113,6 +140,18 @@ impl Tls {
             Some(guarded) => (guarded.policy, guarded.config.clone()),
             None => (TlsPolicy::OPEN, self.open.clone()),
         }
+    }
+
+    /// Until when the certificate of each name is good, in unix seconds; of several for one name, the one that ends first.
+    pub(crate) fn ends(&self) -> BTreeMap<String, i64> {
+        let of_host =
+            |host: &Host| Some((host.to_string(), self.issued.of(host)?.certified.validity().not_after));
+        let mut ends = BTreeMap::new();
+        for (name, end) in self.given.iter().cloned().chain(self.ordered.iter().filter_map(of_host)) {
+            let first: &mut i64 = ends.entry(name).or_insert(end);
+            *first = end.min(*first);
+        }
+        ends
     }
 
     /// The rules of a host.
@@ -169,7 +208,9 @@ fn server_config(
 
 /// A host without a certificate is the operator's affair, and no reason to serve nobody: browsers warn of it.
 fn warn_of_uncovered(config: &Config, certificates: &[Certified]) {
-    for host in config.hosts() {
+    let ordered = config.tls.acme.as_ref().map_or(&[][..], |acme| &acme.hosts);
+    let is_ordered = |host: &HostPattern| matches!(host, HostPattern::Exact(it) if ordered.contains(it));
+    for host in config.hosts().filter(|host| !is_ordered(host)) {
         if !certificates.iter().any(|certificate| certificate.covers(&host)) {
             tracing::warn!(target: "portcullis::tls", %host, "no certificate is made out to this host");
         }

@@ -13,6 +13,7 @@ mod open;
 mod random;
 mod reader;
 mod scim_key;
+mod sealed_item;
 mod secret;
 mod service_token;
 mod session;
@@ -39,6 +40,7 @@ pub use model::{
 };
 pub use open::{OpenError, ServingLock};
 pub use scim_key::{KeyError, KeyRecord};
+pub use sealed_item::SealedItemError;
 pub use secret::Secret;
 pub use service_token::{Malformed, ServiceSecret, ServiceTokenError, ServiceTokenRecord, service_secret_id};
 pub use session::{

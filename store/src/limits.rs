@@ -52,7 +52,9 @@ pub const MEMBERS_PER_WRITE: usize = 100_000;
 pub const CLAIMS_BYTES: usize = 1024 * 1024;
 /// Group names kept with a session.
 pub const GROUPS_PER_SESSION: usize = 20_000;
-/// Bytes of the sealed secrets kept with a session or a signing key.
+/// Bytes of the name of a sealed item.
+pub const ITEM_NAME_BYTES: usize = 2048;
+/// Bytes of the sealed secrets kept with a session or a signing key, and of a sealed item.
 pub const SEALED_BYTES: usize = 256 * 1024;
 /// Bytes of a host name.
 pub const HOST_BYTES: usize = 255;

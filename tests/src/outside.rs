@@ -2,6 +2,7 @@
 //! fetches them beforehand; a test that is run alone fetches them itself, and says so.
 
 mod node;
+mod pebble;
 mod proxy;
 mod python;
 mod script;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use node::node;
+pub use pebble::{EXTERNAL_KEY, Pebble, PebbleSettings};
 pub use proxy::{Program, Proxy};
 pub use python::{python, scim2};
 pub use script::Script;

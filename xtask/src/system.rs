@@ -12,7 +12,7 @@ pub(crate) struct Need {
 }
 
 /// What the tests need.
-pub(crate) const OF_TESTS: [Need; 7] = [
+pub(crate) const OF_TESTS: [Need; 8] = [
     Need { program: "chromium", package: "chromium", purpose: "a real browser walks through the login" },
     Need { program: "certutil", package: "libnss3-tools", purpose: "lets that browser trust a certificate" },
     Need { program: "node", package: "nodejs", purpose: "runs an Okta that was not written here" },
@@ -20,6 +20,7 @@ pub(crate) const OF_TESTS: [Need; 7] = [
     Need { program: "python3", package: "python3-venv", purpose: "runs a judge of SCIM endpoints" },
     Need { program: "nginx", package: "nginx-light", purpose: "asks the gateway about each request" },
     Need { program: "caddy", package: "caddy", purpose: "asks in another way" },
+    Need { program: "pebble", package: "pebble", purpose: "issues certificates to the gateway" },
 ];
 
 /// What the benchmarks need. HAProxy takes part where it is installed, and `perf` counts system calls where it is.

@@ -242,6 +242,52 @@ fn t54_certificates_are_whole_or_faults() {
 }
 
 #[test]
+fn t54_what_is_ordered_is_whole_or_faults() {
+    const GOOD: &str = "[tls.acme]\ndirectory = \"https://ca.example/dir\"\nagree_to_terms = true\n\
+                        contact = [\"operator@corp.example\"]\nhosts = [\"wiki.localhost\"]\n";
+    let tls = "[tls]\nself_signed = true";
+    let config = Config::parse(&WHOLE.replacen(tls, GOOD, 1), Path::new("/")).unwrap();
+    let acme = config.tls.acme.unwrap();
+    assert_eq!((acme.contact.concat(), acme.hosts.len()), ("mailto:operator@corp.example".to_owned(), 1));
+    let changed = |from: &str, to: &str| {
+        assert!(GOOD.contains(from), "{from}");
+        fault_of(tls, &GOOD.replacen(from, to, 1))
+    };
+    let wildcard = changed("wiki.localhost", "*.localhost");
+    assert!(
+        wildcard.starts_with("line 10: `tls.acme.hosts`: `*.localhost`: a wildcard is proved"),
+        "{wildcard}"
+    );
+    assert!(changed("wiki.localhost", "wikki.localhost").contains("neither an application nor"));
+    assert!(changed("\"wiki.localhost\"", "\"wiki.localhost\", \"WIKI.localhost\"").contains("twice"));
+    assert!(changed("\"wiki.localhost\"", "").contains("at least one host"));
+    assert!(changed("agree_to_terms = true", "agree_to_terms = false").contains("makes no account"));
+    assert!(changed("agree_to_terms = true\n", "").contains("`agree_to_terms` is missing"));
+    assert!(changed("https://", "http://").contains("must be https"));
+    assert!(changed("https://", "https://me@").contains("no user"));
+    assert!(changed("operator@corp.example", "operator").contains("no e-mail address"));
+    assert!(changed("operator@corp.example", "a@corp.example,b@corp.example").contains("no e-mail address"));
+    let eleven = ["\"operator@corp.example\""; 11].join(",");
+    assert!(changed("\"operator@corp.example\"", &eleven).contains("more than 10"));
+    let absent = fault_of(tls, &format!("{GOOD}ca_file = \"/absent.pem\"\n"));
+    assert!(absent.contains("`tls.acme.ca_file`: no certificate can be read"), "{absent}");
+    let binding = |key: &str| {
+        let file = std::env::temp_dir().join(format!("portcullis-binding-{}", std::process::id()));
+        std::fs::write(&file, key).unwrap();
+        let line = format!("external_account = {{ key_id = \"k\", hmac_key = {{ file = {file:?} }} }}\n");
+        faults(&WHOLE.replacen(tls, &format!("{GOOD}{line}"), 1)).concat()
+    };
+    assert_eq!(binding("zWNDZM6eQGHWpSRTPal5eA"), "");
+    assert!(binding("not base64!").contains("base64url"));
+    let both = faults(&WHOLE.replacen(tls, &format!("{tls}\n{GOOD}"), 1)).concat();
+    assert!(both.contains("give `certificate`"), "{both}");
+    let crowd: Vec<String> = (0..101).map(|number| format!("h{number}.localhost")).collect();
+    let crowded = WHOLE.replacen("\"wiki.localhost\"", &format!("\"{}\"", crowd.join("\", \"")), 1);
+    let crowded = crowded.replacen(tls, &GOOD.replacen("[\"wiki.localhost\"]", &format!("{crowd:?}"), 1), 1);
+    assert!(faults(&crowded).concat().contains("more than 100 hosts"), "{:?}", faults(&crowded));
+}
+
+#[test]
 fn t54_client_certificates_are_asked_for_where_something_lives() {
     let asked = |lines: &str| {
         faults(&format!("{WHOLE}[[client_certificate]]\nca_file = \"/absent.pem\"\n{lines}\n")).join("\n")

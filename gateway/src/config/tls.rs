@@ -1,8 +1,10 @@
 //! `[tls]` and `[[client_certificate]]`: which certificates are shown, and on which hosts clients must show one. The files are read
-//! here and now, so that what was checked is what is served; how they are used is left to `tls`.
+//! here and now, so that what was checked is what is served; how they are used is left to `tls`, which are ordered to `acme` beside
+//! this file.
 
 use std::path::{Path, PathBuf};
 
+use super::acme::{Acme, read_acme};
 use super::document::{Section, Value};
 use crate::gateway::now;
 use crate::host::HostPattern;
@@ -13,6 +15,8 @@ use crate::tls::{Accepted, Certified, Mode};
 pub struct Tls {
     /// Where our own certificates come from.
     pub certificates: Certificates,
+    /// `[tls.acme]`
+    pub acme: Option<Acme>,
     /// `[[client_certificate]]`
     pub client_certificates: Vec<ClientCertificates>,
 }
@@ -22,7 +26,8 @@ pub struct Tls {
 pub enum Certificates {
     /// A development authority and certificate, made on first start beside the store.
     SelfSigned,
-    /// Given by the operator; the first is shown to whoever asks for a name that none is made out to.
+    /// Given by the operator; the first is shown to whoever asks for a name that none is made out to. None at all when all are
+    /// ordered.
     Files(Vec<Certified>),
 }
 
@@ -35,8 +40,7 @@ pub struct ClientCertificates {
     pub accepted: Accepted,
 }
 
-const FORM: &str =
-    "give `certificate` and `key`, or tables `[[tls.certificate]]` of both, or `self_signed = true`";
+const FORM: &str = "give `certificate` and `key`, or tables `[[tls.certificate]]` of both, or `self_signed = true`, or a table `[tls.acme]`";
 
 pub(super) fn read_tls(root: &mut Section<'_, '_>, folder: &Path, hosts: &[HostPattern]) -> Option<Tls> {
     let client_certificates = read_client_certificates(root, folder, hosts);
@@ -44,8 +48,10 @@ pub(super) fn read_tls(root: &mut Section<'_, '_>, folder: &Path, hosts: &[HostP
     let self_signed = section.optional("self_signed").and_then(|value| value.boolean()).unwrap_or(false);
     let certificate = section.optional("certificate");
     let key = section.optional("key");
+    let acme = section.optional("acme");
     let certificates = match (self_signed, certificate, key) {
-        (true, None, None) => Some(Certificates::SelfSigned),
+        (true, None, None) if acme.is_none() => Some(Certificates::SelfSigned),
+        (false, None, None) if acme.is_some() => Some(Certificates::Files(Vec::new())),
         (false, Some(certificate), Some(key)) => {
             read_pair(&certificate, &key, folder).map(|pair| Certificates::Files(vec![pair]))
         }
@@ -55,8 +61,10 @@ pub(super) fn read_tls(root: &mut Section<'_, '_>, folder: &Path, hosts: &[HostP
             None
         }
     };
+    let acme =
+        acme.map_or(Some(None), |value| read_acme(&value, folder, hosts, certificates.as_ref()).map(Some));
     section.finish();
-    Some(Tls { certificates: certificates?, client_certificates })
+    Some(Tls { certificates: certificates?, acme: acme?, client_certificates })
 }
 
 fn read_list(value: &Value<'_, '_>, folder: &Path) -> Option<Certificates> {
@@ -88,7 +96,7 @@ fn read_pair(certificate: &Value<'_, '_>, key: &Value<'_, '_>, folder: &Path) ->
     read.map_err(|error| certificate.fault(error.to_string())).ok()
 }
 
-fn path(value: &Value<'_, '_>, folder: &Path) -> Option<PathBuf> {
+pub(super) fn path(value: &Value<'_, '_>, folder: &Path) -> Option<PathBuf> {
     let path = folder.join(value.string()?);
     value.names_file(&path);
     Some(path)

@@ -24,8 +24,8 @@ mod kept;
 pub(crate) use error::{IdTokenFault, ProviderError};
 
 use super::claims::{self, Expected, VerifiedClaims};
-use super::provider_http::ProviderHttp;
 use crate::config::IdentityProvider;
+use crate::web_client::WebClient;
 use discovery::Metadata;
 use kept::{Document, Kept};
 
@@ -40,7 +40,7 @@ const MAX_ERROR_CHARS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Provider {
     settings: Arc<IdentityProvider>,
-    http: Arc<ProviderHttp>,
+    http: Arc<WebClient>,
     metadata: Kept<Metadata>,
     keys: Kept<CoreJsonWebKeySet>,
 }
@@ -81,7 +81,7 @@ struct TokenRefusal {
 
 impl Provider {
     /// Nothing is fetched before it is needed: a provider that is down does not keep the gateway from starting.
-    pub(crate) fn new(settings: Arc<IdentityProvider>, http: Arc<ProviderHttp>) -> Self {
+    pub(crate) fn new(settings: Arc<IdentityProvider>, http: Arc<WebClient>) -> Self {
         Self { settings, http, metadata: Kept::new(), keys: Kept::new() }
     }
 
@@ -91,7 +91,7 @@ impl Provider {
     }
 
     /// The client that all requests to this provider go through.
-    pub(super) fn http(&self) -> &ProviderHttp {
+    pub(super) fn http(&self) -> &WebClient {
         &self.http
     }
 
@@ -254,7 +254,7 @@ impl Provider {
 
 /// GET of a JSON document; anything but 200 is a failure.
 async fn get(
-    http: &ProviderHttp,
+    http: &WebClient,
     url: &Url,
     endpoint: &'static str,
 ) -> Result<Response<Vec<u8>>, ProviderError> {

@@ -1,6 +1,6 @@
 //! The figures as text in the form of OpenMetrics, which Prometheus reads. Names, labels and their meaning stand here and nowhere else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -23,6 +23,8 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 pub(crate) struct Figures {
     /// The upstreams of all applications.
     pub(crate) endpoints: Vec<EndpointState>,
+    /// Until when the certificates of hosts are good, in unix seconds.
+    pub(crate) certificates: BTreeMap<String, i64>,
     /// Spans that did not reach their collector.
     pub(crate) spans_lost: u64,
     /// Logins that live.
@@ -80,6 +82,7 @@ impl Collector for Figures {
         out.counter("log_lost", "Log events that were dropped or could not be written", self.log_lost)?;
         out.counter("spans_lost", "Spans that did not reach the collector", self.spans_lost)?;
         out.endpoints(&self.endpoints)?;
+        out.certificates(&self.certificates)?;
         out.counts(
             "config_reloads",
             "Attempts to take a changed configuration",
@@ -152,6 +155,15 @@ impl Exposition<'_> {
                 let labels = [("application", endpoint.application.as_str()), ("upstream", &endpoint.url)];
                 metric.encode_family(&labels)?.encode_gauge(&read(endpoint))?;
             }
+        }
+        Ok(())
+    }
+
+    fn certificates(&mut self, certificates: &BTreeMap<String, i64>) -> fmt::Result {
+        let help = "When the certificate that is shown for a host ends, in unix seconds";
+        let mut metric = self.descriptor("certificate_not_after_seconds", help, MetricType::Gauge)?;
+        for (host, not_after) in certificates {
+            metric.encode_family(&[("host", host.as_str())])?.encode_gauge(not_after)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,8 +21,14 @@ pub struct Certified {
     pub(super) key: Arc<CertifiedKey>,
     /// The hosts that the leaf is made out to.
     pub(super) names: Vec<HostPattern>,
-    not_before: i64,
-    not_after: i64,
+    validity: Validity,
+}
+
+/// From when to when a certificate is good, in unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) not_before: i64,
+    pub(crate) not_after: i64,
 }
 
 /// Why a certificate cannot be served.
@@ -52,6 +59,9 @@ pub enum CertificateError {
     /// Certificate and key do not belong together, or cannot be used.
     #[error("the key cannot be used with the certificate: {0}")]
     Key(rustls::Error),
+    /// It is no authority's.
+    #[error("an authority cannot be believed: {0}")]
+    Authority(rustls::Error),
 }
 
 impl Certified {
@@ -63,15 +73,20 @@ impl Certified {
             what: "private key",
             source,
         })?;
-        let certified = Self::new(certificates, &key)?;
+        Self::new(certificates, &key)?.valid_at(now)
+    }
+
+    /// The same, if it is valid then.
+    pub(crate) fn valid_at(self, now: i64) -> Result<Self, CertificateError> {
         match now {
-            now if now > certified.not_after => Err(CertificateError::Expired),
-            now if now < certified.not_before => Err(CertificateError::NotYet),
-            _ => Ok(certified),
+            now if now > self.validity.not_after => Err(CertificateError::Expired),
+            now if now < self.validity.not_before => Err(CertificateError::NotYet),
+            _ => Ok(self),
         }
     }
 
-    pub(super) fn new(
+    /// Of a chain, leaf first, and the key to its leaf.
+    pub(crate) fn new(
         chain: Vec<CertificateDer<'static>>,
         key: &PrivateKeyDer<'_>,
     ) -> Result<Self, CertificateError> {
@@ -79,17 +94,39 @@ impl Certified {
         let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| CertificateError::Form)?;
         let names = hosts_of(&parsed)?;
         let validity = parsed.validity();
-        let (not_before, not_after) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+        let validity = Validity {
+            not_before: validity.not_before.timestamp(),
+            not_after: validity.not_after.timestamp(),
+        };
         let key = any_supported_type(key).map_err(CertificateError::Key)?;
         let key = CertifiedKey::new(chain, key);
         key.keys_match().map_err(CertificateError::Key)?;
-        Ok(Self { key: Arc::new(key), names, not_before, not_after })
+        Ok(Self { key: Arc::new(key), names, validity })
+    }
+
+    /// From when to when it is good.
+    pub(crate) fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// Each name that it is made out to, with its end.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (String, i64)> {
+        self.names.iter().map(|name| (name.to_string(), self.validity.not_after))
     }
 
     /// Whether the leaf is made out to this host.
     pub(crate) fn covers(&self, hosts: &HostPattern) -> bool {
         self.names.iter().any(|name| name.covers_all_of(hosts))
     }
+}
+
+/// The authorities of a PEM file, to believe what they sign.
+pub(crate) fn authorities(file: &Path) -> Result<RootCertStore, CertificateError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(file)? {
+        roots.add(authority).map_err(CertificateError::Authority)?;
+    }
+    Ok(roots)
 }
 
 /// The certificates of a PEM file; at least one.

@@ -168,8 +168,82 @@ fn t21_the_certificate_is_the_one_for_the_name() {
     }
     let choice = Choice::new(&all);
     for unknown in [None, Some("a.mail.corp.example"), Some("corp.example"), Some("not a name")] {
-        assert!(Arc::ptr_eq(choice.of(unknown).next().unwrap(), &all[0].key), "{unknown:?}");
+        assert!(Arc::ptr_eq(&choice.of(unknown).next().unwrap(), &all[0].key), "{unknown:?}");
     }
+}
+
+/// What is issued at this moment, for as long as that.
+fn ordered(authority: &Authority, host: &str, life_s: i64) -> Ordered {
+    let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    let since = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
+    (params.not_before, params.not_after) = (since, since + time::Duration::seconds(3_600 + life_s));
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let certified = Certified::new(vec![certificate.der().clone()], &key).unwrap();
+    Ordered { certified, directory: String::new() }
+}
+
+#[test]
+fn what_is_issued_is_shown_from_then_on_until_it_ends() {
+    let authority = authority();
+    let given = [certified(&authority, &["wiki.example"])];
+    let (issued, host): (Arc<Issued>, Host) = (Arc::default(), "new.example".parse().unwrap());
+    let choice = |ordered: &[Host]| Choice::new(&given).with_ordered(ordered, issued.clone());
+    let tls = Tls::of(choice(std::slice::from_ref(&host)), &[], None).unwrap();
+    // A new one each time: who continues a session goes on with the certificate that began it.
+    let meet = |name: &str| meet(&tls, &Arc::new(client(&authority, None)), name);
+    assert!(meet("new.example").is_err(), "no certificate yet, and no other's");
+    assert_eq!(meet("wiki.example").unwrap().leaf, given[0].key.cert[0]);
+    let mut shown = Vec::new();
+    for life_s in [3_600, 7_200] {
+        issued.install(&host, ordered(&authority, "new.example", life_s));
+        shown.push(meet("new.example").unwrap().leaf);
+    }
+    assert_ne!(shown[0], shown[1], "the next handshake sees the next certificate");
+    issued.install(&host, ordered(&authority, "new.example", -60));
+    assert_eq!(choice(std::slice::from_ref(&host)).of(Some("new.example")).count(), 0, "it has ended");
+    issued.install(&host, ordered(&authority, "new.example", 60));
+    let of_another = choice(&[]).of(Some("new.example")).next().unwrap();
+    assert!(
+        Arc::ptr_eq(&of_another, &given[0].key),
+        "a configuration that does not order it shows what it has"
+    );
+    issued.install(&"wiki.example".parse().unwrap(), ordered(&authority, "wiki.example", 60));
+    let both = choice(&["wiki.example".parse().unwrap()]).of(Some("wiki.example")).next().unwrap();
+    assert!(Arc::ptr_eq(&both, &given[0].key), "what is given wins");
+}
+
+#[test]
+fn an_authority_is_answered_while_it_asks_and_nobody_else() {
+    let authority = authority();
+    let (issued, host): (Arc<Issued>, Host) = (Arc::default(), "new.example".parse().unwrap());
+    let asks = |name: &str, protocols: &[&[u8]]| {
+        let mut config = client(&authority, None);
+        config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let (mut acceptor, mut wire) = (Acceptor::default(), Vec::new());
+        client.write_tls(&mut wire).unwrap();
+        acceptor.read_tls(&mut wire.as_slice()).unwrap();
+        issued.asked(&acceptor.accept().unwrap().unwrap().client_hello())
+    };
+    let acme: &[u8] = b"acme-tls/1";
+    assert!(asks("new.example", &[acme]).is_none());
+    let answering = issued.answer(&host, [7; 32]).unwrap();
+    let config = asks("NEW.example", &[acme]).unwrap();
+    assert_eq!(config.alpn_protocols, [acme]);
+    for (name, protocols) in [
+        ("wiki.example", &[acme][..]),
+        ("new.example", &[acme, b"h2"]),
+        ("new.example", &[b"h2", acme]),
+        ("new.example", &[b"h2"]),
+        ("new.example", &[]),
+    ] {
+        assert!(asks(name, protocols).is_none(), "{name} {protocols:?}");
+    }
+    drop(answering);
+    assert!(asks("new.example", &[acme]).is_none(), "the order is over");
 }
 
 #[test]

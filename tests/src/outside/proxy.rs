@@ -151,7 +151,7 @@ fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 /// Debian keeps servers where the path of an ordinary user does not lead.
-fn find(program: &str) -> PathBuf {
+pub(super) fn find(program: &str) -> PathBuf {
     let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"].map(Path::new);
     let found = folders.iter().map(|folder| folder.join(program)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("`{program}` is not installed; `cargo xtask test` installs it"))

@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::login::{ProviderHttp, ProviderHttpError};
 use crate::route::RESERVED_PREFIX;
 use crate::seal::random_text;
+use crate::web_client::{WebClient, WebClientError};
 
 /// How long one exchange with the gateway may take.
 const EXCHANGE: Duration = Duration::from_secs(30);
@@ -30,9 +30,9 @@ pub(super) enum GrantsError {
     #[error("the system gave no random bytes")]
     NoRandomness,
     #[error("no client can be made")]
-    Client(#[source] ProviderHttpError),
+    Client(#[source] WebClientError),
     #[error("the gateway at {0} does not answer")]
-    Exchange(Url, #[source] ProviderHttpError),
+    Exchange(Url, #[source] WebClientError),
     #[error(
         "{0} is no application behind a Portcullis gateway that gives tokens to terminals: it answered {1}"
     )]
@@ -105,12 +105,12 @@ struct Refusal {
 #[derive(Debug)]
 pub(super) struct Grants {
     origin: Url,
-    http: ProviderHttp,
+    http: WebClient,
 }
 
 impl Grants {
     pub(super) fn new(origin: Url) -> Result<Self, GrantsError> {
-        let http = ProviderHttp::new(EXCHANGE).map_err(GrantsError::Client)?;
+        let http = WebClient::new(EXCHANGE).map_err(GrantsError::Client)?;
         Ok(Self { origin, http })
     }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::claims::tests::claims_with_groups;
-use super::super::provider_http::ProviderHttp;
-use super::super::provider_http::tests::{Server, answer};
 use super::*;
 use crate::config::IdentityProvider;
+use crate::web_client::WebClient;
+use crate::web_client::tests::{Server, answer};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -25,7 +25,7 @@ fn provider(base: &str, token: Option<&str>) -> Provider {
         groups_api: Some(GroupsApi { base_url: Url::parse(base).unwrap(), token }),
         entrance: crate::config::Entrance::default(),
     };
-    Provider::new(Arc::new(settings), Arc::new(ProviderHttp::new(Duration::from_secs(20)).unwrap()))
+    Provider::new(Arc::new(settings), Arc::new(WebClient::new(Duration::from_secs(20)).unwrap()))
 }
 
 fn names(count: usize) -> Vec<String> {

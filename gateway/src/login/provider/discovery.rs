@@ -4,9 +4,9 @@
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::super::provider_http::ProviderHttp;
 use super::error::ProviderError;
 use super::{get, parse};
+use crate::web_client::WebClient;
 
 const ENDPOINT: &str = "discovery document";
 
@@ -31,7 +31,7 @@ struct Announced {
     authorization_response_iss_parameter_supported: bool,
 }
 
-pub(super) async fn fetch(http: &ProviderHttp, issuer: &str) -> Result<Metadata, ProviderError> {
+pub(super) async fn fetch(http: &WebClient, issuer: &str) -> Result<Metadata, ProviderError> {
     let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|_| bad("`issuer` is no URL"))?;
     let answer = get(http, &url, ENDPOINT).await?;

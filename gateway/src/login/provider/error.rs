@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use super::super::provider_http::{MAX_ANSWER_BYTES, ProviderHttpError};
+use crate::web_client::{MAX_ANSWER_BYTES, WebClientError};
 
 /// Why there is no login, no key or no group list. Cheap to clone: all who wait for one fetch share its failure.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ProviderError {
     /// No connection, or it broke off.
     #[error("the identity provider cannot be reached at its {endpoint}")]
-    Unreachable { endpoint: &'static str, source: Arc<ProviderHttpError> },
+    Unreachable { endpoint: &'static str, source: Arc<WebClientError> },
     /// No whole answer within the deadline.
     #[error("the identity provider's {endpoint} did not answer in time")]
     Slow { endpoint: &'static str },
@@ -76,11 +76,11 @@ fn advice(token_configured: bool) -> &'static str {
 
 impl ProviderError {
     /// A failed exchange with `endpoint`.
-    pub(in super::super) fn exchange(endpoint: &'static str, error: ProviderHttpError) -> Self {
+    pub(in super::super) fn exchange(endpoint: &'static str, error: WebClientError) -> Self {
         match error {
-            ProviderHttpError::Slow => Self::Slow { endpoint },
-            ProviderHttpError::TooLarge => Self::AnswerTooLarge { endpoint },
-            ProviderHttpError::Unreachable(_) | ProviderHttpError::Broken(_) | ProviderHttpError::Tls(_) => {
+            WebClientError::Slow => Self::Slow { endpoint },
+            WebClientError::TooLarge => Self::AnswerTooLarge { endpoint },
+            WebClientError::Unreachable(_) | WebClientError::Broken(_) | WebClientError::Tls(_) => {
                 Self::Unreachable { endpoint, source: Arc::new(error) }
             }
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::claims::tests::{NOW, good, key_set, signed};
-use super::super::provider_http::tests::{Server, answer};
 use super::*;
+use crate::web_client::tests::{Server, answer};
 
 /// How the provider of a test behaves; changed while it runs.
 #[derive(Clone, Default)]
@@ -80,7 +80,7 @@ async fn rig(secret: Option<&str>) -> Rig {
         groups_api: None,
         entrance: crate::config::Entrance::default(),
     };
-    let http = Arc::new(ProviderHttp::new(Duration::from_secs(20)).unwrap());
+    let http = Arc::new(WebClient::new(Duration::from_secs(20)).unwrap());
     Rig { provider: Provider::new(Arc::new(settings), http), server, behaviour }
 }
 

@@ -1,7 +1,7 @@
-//! The HTTP client towards providers: bounded in time and bytes, and it follows nothing. What is asked, and what an answer
-//! means, is left to `provider` and `groups`.
+//! The HTTP client towards identity providers, certificate authorities and collectors: bounded in time and bytes, and it follows
+//! nothing. What is asked, and what an answer means, is left to whoever asks.
 //!
-//! A provider that answers with a gigabyte, drips bytes, redirects, compresses or points at a link-local address costs one
+//! A server that answers with a gigabyte, drips bytes, redirects, compresses or points at a link-local address costs one
 //! deadline and [`MAX_ANSWER_BYTES`], no more.
 
 use std::error::Error;
@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// Why there is no answer, or no client.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ProviderHttpError {
+pub(crate) enum WebClientError {
     #[error("no connection could be made")]
     Unreachable(#[source] BoxError),
     #[error("no whole answer within the deadline")]
@@ -45,32 +45,27 @@ pub(crate) enum ProviderHttpError {
     TooLarge,
     #[error("the exchange broke off")]
     Broken(#[source] BoxError),
-    #[error("TLS towards identity providers cannot be set up")]
+    #[error("the client's TLS cannot be set up")]
     Tls(#[from] rustls::Error),
 }
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// One per process: connections are shared by all providers, kept apart by origin.
+/// Connections are shared by all who ask through one client, kept apart by origin.
 #[derive(Debug)]
-pub(crate) struct ProviderHttp {
+pub(crate) struct WebClient {
     client: Client<Connector, Full<Bytes>>,
     timeout: Duration,
 }
 
-impl ProviderHttp {
-    /// `timeout` covers a whole exchange, from the look-up of the name to the last byte. Roots are those of the system,
-    /// or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
-    pub(crate) fn new(timeout: Duration) -> Result<Self, ProviderHttpError> {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "a root certificate of the system cannot be read");
-        }
-        let (_, refused) = roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            tracing::warn!(refused, "the system has no root certificates: no https provider can be reached");
-        }
+impl WebClient {
+    /// Believes the roots of the system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    pub(crate) fn new(timeout: Duration) -> Result<Self, WebClientError> {
+        Self::trusting(system_roots(), timeout)
+    }
+
+    /// `timeout` covers a whole exchange, from the look-up of the name to the last byte.
+    pub(crate) fn trusting(roots: RootCertStore, timeout: Duration) -> Result<Self, WebClientError> {
         let mut tls =
             ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()?
@@ -86,15 +81,12 @@ impl ProviderHttp {
     }
 
     /// One request, one whole answer of any status; a redirect is an answer like any other.
-    pub(crate) async fn send(
-        &self,
-        request: Request<Vec<u8>>,
-    ) -> Result<Response<Vec<u8>>, ProviderHttpError> {
+    pub(crate) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, WebClientError> {
         let exchange = Box::pin(self.exchange(request));
-        tokio::time::timeout(self.timeout, exchange).await.unwrap_or(Err(ProviderHttpError::Slow))
+        tokio::time::timeout(self.timeout, exchange).await.unwrap_or(Err(WebClientError::Slow))
     }
 
-    async fn exchange(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ProviderHttpError> {
+    async fn exchange(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, WebClientError> {
         let mut request = request.map(|body| Full::new(Bytes::from(body)));
         let headers = request.headers_mut();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -102,9 +94,9 @@ impl ProviderHttp {
             .insert(USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION"))));
         let answer = self.client.request(request).await.map_err(|error| {
             if error.is_connect() {
-                ProviderHttpError::Unreachable(error.into())
+                WebClientError::Unreachable(error.into())
             } else {
-                ProviderHttpError::Broken(error.into())
+                WebClientError::Broken(error.into())
             }
         })?;
         let (head, body) = answer.into_parts();
@@ -113,26 +105,39 @@ impl ProviderHttp {
     }
 }
 
-fn refuse_by_head(headers: &http::HeaderMap) -> Result<(), ProviderHttpError> {
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "a root certificate of the system cannot be read");
+    }
+    let (_, refused) = roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!(refused, "the system has no root certificates: nothing can be reached by https");
+    }
+    roots
+}
+
+fn refuse_by_head(headers: &http::HeaderMap) -> Result<(), WebClientError> {
     // Whoever compresses although only `identity` was accepted may be sending a bomb; nothing here unpacks.
     if headers
         .get(CONTENT_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
-        return Err(ProviderHttpError::Broken("the answer is compressed".into()));
+        return Err(WebClientError::Broken("the answer is compressed".into()));
     }
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_ANSWER_BYTES as u64) {
-        return Err(ProviderHttpError::TooLarge);
+        return Err(WebClientError::TooLarge);
     }
     Ok(())
 }
 
-async fn collect(body: Incoming) -> Result<Vec<u8>, ProviderHttpError> {
+async fn collect(body: Incoming) -> Result<Vec<u8>, WebClientError> {
     match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
         Ok(whole) => Ok(whole.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ProviderHttpError::TooLarge),
-        Err(error) => Err(ProviderHttpError::Broken(error)),
+        Err(error) if error.is::<LengthLimitError>() => Err(WebClientError::TooLarge),
+        Err(error) => Err(WebClientError::Broken(error)),
     }
 }
 
@@ -221,4 +226,4 @@ fn may_connect(address: SocketAddr, secure: bool) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

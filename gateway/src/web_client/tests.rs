@@ -7,13 +7,13 @@ use tokio::net::TcpListener;
 use super::*;
 
 /// A server that answers each request (its head and body as text) with raw bytes and closes.
-pub(in crate::login) struct Server {
-    pub(in crate::login) origin: String,
+pub(crate) struct Server {
+    pub(crate) origin: String,
     requests: Arc<AtomicUsize>,
 }
 
 impl Server {
-    pub(in crate::login) async fn new(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
+    pub(crate) async fn new(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
@@ -33,7 +33,7 @@ impl Server {
         Self { origin, requests }
     }
 
-    pub(in crate::login) fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
@@ -58,7 +58,7 @@ async fn read_request(stream: &mut TcpStream) -> String {
 }
 
 /// A whole answer with JSON in it.
-pub(in crate::login) fn answer(status: u16, headers: &str, body: &str) -> String {
+pub(crate) fn answer(status: u16, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
         body.len()
@@ -69,8 +69,8 @@ fn get(url: &str) -> Request<Vec<u8>> {
     Request::get(url).body(Vec::new()).unwrap()
 }
 
-fn client() -> ProviderHttp {
-    ProviderHttp::new(Duration::from_secs(20)).unwrap()
+fn client() -> WebClient {
+    WebClient::new(Duration::from_secs(20)).unwrap()
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn an_answer_comes_whole_and_the_request_names_us() {
 async fn t49_a_gigabyte_is_refused_by_its_announcement() {
     let server = Server::new(|_, _| "HTTP/1.1 200 X\r\ncontent-length: 1073741824\r\n\r\n".to_owned()).await;
     let error = client().send(get(&server.origin)).await.unwrap_err();
-    assert!(matches!(error, ProviderHttpError::TooLarge), "{error:?}");
+    assert!(matches!(error, WebClientError::TooLarge), "{error:?}");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn t49_a_body_without_announcement_is_read_to_the_limit() {
     assert_eq!(client().send(get(&at.origin)).await.unwrap().body().len(), MAX_ANSWER_BYTES);
     let over = Server::new(body(MAX_ANSWER_BYTES + 1)).await;
     let error = client().send(get(&over.origin)).await.unwrap_err();
-    assert!(matches!(error, ProviderHttpError::TooLarge), "{error:?}");
+    assert!(matches!(error, WebClientError::TooLarge), "{error:?}");
 }
 
 #[tokio::test]
@@ -117,9 +117,9 @@ async fn t49_a_dripping_body_ends_at_the_deadline() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
-    let client = ProviderHttp::new(Duration::from_millis(500)).unwrap();
+    let client = WebClient::new(Duration::from_millis(500)).unwrap();
     let error = client.send(get(&url)).await.unwrap_err();
-    assert!(matches!(error, ProviderHttpError::Slow), "{error:?}");
+    assert!(matches!(error, WebClientError::Slow), "{error:?}");
 }
 
 #[tokio::test]
@@ -133,19 +133,19 @@ async fn t49_a_redirect_is_an_answer_and_nothing_is_followed() {
 async fn t73_a_compressed_answer_is_refused() {
     let server = Server::new(|_, _| answer(200, "content-encoding: gzip\r\n", "bomb")).await;
     let error = client().send(get(&server.origin)).await.unwrap_err();
-    assert!(matches!(error, ProviderHttpError::Broken(_)), "{error:?}");
+    assert!(matches!(error, WebClientError::Broken(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_cut_answer_and_a_closed_port_are_told_apart() {
     let server = Server::new(|_, _| "HTTP/1.1 200 X\r\ncontent-length: 10\r\n\r\nhalf".to_owned()).await;
     let error = client().send(get(&server.origin)).await.unwrap_err();
-    assert!(matches!(error, ProviderHttpError::Broken(_)), "{error:?}");
+    assert!(matches!(error, WebClientError::Broken(_)), "{error:?}");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let error = client().send(get(&url)).await.unwrap_err();
-    assert!(matches!(error, ProviderHttpError::Unreachable(_)), "{error:?}");
+    assert!(matches!(error, WebClientError::Unreachable(_)), "{error:?}");
 }
 
 #[test]

@@ -22,6 +22,9 @@ use crate::route::{Canonical, RESERVED_PREFIX};
 use crate::session::{Visitor, application_visitor, login_visitor};
 use crate::terminal::{self, TerminalError};
 
+/// The one of our endpoints for browsers that changes something by a POST.
+const EVERYWHERE: &str = "logout/everywhere";
+
 /// One request to us.
 pub(crate) struct Asked<'a> {
     pub(crate) head: &'a Parts,
@@ -51,7 +54,9 @@ pub(crate) async fn on_auth_host(
     asked: &Asked<'_>,
     endpoint: &str,
 ) -> Result<Response<Body>, Rejection> {
-    only_get(asked)?;
+    if endpoint != EVERYWHERE {
+        only_get(asked)?;
+    }
     let query = Query::parse(asked.canonical.query.as_deref());
     match endpoint.split_once('/').unwrap_or((endpoint, "")) {
         ("login", host) if !host.is_empty() => {
@@ -63,7 +68,14 @@ pub(crate) async fn on_auth_host(
             let called = login::callback(gateway, asked.head, &query, asked.now).await;
             called.or_else(|refused| Ok(refused_callback(gateway, asked, refused)))
         }
-        ("logout", "") => Ok(login::logout(gateway, asked.head, &asked.canonical.host, asked.now).await?),
+        ("logout", "") => {
+            Ok(login::logout(gateway, asked.head, &asked.canonical.host, &query, asked.now).await?)
+        }
+        ("logout", "everywhere") => Ok(match asked.canonical.method {
+            Method::GET | Method::HEAD => login::ask_everywhere(gateway, asked.head, asked.now),
+            Method::POST => login::everywhere(gateway, asked.head, asked.now).await?,
+            _ => return Err(Rejection::MethodNotAllowed("GET, POST")),
+        }),
         ("logo", "") => respond::logo(&gateway.look).ok_or(Rejection::NotFound),
         ("certs", "") => Ok(respond::keys(gateway.process.signer.ring().published())),
         ("get-identity", "") => match login_visitor(&gateway.process.live, &asked.head.headers, asked.now) {
@@ -97,7 +109,10 @@ pub(crate) async fn on_application_host(
             let query = Query::parse(asked.canonical.query.as_deref());
             Ok(login::redeem(gateway, asked.head, host, &query, asked.now).await?)
         }
-        "logout" => Ok(login::logout(gateway, asked.head, host, asked.now).await?),
+        "logout" => {
+            let query = Query::parse(asked.canonical.query.as_deref());
+            Ok(login::logout(gateway, asked.head, host, &query, asked.now).await?)
+        }
         "logout/app" => Ok(login::application_logout(gateway, asked.head, host, asked.now).await?),
         "logo" => respond::logo(&gateway.look).ok_or(Rejection::NotFound),
         "certs" => Ok(respond::keys(gateway.process.signer.ring().published())),

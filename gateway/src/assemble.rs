@@ -7,6 +7,7 @@ use portcullis_scim_sink::{DirectorySettings, ScimSink};
 use portcullis_store::{Directory, Store};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::acme;
 use crate::assertion::{self, Occasion, Signer};
@@ -16,7 +17,7 @@ use crate::forward::{Bounds, Fleet, Upstreams};
 use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
-use crate::login::Provider;
+use crate::login::{MAX_RENEWALS_AT_ONCE, Provider};
 use crate::respond::Look;
 use crate::route::Routes;
 use crate::seal::{KeyFileError, Sealer, random_text};
@@ -36,6 +37,7 @@ pub(crate) async fn first(
     declare_directories(&store, &config).await?;
     let policies = Policies::first(config.policies.clone());
     let live = Arc::new(Live::new(policies.clone()));
+    live.limit_idleness(config.session.idle_timeout);
     store.follow(live.clone()).await?;
     let sealer = Arc::new(sealer);
     let issuer = config.origin(&config.server.auth_host);
@@ -51,6 +53,8 @@ pub(crate) async fn first(
         devices: Arc::new(Devices::new()),
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?.into(),
         scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
+        renewals_at_once: Arc::new(Semaphore::new(MAX_RENEWALS_AT_ONCE)),
+        renewing: TaskTracker::new(),
         control,
         issued: Arc::default(),
         borne,

@@ -19,6 +19,7 @@ mod observe;
 mod policy;
 mod provider;
 mod server;
+mod session;
 mod tls;
 mod upstream;
 mod upstream_health;
@@ -36,6 +37,7 @@ pub use networks::Networks;
 pub use observe::{Log, LogFormat, LogLevel, LogOutput, Telemetry};
 pub use provider::{GroupsApi, IdentityProvider};
 pub use server::{Limits, Server};
+pub use session::Session;
 pub use tls::{Certificates, ClientCertificates, Tls};
 pub use upstream::{Address, Endpoint, Protocol, Upstream, UpstreamHost};
 pub use upstream_health::{Health, Outlier};
@@ -59,8 +61,8 @@ pub struct Config {
     pub store_file: PathBuf,
     /// `[store] key_file`: the key that seals secrets at rest and the cookies of a login; made on first start.
     pub store_key_file: PathBuf,
-    /// `[session] duration`: how long a login lasts.
-    pub session_duration: std::time::Duration,
+    /// `[session]`
+    pub session: Session,
     /// `[assertion]`
     pub assertion: Assertion,
     /// `[limits]`
@@ -199,7 +201,7 @@ impl Config {
 fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, folder: &Path) -> Option<Config> {
     let server = server::read_server(&mut root, folder);
     let store = server::read_store(&mut root, folder);
-    let session_duration = server::read_session(&mut root);
+    let session = session::read(&mut root);
     let assertion = assertion::read_assertion(&mut root);
     let limits = server::read_limits(&mut root);
     let log = observe::read_log(&mut root, folder);
@@ -228,7 +230,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         tls: tls?,
         store_file,
         store_key_file,
-        session_duration: session_duration?,
+        session: session?,
         assertion: assertion?,
         limits: limits?,
         branding,

@@ -15,6 +15,9 @@ pub(crate) const SESSION: &str = "__Host-portcullis";
 /// The token of somebody at a terminal, as their programs keep it: programs that know cookies show it to its host alone.
 pub(crate) const TERMINAL: &str = "__Host-portcullis-terminal";
 
+/// The second cookie of an application's host, where its session needs one.
+pub(crate) const BINDING: &str = "__Host-portcullis-binding";
+
 /// Begins the name of a login attempt's cookie on the auth host.
 pub(crate) const ATTEMPT_PREFIX: &str = "__Host-portcullis-login-";
 

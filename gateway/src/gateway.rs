@@ -9,6 +9,7 @@ use portcullis_scim_sink::ScimSink;
 use portcullis_store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::assertion::Signer;
 use crate::config::Config;
@@ -45,6 +46,10 @@ pub(crate) struct Process {
     pub(crate) run: Arc<str>,
     /// How many provisioning requests are read and answered at once.
     pub(crate) scim_requests: Arc<Semaphore>,
+    /// How many sessions are renewed at once.
+    pub(crate) renewals_at_once: Arc<Semaphore>,
+    /// The renewals under way: what a provider answers to them must be stored.
+    pub(crate) renewing: TaskTracker,
     /// Where provider calls and provisioning run, away from the threads that carry requests.
     pub(crate) control: Handle,
     /// Certificates that were ordered.

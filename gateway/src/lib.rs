@@ -38,6 +38,7 @@ mod socket;
 mod telemetry;
 mod tls;
 mod trace_context;
+mod upkeep;
 mod verify;
 
 // What is true now.

@@ -15,17 +15,21 @@ mod login_facts;
 mod passage;
 mod people;
 mod policies;
+mod renewal;
 mod session;
+mod uses;
 
 pub(crate) use identity_cache::Grounds;
 use passage::Reach;
 pub(crate) use passage::{Attached, Dropped, Life, NewPassage, Passage};
 pub(crate) use policies::Policies;
+pub(crate) use renewal::{Attempt, Freshness, Pace};
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
 use crate::gateway::now;
 use crate::metrics;
 use people::People;
+use uses::IdleLimit;
 
 /// The memory of the gateway.
 #[derive(Debug)]
@@ -33,6 +37,7 @@ pub(crate) struct Live {
     sessions: RwLock<HashMap<SessionId, Arc<LiveSession>>>,
     application_sessions: RwLock<HashMap<SessionId, Arc<ApplicationSession>>>,
     followed: Mutex<Followed>,
+    idle_limit: IdleLimit,
 }
 
 /// Touched by whoever applies a change: the store's writer thread, or a reload.
@@ -50,6 +55,7 @@ impl Live {
             sessions: RwLock::default(),
             application_sessions: RwLock::default(),
             followed: Mutex::new(Followed { policies, people, sessions_of }),
+            idle_limit: IdleLimit::default(),
         }
     }
 
@@ -94,13 +100,48 @@ impl Live {
         (sessions, applications.read().unwrap_or_else(PoisonError::into_inner).len())
     }
 
-    /// Drops what runs on sessions that have run out. The request path refuses them by itself; this ends their open streams.
-    pub(crate) fn drop_expired(&self, now: i64) -> Cuts {
-        let carrying: Vec<Arc<LiveSession>> = {
-            let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-            sessions.values().filter(|session| session.carries()).cloned().collect()
-        };
-        Cuts(carrying.iter().map(|session| session.drop_run_out(now).0).sum())
+    /// The sessions on which something was opened that may still be open.
+    pub(crate) fn carrying(&self) -> Vec<Arc<LiveSession>> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.values().filter(|session| session.carries()).cloned().collect()
+    }
+
+    /// How long a session may go unused, from now on.
+    pub(crate) fn limit_idleness(&self, limit: Option<Duration>) {
+        self.idle_limit.set(limit);
+    }
+
+    /// The live sessions that nobody has used for too long.
+    pub(crate) fn idle(&self, now: i64) -> Vec<SessionId> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let idle =
+            sessions.values().filter(|session| session.is_idle(now) && session.standing().ended.is_none());
+        idle.map(|session| session.id).collect()
+    }
+
+    /// How many other live sessions the same subject of the same provider has.
+    pub(crate) fn others_of(&self, one: &LiveSession, now: i64) -> usize {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let of_them = sessions.values().filter(|other| {
+            other.pace_key == one.pace_key && other.subject == one.subject && other.provider == one.provider
+        });
+        let living = of_them.filter(|other| !other.is_expired(now) && other.standing().ended.is_none());
+        living.filter(|other| other.id != one.id).count()
+    }
+
+    /// The sessions whose last use the store does not know, with that.
+    pub(crate) fn unnoted_uses(&self) -> Vec<(SessionId, i64)> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.values().filter_map(|session| Some((session.id, session.unnoted_use()?))).collect()
+    }
+
+    /// The store knows these uses now.
+    pub(crate) fn note_uses(&self, uses: &[(SessionId, i64)]) {
+        for (id, at) in uses {
+            if let Some(session) = self.session(id) {
+                session.note_use(*at);
+            }
+        }
     }
 
     fn standing(
@@ -126,7 +167,7 @@ impl Live {
         if let Some(person) = record.person {
             followed.sessions_of.entry(person).or_default().insert(record.id);
         }
-        let session = Arc::new(LiveSession::new(record, standing));
+        let session = Arc::new(LiveSession::new(record, standing, self.idle_limit.clone()));
         self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(record.id, session);
     }
 
@@ -161,6 +202,7 @@ impl Live {
         let before = session.standing();
         let person = before.person.as_ref().map(|person| person.id);
         let standing = Self::standing(followed, &session.provider, profile.clone(), person, before.ended);
+        session.renewed(profile.told_at);
         session.change(standing, Reach::BothSides, now())
     }
 

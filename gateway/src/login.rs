@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 mod callback;
 mod challenge;
 mod hand_over;
+mod hint;
 mod logout;
 mod picker;
+mod renewal;
 mod sign_in_domain;
 mod start;
 
@@ -21,8 +23,9 @@ mod provider;
 pub(crate) use callback::{RefusedCallback, callback};
 pub(crate) use challenge::{Challenge, challenge};
 pub(crate) use hand_over::{longest_session, redeem};
-pub(crate) use logout::{application_logout, logout};
+pub(crate) use logout::{application_logout, ask_everywhere, everywhere, logout};
 pub(crate) use provider::{IdTokenFault, Provider, ProviderError};
+pub(crate) use renewal::{MAX_RENEWALS_AT_ONCE, keep_fresh};
 pub(crate) use start::start;
 
 use portcullis_store::{StoreError, TooLong};
@@ -89,6 +92,8 @@ pub(crate) enum LoginError {
     TooLarge(#[from] TooLong),
     #[error("{0}")]
     Store(#[from] StoreError),
+    #[error("the request comes from a page that is not ours")]
+    ForeignPage,
     #[error("the system gave no random bytes")]
     NoRandomness,
     #[error("the login was interrupted by the gateway's stop")]
@@ -110,6 +115,7 @@ impl LoginError {
             Self::EmailDomainRefused { .. } => "email_domain_refused",
             Self::TooLarge(_) => "profile_too_large",
             Self::Store(_) => "store_unavailable",
+            Self::ForeignPage => "foreign_page",
             Self::NoRandomness => "no_randomness",
             Self::Interrupted => "interrupted",
         }

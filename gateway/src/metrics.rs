@@ -25,6 +25,7 @@ struct Metrics {
     handshakes: Counts<3>,
     cuts: Counts<1>,
     scim: Counts<2>,
+    renewals: Counts<1>,
     reloads: Counts<1>,
     /// How many configurations have been taken since the start.
     revision: AtomicU64,
@@ -131,6 +132,27 @@ pub(crate) fn not_shaken(result: &'static str) {
 /// Connections that a change has cut.
 pub(crate) fn cut(change: &'static str, connections: usize) {
     METRICS.cuts.add([change], connections as u64);
+}
+
+/// What became of an attempt to renew a session at its provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewed {
+    /// The provider said anew who it is.
+    Done,
+    /// The provider does not vouch for it any more.
+    Refused,
+    /// There was no usable answer; it is tried again.
+    Failed,
+}
+
+/// A provider was asked about a session.
+pub(crate) fn renewed(outcome: Renewed) {
+    let outcome = match outcome {
+        Renewed::Done => "done",
+        Renewed::Refused => "refused",
+        Renewed::Failed => "failed",
+    };
+    METRICS.renewals.add([outcome], 1);
 }
 
 /// An answer to the provisioning client.

@@ -45,7 +45,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     let audience = Audience::of_request(&request);
     let (mut head, body) = request.into_parts();
     // Judged first: what we put in does not count against the client.
-    let (gateway, client_ip, judged) = judge(current, via.client, (&head, &body), now);
+    let (gateway, client_ip, judged) = judge(current, via.client, (&head, &body), now).await;
     let trace = trace_context::settle(&mut head.headers, &id);
     let id = id.as_str();
     let asked = decision_log::Asked { id, started, trace };

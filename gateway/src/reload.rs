@@ -74,6 +74,7 @@ async fn reload(current: &Current) -> Result<(), ReloadError> {
         let applications = &next.config.applications;
         applications.iter().find(|known| *known.name == *application).and_then(|known| known.session_duration)
     };
+    next.process.live.limit_idleness(next.config.session.idle_timeout);
     let cuts = next.process.live.adopt(next.policies.clone(), longest, now());
     if cuts.0 > 0 {
         metrics::cut("configuration", cuts.0);

@@ -71,6 +71,8 @@ pub(crate) enum Rejection {
     /// A program at a terminal, or who answers its question.
     #[error("{0}")]
     Terminal(#[from] TerminalError),
+    #[error("the identity provider has not said for too long that the login still stands")]
+    ProviderUnavailable,
 }
 
 impl From<LoginError> for Rejection {
@@ -222,6 +224,9 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
         }
         Rejection::TooFast => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Rejection::ProviderUnavailable => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
         }
         _ => {}
     }

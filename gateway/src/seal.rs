@@ -36,6 +36,8 @@ pub(crate) enum Purpose {
     Terminal,
     /// What they answered, on its way to the program.
     TerminalCode,
+    /// Which provider's session a sign-out has ended, carried through the provider back to the auth host.
+    SignedOut,
     /// Private keys and tokens in the store.
     AtRest,
 }
@@ -48,6 +50,7 @@ impl Purpose {
             Self::HandOver => b"portcullis hand-over v1",
             Self::Terminal => b"portcullis terminal v1",
             Self::TerminalCode => b"portcullis terminal code v1",
+            Self::SignedOut => b"portcullis signed out v1",
             Self::AtRest => b"portcullis at rest v1",
         }
     }
@@ -91,6 +94,7 @@ pub(crate) struct Sealer {
     hand_over: RandomizedNonceKey,
     terminal: RandomizedNonceKey,
     terminal_code: RandomizedNonceKey,
+    signed_out: RandomizedNonceKey,
     at_rest: RandomizedNonceKey,
 }
 
@@ -126,6 +130,7 @@ impl Sealer {
             hand_over: derive(Purpose::HandOver)?,
             terminal: derive(Purpose::Terminal)?,
             terminal_code: derive(Purpose::TerminalCode)?,
+            signed_out: derive(Purpose::SignedOut)?,
             at_rest: derive(Purpose::AtRest)?,
         })
     }
@@ -137,6 +142,7 @@ impl Sealer {
             Purpose::HandOver => &self.hand_over,
             Purpose::Terminal => &self.terminal,
             Purpose::TerminalCode => &self.terminal_code,
+            Purpose::SignedOut => &self.signed_out,
             Purpose::AtRest => &self.at_rest,
         }
     }

@@ -21,25 +21,21 @@ use crate::assemble;
 use crate::assertion::{self, AssertionError};
 use crate::config::Config;
 use crate::descriptors::Borne;
-use crate::gateway::{Current, Process, now};
+use crate::gateway::Current;
 use crate::inner::{self, Readiness};
 use crate::listen::{self, Worker};
 use crate::log;
-use crate::metrics;
 use crate::reload;
 use crate::seal::KeyFileError;
 use crate::tls::TlsError;
+use crate::upkeep;
 #[cfg(feature = "otel")]
 use crate::{gateway::Gateway, telemetry};
 
 /// Threads for logins, provisioning and everything else that is no request to an application.
 const CONTROL_THREADS: usize = 2;
-/// How often what runs on expired sessions is looked for.
-const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a draining worker looks whether all is delivered.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-/// How often expired sessions are taken out of the store.
-const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Why the gateway does not run.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +110,8 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     let running = Running::start(&control, &current, listeners, inner)?;
     control.block_on(until_told_to_stop())?;
     running.stop();
+    // What a provider has answered by now is stored: where it rotates refresh tokens, the next start knows no other.
+    control.block_on(upkeep::finish_renewals(&current.get()));
     #[cfg(feature = "otel")]
     if let Some(spans) = spans {
         control.block_on(spans.finish());
@@ -204,7 +202,7 @@ impl Running {
             workers.push(spawn_worker(worker, share)?);
         }
         control.spawn(inner::serve(inner, readiness.clone(), current.clone()));
-        control.spawn(expire(gateway.process.clone()));
+        control.spawn(upkeep::run(current.clone()));
         control.spawn(reload::watch(current.clone()));
         control.spawn(assertion::keep(current.clone()));
         control.spawn(acme::keep_ordering(current.clone()));
@@ -263,27 +261,6 @@ fn spawn_worker(worker: Arc<Worker>, listeners: Vec<StdListener>) -> io::Result<
             }
         });
     })
-}
-
-/// Sessions run out by the clock, not by a change in the store.
-async fn expire(process: Process) {
-    let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
-    let mut purged = tokio::time::Instant::now();
-    loop {
-        ticks.tick().await;
-        let now = now();
-        let cuts = process.live.drop_expired(now);
-        if cuts.0 > 0 {
-            metrics::cut("expired", cuts.0);
-            tracing::info!(target: "portcullis::drop", change = "expired", connections = cuts.0, "connections were cut");
-        }
-        if purged.elapsed() >= PURGE_INTERVAL {
-            purged = tokio::time::Instant::now();
-            if let Err(cause) = process.store.purge_expired(now).await {
-                tracing::warn!(target: "portcullis::serve", %cause, "expired sessions could not be purged");
-            }
-        }
-    }
 }
 
 async fn until_told_to_stop() -> io::Result<()> {

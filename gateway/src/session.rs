@@ -150,6 +150,10 @@ pub(crate) fn application_visitor(
     if found.host != *host || found.session.is_expired(now) {
         return Visitor::Nobody;
     }
+    if !found.admits(cookies::only(headers, cookies::BINDING)) {
+        return Visitor::Nobody;
+    }
+    found.session.touch(now);
     match found.session.standing().ended {
         Some(reason) => ended(reason),
         None if found.is_over(now) || now >= found.life.until(longest) => Visitor::Nobody,
@@ -164,17 +168,26 @@ pub(crate) fn login_visitor(live: &Live, headers: &HeaderMap, now: i64) -> Visit
     if found.is_expired(now) {
         return Visitor::Nobody;
     }
+    found.touch(now);
     match found.standing().ended {
         Some(reason) => ended(reason),
         None => Visitor::Known(found),
     }
 }
 
+/// The login that a cookie of the auth host names, however it stands.
+pub(crate) fn login_of_cookie(live: &Live, headers: &HeaderMap) -> Option<Arc<LiveSession>> {
+    let token = cookies::only(headers, cookies::SESSION).and_then(SessionToken::parse)?;
+    live.session(&token.id())
+}
+
 /// Whoever signed out, or stayed too long, just signs in again; whoever was put out is told so.
 fn ended<S>(reason: EndReason) -> Visitor<S> {
     match reason {
-        EndReason::SignedOut | EndReason::Expired => Visitor::Nobody,
-        EndReason::Deactivated | EndReason::Deleted | EndReason::Revoked => Visitor::Ended(reason),
+        EndReason::SignedOut | EndReason::Idle | EndReason::Expired => Visitor::Nobody,
+        EndReason::Deactivated | EndReason::Deleted | EndReason::Revoked | EndReason::NotRenewed => {
+            Visitor::Ended(reason)
+        }
     }
 }
 

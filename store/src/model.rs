@@ -138,6 +138,10 @@ pub enum EndReason {
     Deleted,
     /// An administrator or the provider revoked it.
     Revoked,
+    /// Nobody used it for too long.
+    Idle,
+    /// The provider does not vouch for it any more: its refresh token is worth nothing, or speaks of somebody else.
+    NotRenewed,
     /// Its time was over, and its row is gone.
     Expired,
 }
@@ -151,6 +155,8 @@ impl EndReason {
             Self::Deactivated => "deactivated",
             Self::Deleted => "deleted",
             Self::Revoked => "revoked",
+            Self::Idle => "idle",
+            Self::NotRenewed => "not_renewed",
             Self::Expired => "expired",
         }
     }
@@ -162,6 +168,8 @@ impl EndReason {
             "signed_out" => Self::SignedOut,
             "deactivated" => Self::Deactivated,
             "deleted" => Self::Deleted,
+            "idle" => Self::Idle,
+            "not_renewed" => Self::NotRenewed,
             "expired" => Self::Expired,
             _ => Self::Revoked,
         }

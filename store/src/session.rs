@@ -148,6 +148,8 @@ pub enum BeginApplicationSessionError {
 pub enum EndWhat {
     /// One session, everywhere.
     Session(SessionId),
+    /// Several sessions, everywhere.
+    Sessions(Vec<SessionId>),
     /// One application session alone.
     ApplicationSession(SessionId),
     /// All sessions of a person of a directory.

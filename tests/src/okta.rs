@@ -47,7 +47,7 @@ pub use company::{Client, Company, Group, Person};
 pub use confided::Confided;
 pub use discovery::AuthServer;
 pub use exchange::MAX_REQUEST_BODY;
-pub use grants::{CODE_LIFETIME_S, REFRESH_LEEWAY_S, SESSION_LIFETIME_S, TOKEN_LIFETIME_S};
+pub use grants::{CODE_LIFETIME_S, REFRESH_LEEWAY_S, Rotation, SESSION_LIFETIME_S, TOKEN_LIFETIME_S};
 pub use groups_claim::{CLAIM_LIMIT, ClaimMode, GroupFilter, TOO_MANY_GROUPS};
 pub use id_token::Spoil;
 pub use journal::{Operation, Push};
@@ -252,6 +252,11 @@ impl Okta {
     /// Makes every ID token wrong in this way, or right again.
     pub fn spoil_id_tokens(&self, spoil: Option<Spoil>) {
         *lock(&self.spoil) = spoil;
+    }
+
+    /// Says what becomes of a refresh token that was used.
+    pub fn rotate_refresh_tokens(&self, rotation: Rotation) {
+        self.grants().rotation = rotation;
     }
 
     /// The planned rotation of both servers' keys: the next key takes over.

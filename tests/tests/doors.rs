@@ -115,6 +115,7 @@ const DOORS: &[Door] = &[
     endpoint(On::Wiki, "/cdn-cgi/access/authorized?code=made-up", 400),
     ending(On::Wiki, "/cdn-cgi/access/logout", 303),
     ending(On::Wiki, "/cdn-cgi/access/logout/app", 200),
+    endpoint(On::Wiki, "/cdn-cgi/access/logout/everywhere", 404),
     identity(On::Wiki),
     endpoint(On::Wiki, "/cdn-cgi/access/certs", 200),
     endpoint(On::Wiki, "/cdn-cgi/access/logo", 404),
@@ -134,6 +135,8 @@ const DOORS: &[Door] = &[
     endpoint(On::Auth, "/cdn-cgi/access/authorized", 404),
     ending(On::Auth, "/cdn-cgi/access/logout", 200),
     endpoint(On::Auth, "/cdn-cgi/access/logout/app", 404),
+    // A page of the login host's own asks, so its POST is heard.
+    Door { ends: true, ..alike(On::Auth, "/cdn-cgi/access/logout/everywhere", [200; 4]) },
     identity(On::Auth),
     endpoint(On::Auth, "/cdn-cgi/access/certs", 200),
     endpoint(On::Auth, "/cdn-cgi/access/logo", 404),

@@ -37,6 +37,8 @@ pub struct Application {
     pub identity_providers: Vec<String>,
     /// How long its own session lasts, when shorter than the login.
     pub session_duration: Option<Duration>,
+    /// Whether its session needs a second cookie beside the first.
+    pub binding_cookie: bool,
     /// Whether other proxies carry it, and ask us about each request.
     pub forward_auth: bool,
     /// Whether its cookie comes along when another site leads here.
@@ -84,6 +86,7 @@ impl Application {
             policies: Vec::new(),
             identity_providers: Vec::new(),
             session_duration: None,
+            binding_cookie: false,
             forward_auth: false,
             same_site: SameSite::Lax,
             terminals: true,
@@ -187,6 +190,7 @@ fn read_application(
     let identity_providers =
         section.optional("identity_providers").map_or(Vec::new(), |value| read_accepted(&value));
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
+    let binding_cookie = section.optional("binding_cookie").and_then(|value| value.boolean());
     let same_site = section.optional("same_site").map_or(SameSite::Lax, |value| read_same_site(&value));
     let terminals = section.optional("terminals").and_then(|value| value.boolean()).unwrap_or(true);
     let cors = read_cors(section);
@@ -223,6 +227,7 @@ fn read_application(
         policies: policies?,
         identity_providers,
         session_duration,
+        binding_cookie: binding_cookie.unwrap_or(false),
         forward_auth,
         same_site,
         terminals,

@@ -23,6 +23,8 @@ pub struct IdentityProvider {
     pub pkce: bool,
     /// Whether a sign-out here ends the session at the provider too. It must know our logout address for that.
     pub end_provider_session: bool,
+    /// Whether logins are renewed by a refresh token, for which `offline_access` is asked for.
+    pub refresh: bool,
     /// Scopes that are asked for.
     pub scopes: Vec<String>,
     /// Claim of the ID token that carries group names.
@@ -56,6 +58,8 @@ pub struct GroupsApi {
     pub token: Option<Secret<String>>,
 }
 
+/// The scope for a refresh token (OpenID Connect Core 1.0 section 11).
+const OFFLINE: &str = "offline_access";
 const MAX_NAME_BYTES: usize = 64;
 
 pub(super) fn read_all(root: &mut Section<'_, '_>, folder: &Path) -> Vec<IdentityProvider> {
@@ -97,10 +101,14 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
     let api_token = section.optional("api_token");
     let pkce = section.optional("pkce");
     let end_session = section.optional("end_provider_session").and_then(|value| value.boolean());
-    let scopes = section.optional("scopes").map_or_else(
+    let refresh = section.optional("refresh").and_then(|value| value.boolean()).unwrap_or(false);
+    let mut scopes = section.optional("scopes").map_or_else(
         || ["openid", "profile", "email", "groups"].map(str::to_owned).to_vec(),
         |value| read_scopes(&value),
     );
+    if refresh && !scopes.iter().any(|scope| scope == OFFLINE) {
+        scopes.push(OFFLINE.to_owned());
+    }
     let groups_claim = section.optional("groups_claim").and_then(|value| non_empty(&value));
     let entrance = read_entrance(section);
     let pkce = match pkce.map(|value| (value.boolean(), value)) {
@@ -125,6 +133,7 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
         client_secret: client_secret.flatten(),
         pkce,
         end_provider_session: end_session.unwrap_or(false),
+        refresh,
         scopes,
         groups_claim: groups_claim.unwrap_or_else(|| "groups".to_owned()),
         groups_api: groups_api.flatten(),

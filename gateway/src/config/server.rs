@@ -1,4 +1,4 @@
-//! `[server]`, `[store]`, `[session]` and `[limits]`: what concerns the process as a whole.
+//! `[server]`, `[store]` and `[limits]`: what concerns the process as a whole.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -126,8 +126,6 @@ impl Default for Limits {
 const MAX_WORKERS: u64 = 256;
 /// Shorter ones can be guessed.
 const MIN_SECRET_BYTES: usize = 16;
-const DEFAULT_SESSION: Duration = Duration::from_secs(24 * 3_600);
-const LONGEST_SESSION: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 pub(super) fn read_server(root: &mut Section<'_, '_>, folder: &Path) -> Option<Server> {
     let mut section = root.required("server", "it says where to listen")?.section()?;
@@ -216,20 +214,6 @@ pub(super) fn read_store(root: &mut Section<'_, '_>, folder: &Path) -> Option<(P
     };
     let key_file = key_file.map_or_else(beside, |path| folder.join(path));
     Some((file, key_file))
-}
-
-pub(super) fn read_session(root: &mut Section<'_, '_>) -> Option<Duration> {
-    let Some(value) = root.optional("session") else { return Some(DEFAULT_SESSION) };
-    let mut section = value.section()?;
-    let duration = section.optional("duration").map(|value| {
-        let duration = value.duration()?;
-        if duration > LONGEST_SESSION {
-            value.fault("a session lasts at most 30d");
-        }
-        Some(duration)
-    });
-    section.finish();
-    duration.unwrap_or(Some(DEFAULT_SESSION))
 }
 
 pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<Limits> {

@@ -416,3 +416,37 @@ fn assertions_are_configured_within_bounds() {
     assert!(with(&format!("assertion_claims = [{}]", "\"a\",".repeat(33))).contains("more than 32 claims"));
     assert!(with("assertion_claims = [\"\"]").contains("from 1 to 256 bytes"));
 }
+
+#[test]
+fn the_times_of_a_session_are_read_and_bounded() {
+    let with = |lines: &str| format!("{WHOLE}[session]\n{lines}\n");
+    let config = Config::parse(WHOLE, Path::new("/")).unwrap();
+    assert_eq!(config.session, Session::default());
+    let lines = "duration = \"8h\"\nidle_timeout = \"1h\"\nrenew_every = \"5m\"\nrenewal_grace = \"10m\"";
+    let seconds = std::time::Duration::from_secs;
+    let wanted = Session {
+        duration: seconds(28_800),
+        idle_timeout: Some(seconds(3_600)),
+        renew_every: seconds(300),
+        renewal_grace: seconds(600),
+    };
+    assert_eq!(Config::parse(&with(lines), Path::new("/")).unwrap().session, wanted);
+    for key in ["duration", "idle_timeout", "renew_every", "renewal_grace"] {
+        assert_eq!(faults(&with(&format!("{key} = \"30d\""))), Vec::<String>::new(), "{key}");
+        let found = faults(&with(&format!("{key} = \"31d\"")));
+        assert!(found.len() == 1 && found[0].contains("at most 30d"), "{key}: {found:?}");
+    }
+}
+
+#[test]
+fn a_provider_with_renewals_is_asked_for_refresh_tokens() {
+    let scopes = |extra: &str| {
+        let whole =
+            WHOLE.replacen("client_id = \"portcullis\"", &format!("client_id = \"portcullis\"\n{extra}"), 1);
+        let config = Config::parse(&whole, Path::new("/")).unwrap();
+        config.identity_provider("okta").unwrap().scopes.join(" ")
+    };
+    assert_eq!(scopes(""), "openid profile email groups");
+    assert_eq!(scopes("refresh = true"), "openid profile email groups offline_access");
+    assert_eq!(scopes("refresh = true\nscopes = [\"openid\", \"offline_access\"]"), "openid offline_access");
+}

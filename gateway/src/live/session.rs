@@ -7,12 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
 use portcullis_policy::{Principal, Question};
 use portcullis_store::{ApplicationSessionRecord, EndReason, Person, Profile, SessionId, SessionRecord};
 
 use super::identity_cache::IdentityCache;
 use super::passage::{Life, NewPassage, Passage, Reach};
 use super::policies::Policies;
+use super::renewal::Renewals;
+use super::uses::{IdleLimit, Uses};
 use crate::host::Host;
 
 /// What is true of a session now.
@@ -71,6 +75,9 @@ pub(crate) struct LiveSession {
     pub(crate) identity: IdentityCache,
     /// The same number for all sessions of one subject, for the limit on how often a person may ask.
     pub(crate) pace_key: u64,
+    /// How its renewals stand; none where the provider gave no refresh token.
+    pub(crate) renewals: Option<Arc<Renewals>>,
+    uses: Uses,
     standing: ArcSwap<Standing>,
     passages: Mutex<Vec<Weak<Passage>>>,
 }
@@ -81,7 +88,7 @@ pub(crate) struct Cuts(pub(crate) usize);
 
 impl LiveSession {
     /// What may change of the record is not kept here: see [`Self::standing`].
-    pub(super) fn new(record: &SessionRecord, standing: Standing) -> Self {
+    pub(super) fn new(record: &SessionRecord, standing: Standing, idle_limit: IdleLimit) -> Self {
         let mut hasher = DefaultHasher::new();
         (&record.provider, &record.subject).hash(&mut hasher);
         Self {
@@ -91,6 +98,8 @@ impl LiveSession {
             begun_at: record.begun_at,
             expires_at: record.expires_at,
             pace_key: hasher.finish(),
+            renewals: record.renewable.then(|| Arc::new(Renewals::new(record.profile.told_at))),
+            uses: Uses::new(record.used_at.unwrap_or(record.begun_at), idle_limit),
             identity: IdentityCache::default(),
             standing: ArcSwap::from_pointee(standing),
             passages: Mutex::default(),
@@ -102,9 +111,32 @@ impl LiveSession {
         self.standing.load_full()
     }
 
-    /// Whether it has run out at `now`.
+    /// Whether it has run out at `now`: lasted as long as it may, or gone unused for too long.
     pub(crate) fn is_expired(&self, now: i64) -> bool {
-        now >= self.expires_at
+        now >= self.expires_at || self.is_idle(now)
+    }
+
+    pub(super) fn is_idle(&self, now: i64) -> bool {
+        self.uses.are_too_long_ago(now)
+    }
+
+    /// Somebody came with its cookie.
+    pub(crate) fn touch(&self, now: i64) {
+        self.uses.touch(now);
+    }
+
+    pub(super) fn unnoted_use(&self) -> Option<i64> {
+        self.uses.unnoted()
+    }
+
+    pub(super) fn note_use(&self, at: i64) {
+        self.uses.note(at);
+    }
+
+    pub(super) fn renewed(&self, told_at: i64) {
+        if let Some(renewals) = &self.renewals {
+            renewals.told(told_at);
+        }
     }
 
     /// Makes a passage known before the decision that it is for: a change that comes between the two then finds it.
@@ -121,6 +153,9 @@ impl LiveSession {
         let standing = Arc::new(standing);
         self.standing.store(standing.clone());
         self.identity.clear();
+        if let (Some(_), Some(renewals)) = (standing.ended, &self.renewals) {
+            renewals.forget();
+        }
         self.drop_passages(reach, |passage| standing.denies(passage, now))
     }
 
@@ -154,15 +189,16 @@ impl LiveSession {
 
     /// Drops the passages whose time is over: that of the session, or of the application that asks for a newer one. Where
     /// the decision's time is over, it is made again.
-    pub(super) fn drop_run_out(&self, now: i64) -> Cuts {
+    pub(crate) fn drop_run_out(&self, now: i64) -> Cuts {
+        let all = self.is_expired(now);
         // The standing is read under the lock of the passages: one that is replaced meanwhile has the last word.
         self.drop_passages(Reach::BothSides, |passage| {
-            passage.has_run_out(now) || passage.is_due(now) && self.standing().denies(passage, now)
+            all || passage.has_run_out(now) || passage.is_due(now) && self.standing().denies(passage, now)
         })
     }
 
     /// Drops all passages.
-    pub(super) fn drop_all(&self) -> Cuts {
+    pub(crate) fn drop_all(&self) -> Cuts {
         self.drop_passages(Reach::BothSides, |_| true)
     }
 
@@ -192,9 +228,12 @@ impl LiveSession {
 pub(super) fn reach(why: EndReason) -> Reach {
     match why {
         EndReason::SignedOut => Reach::UpstreamSide,
-        EndReason::Deactivated | EndReason::Deleted | EndReason::Revoked | EndReason::Expired => {
-            Reach::BothSides
-        }
+        EndReason::Deactivated
+        | EndReason::Deleted
+        | EndReason::Revoked
+        | EndReason::Idle
+        | EndReason::NotRenewed
+        | EndReason::Expired => Reach::BothSides,
     }
 }
 
@@ -210,19 +249,33 @@ pub(crate) struct ApplicationSession {
     /// The program at a terminal that has the token; none where a cookie carries it.
     pub(crate) terminal: Option<Box<str>>,
     pub(crate) life: Life,
+    /// The hash of the second cookie, without which the first is nobody's.
+    binding: Option<[u8; 32]>,
     ended: AtomicBool,
 }
 
 impl ApplicationSession {
     pub(super) fn new(session: Arc<LiveSession>, host: Host, record: &ApplicationSessionRecord) -> Self {
         let ended = AtomicBool::new(record.ended.is_some());
-        let ApplicationSessionRecord { id, begun_at, expires_at, .. } = *record;
+        let ApplicationSessionRecord { id, begun_at, expires_at, binding, .. } = *record;
         let terminal = record.terminal.as_deref().map(Box::from);
-        Self { id, session, host, terminal, life: Life { begun_at, expires_at }, ended }
+        Self { id, session, host, terminal, life: Life { begun_at, expires_at }, binding, ended }
     }
 
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was made with a second cookie.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.binding.is_some()
+    }
+
+    /// Whether the second cookie is the one that it was made with, where there is one.
+    pub(crate) fn admits(&self, held: Option<&str>) -> bool {
+        let Some(binding) = &self.binding else { return true };
+        let hash = held.map(|held| digest::digest(&digest::SHA256, held.as_bytes()));
+        hash.is_some_and(|hash| verify_slices_are_equal(hash.as_ref(), binding).is_ok())
     }
 
     /// Whether its time is up.

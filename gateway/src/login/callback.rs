@@ -6,13 +6,15 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::request::Parts;
 use http::{HeaderValue, Response};
-use portcullis_store::{BeginSessionError, NewSession, Provisioning, SessionId, SessionRecord};
+use portcullis_store::{BeginSessionError, NewSession, Provisioning, SessionRecord};
 
 use super::LoginError;
 use super::claims::VerifiedClaims;
 use super::groups::groups_of;
 use super::hand_over::hand_over;
+use super::hint::logout_hint;
 use super::provider::{Provider, ProviderError, ProviderTokens};
+use super::renewal;
 use super::sign_in_domain;
 use super::start::Attempt;
 use crate::body::Body;
@@ -22,9 +24,6 @@ use crate::host::Host;
 use crate::query::Query;
 use crate::seal::Purpose;
 use crate::session::SessionToken;
-
-/// The longest ID token that is kept as a hint for the provider's logout: it travels in a query.
-const MAX_HINT_BYTES: usize = 6 * 1024;
 
 /// A callback that led to no session.
 pub(crate) struct RefusedCallback {
@@ -94,7 +93,8 @@ async fn finish(
     let code = query.only("code").filter(|code| !code.is_empty()).ok_or(LoginError::Malformed)?;
     let (claims, tokens, groups) = ask_provider(gateway, provider, attempt, code, now).await?;
     sign_in_domain::check(&provider.settings().entrance, &claims)?;
-    let (token, record) = begin_session(gateway, provider, claims, &tokens, groups, now).await?;
+    let (token, record) =
+        begin_session(gateway, provider, claims, (&tokens, &attempt.nonce()), groups, now).await?;
     let mut response = hand_over(gateway, record.id, &attempt.return_to, now)?;
     let life = record.expires_at - now;
     let cookie = cookies::set(cookies::SESSION.to_owned(), token.cookie_value(), life);
@@ -148,15 +148,24 @@ async fn begin_session(
     gateway: &Gateway,
     provider: &Provider,
     claims: VerifiedClaims,
-    tokens: &ProviderTokens,
+    (tokens, nonce): (&ProviderTokens, &str),
     groups: Vec<String>,
     now: i64,
 ) -> Result<(SessionToken, Arc<SessionRecord>), LoginError> {
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
     let email_ignored = claims.email_ignored;
     let id = token.id();
-    let sealed = logout_hint(gateway, provider, tokens, id);
-    let life = i64::try_from(gateway.config.session_duration.as_secs()).unwrap_or(i64::MAX);
+    let sealed = logout_hint(gateway, provider, &tokens.id_token, id);
+    let refresh = tokens.refresh_token.as_ref();
+    let refresh = refresh.and_then(|token| renewal::seal(&gateway.process.sealer, id, token, nonce));
+    if provider.settings().refresh && refresh.is_none() {
+        tracing::warn!(
+            target: "portcullis::login",
+            provider = provider.settings().name,
+            "no refresh token came: the provider does not grant them to us; this session is not renewed"
+        );
+    }
+    let life = i64::try_from(gateway.config.session.duration.as_secs()).unwrap_or(i64::MAX);
     let session = NewSession {
         id,
         provider: provider.settings().name.clone(),
@@ -170,7 +179,7 @@ async fn begin_session(
         now,
         expires_at: now.saturating_add(life),
         sealed,
-        refresh: None,
+        refresh,
     };
     let provisioning = match gateway.config.requires_provisioning(&provider.settings().name) {
         true => Provisioning::Required,
@@ -194,18 +203,4 @@ async fn begin_session(
         "logged in"
     );
     Ok((token, record))
-}
-
-/// The ID token, sealed for the store, where a later sign-out needs it. What is not needed is not kept.
-fn logout_hint(
-    gateway: &Gateway,
-    provider: &Provider,
-    tokens: &ProviderTokens,
-    id: SessionId,
-) -> Option<Vec<u8>> {
-    let id_token = tokens.id_token.expose();
-    if !provider.settings().end_provider_session || id_token.len() > MAX_HINT_BYTES {
-        return None;
-    }
-    gateway.process.sealer.seal_bytes(Purpose::AtRest, &id.to_string(), id_token.clone().into_bytes())
 }

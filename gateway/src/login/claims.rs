@@ -10,6 +10,7 @@
 
 use std::str::FromStr as _;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -87,9 +88,31 @@ pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
     pub(super) groups_claim: &'a str,
-    pub(super) nonce: &'a str,
+    pub(super) nonce: ExpectedNonce<'a>,
     pub(super) access_token: Option<&'a str>,
     pub(super) now: i64,
+}
+
+/// What binds a token to its login.
+#[derive(Clone, Copy)]
+pub(super) enum ExpectedNonce<'a> {
+    /// The token of a login has this one.
+    Exactly(&'a str),
+    /// A renewed token has none, or this one (section 12.2).
+    SameIfPresent(&'a str),
+}
+
+impl ExpectedNonce<'_> {
+    fn verify(self, found: Option<&Nonce>) -> Result<(), String> {
+        let same = match (self, found) {
+            (Self::Exactly(expected) | Self::SameIfPresent(expected), Some(found)) => {
+                verify_slices_are_equal(found.secret().as_bytes(), expected.as_bytes()).is_ok()
+            }
+            (Self::Exactly(_), None) => false,
+            (Self::SameIfPresent(_), None) => true,
+        };
+        if same { Ok(()) } else { Err("another nonce".to_owned()) }
+    }
 }
 
 /// Every claim that the crate has no field for.
@@ -107,8 +130,10 @@ pub(super) fn verify(
 ) -> Result<VerifiedClaims, ProviderError> {
     let token = Token::from_str(id_token).map_err(|_| IdTokenFault::Malformed)?;
     let verifier = verifier(expected, keys)?;
-    let claims =
-        token.claims(&verifier, &Nonce::new(expected.nonce.to_owned())).map_err(|error| fault(&error))?;
+    let nonce = expected.nonce;
+    let claims = token
+        .claims(&verifier, |found: Option<&Nonce>| nonce.verify(found))
+        .map_err(|error| fault(&error))?;
     let others = &claims.additional_claims().0;
     check_times(claims, others, expected.now)?;
     if claims.authorized_party().is_some_and(|party| party.as_str() != expected.client_id) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
 use cookie::SameSite;
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -63,8 +64,8 @@ pub(crate) async fn redeem(
     let code = query.only("code").ok_or(LoginError::Malformed)?;
     let opened = gateway.process.sealer.open::<HandOver>(Purpose::HandOver, host.as_str(), now, code);
     let carried = opened.map_err(|_| LoginError::Stale)?;
-    let binding_cookie = format!("{}{}", cookies::RETURN_PREFIX, carried.return_to.binding_id);
-    let held = cookies::only(&head.headers, &binding_cookie).ok_or(LoginError::Stale)?;
+    let return_cookie = format!("{}{}", cookies::RETURN_PREFIX, carried.return_to.binding_id);
+    let held = cookies::only(&head.headers, &return_cookie).ok_or(LoginError::Stale)?;
     verify_slices_are_equal(digest_text(held).as_bytes(), carried.return_to.binding.as_bytes())
         .map_err(|_| LoginError::Stale)?;
     let ours = carried.return_to.host == host.as_str() && *carried.run == *gateway.process.run;
@@ -72,6 +73,8 @@ pub(crate) async fn redeem(
         return Err(LoginError::Stale);
     }
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;
+    let is_bound = gateway.routes.applications(host).any(|application| application.binding_cookie);
+    let binding = if is_bound { Some(random_text::<32>().ok_or(LoginError::NoRandomness)?) } else { None };
     let life = i64::try_from(longest_session(gateway, host).as_secs()).unwrap_or(i64::MAX);
     let begun = gateway.process.store.begin_application_session(NewApplicationSession {
         id: token.id(),
@@ -80,7 +83,7 @@ pub(crate) async fn redeem(
         terminal: None,
         now,
         expires_at: now.saturating_add(life),
-        binding: None,
+        binding: binding.as_deref().map(hash),
     });
     let record = begun.await.map_err(|error| match error {
         BeginApplicationSessionError::ParentEnded => LoginError::Stale,
@@ -88,16 +91,29 @@ pub(crate) async fn redeem(
         BeginApplicationSessionError::Store(error) => LoginError::Store(error),
     })?;
     let same_site = strictest(gateway.routes.applications(host).map(|application| application.same_site));
-    let (name, value) = (cookies::SESSION.to_owned(), token.cookie_value());
-    let cookie = cookies::set_for_site(name, value, record.expires_at - now, same_site);
+    let set =
+        |name: &str, value| cookies::set_for_site(name.to_owned(), value, record.expires_at - now, same_site);
+    let second = match binding {
+        Some(value) => set(cookies::BINDING, value),
+        // One that is left of an earlier session means nothing.
+        None => cookies::only(&head.headers, cookies::BINDING).and_then(|_| cookies::clear(cookies::BINDING)),
+    };
+    let cookie = set(cookies::SESSION, token.cookie_value());
     let location = format!("{}{}", gateway.config.origin(host), carried.return_to.path);
-    let cookies = cookie.into_iter().chain(cookies::clear(&binding_cookie));
+    let cookies = cookie.into_iter().chain(second).chain(cookies::clear(&return_cookie));
     if same_site == SameSite::Strict {
         // A browser that came from the provider would not show this cookie to where it is led, only to where it goes from here.
         let page = Page::new(StatusCode::OK, "You are signed in").leading_to(&location, "Go on");
         return Ok(respond::page(&gateway.look, page, cookies));
     }
     Ok(respond::redirect(&location, cookies))
+}
+
+fn hash(binding: &str) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, binding.as_bytes());
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.as_ref());
+    hash
 }
 
 /// One cookie serves all applications of a host, so it keeps what the most careful of them asks for.
@@ -113,9 +129,9 @@ fn strictest(wanted: impl Iterator<Item = SameSite>) -> SameSite {
 /// One cookie serves all applications of a host; each of them counts its own duration from the beginning of the session.
 pub(crate) fn longest_session(gateway: &Gateway, host: &Host) -> Duration {
     let of_application = |application: &Arc<Application>| {
-        application.session_duration.unwrap_or(gateway.config.session_duration)
+        application.session_duration.unwrap_or(gateway.config.session.duration)
     };
-    gateway.routes.applications(host).map(of_application).max().unwrap_or(gateway.config.session_duration)
+    gateway.routes.applications(host).map(of_application).max().unwrap_or(gateway.config.session.duration)
 }
 
 #[cfg(test)]

@@ -17,17 +17,17 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-mod confidence;
 mod discovery;
 mod error;
 mod kept;
+mod refresh;
 
 pub(crate) use error::{IdTokenFault, ProviderError};
+pub(crate) use refresh::Refreshed;
 
-use super::claims::{self, Expected, VerifiedClaims};
+use super::claims::{self, Expected, ExpectedNonce, VerifiedClaims};
 use crate::config::IdentityProvider;
 use crate::web_client::WebClient;
-use confidence::Confidence;
 use discovery::Metadata;
 use kept::{Document, Kept};
 
@@ -67,12 +67,15 @@ pub(crate) struct AuthorizationRequest<'a> {
 pub(crate) struct ProviderTokens {
     /// The ID token as it came: the hint that a logout needs.
     pub(crate) id_token: Secret<String>,
+    /// For renewals, where one was asked for and came.
+    pub(crate) refresh_token: Option<Secret<String>>,
 }
 
 #[derive(Deserialize)]
 struct TokenAnswer {
     id_token: Option<String>,
     access_token: Option<String>,
+    refresh_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -169,12 +172,13 @@ impl Provider {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,
             groups_claim: &self.settings.groups_claim,
-            nonce,
+            nonce: ExpectedNonce::Exactly(nonce),
             access_token: tokens.access_token.as_deref(),
             now,
         };
         let claims = self.verify(&id_token, &expected, &metadata.content).await?;
-        Ok((claims, ProviderTokens { id_token: Secret::new(id_token) }))
+        let refresh_token = refresh::kept(tokens.refresh_token).filter(|_| self.settings.refresh);
+        Ok((claims, ProviderTokens { id_token: Secret::new(id_token), refresh_token }))
     }
 
     /// Where a logout is announced, if the provider has such a place and can be asked for it.
@@ -213,15 +217,13 @@ impl Provider {
             }
         }
         *request.body_mut() = Serializer::new(String::new()).extend_pairs(form).finish().into_bytes();
-        let confidence = Confidence::of(&request);
         let answer =
             self.http.send(request).await.map_err(|error| ProviderError::exchange(ENDPOINT, error))?;
         if answer.status() == StatusCode::OK {
             return parse(ENDPOINT, &answer);
         }
         let refusal: TokenRefusal = parse(ENDPOINT, &answer)?;
-        let description = refusal.error_description.map(|said| confidence.keep(&said));
-        Err(self.refusal(&confidence.keep(&refusal.error), description.as_deref()))
+        Err(self.refusal(&refusal.error, refusal.error_description.as_deref()))
     }
 
     /// Verifies with the keys at hand, and once more with newer ones when the key is unknown: a rotation.

@@ -62,6 +62,12 @@ impl Collector for Figures {
         )?;
         out.counts("cuts", "Connections cut, by the change that cut them", ["change"], &METRICS.cuts)?;
         out.counts(
+            "session_renewals",
+            "Sessions about which a provider was asked anew, by what came of it",
+            ["outcome"],
+            &METRICS.renewals,
+        )?;
+        out.counts(
             "scim_requests",
             "Answers to the provisioning client",
             ["method", "status"],

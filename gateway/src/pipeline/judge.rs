@@ -14,8 +14,8 @@ use crate::client_address::client_address;
 use crate::config::Cors;
 use crate::cors::is_preflight;
 use crate::forward::is_websocket;
-use crate::gateway::{Current, Gateway};
-use crate::live::{ApplicationSession, LiveSession};
+use crate::gateway::{self, Current, Gateway};
+use crate::live::{ApplicationSession, Freshness, LiveSession};
 use crate::login;
 use crate::respond::Rejection;
 use crate::route::{Canonical, Destination, RouteError, Target};
@@ -51,6 +51,17 @@ pub(super) enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The session whose provider must say first that it still stands.
+    fn unconfirmed(&self) -> Option<&Arc<LiveSession>> {
+        match self {
+            Self::Application { session, permit: Err(Rejection::ProviderUnavailable), .. }
+            | Self::Asked { session, verified: Err(Rejection::ProviderUnavailable), .. } => session.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// Why a head was not judged.
 pub(super) enum Unjudged {
     /// It has no single meaning, or none here.
@@ -59,9 +70,28 @@ pub(super) enum Unjudged {
     TooFast,
 }
 
+/// Judges a head. One whose session wants a word of its provider waits until that has come, or failed to, and is judged once more: what
+/// lay unused over night does not end in an error page because the provider takes a second.
+pub(super) async fn judge(
+    current: &Current,
+    client: &Client,
+    (head, body): (&Parts, &Incoming),
+    now: i64,
+) -> (Arc<Gateway>, IpAddr, Result<Judged, Unjudged>) {
+    let judgement = judge_at_once(current, client, (head, body), now);
+    let unconfirmed = judgement.2.as_ref().ok().and_then(|judged| judged.verdict.unconfirmed());
+    let Some(renewals) = unconfirmed.and_then(|session| session.renewals.clone()) else { return judgement };
+    // Each exchange with a provider has its own deadline; this holds for all of them together.
+    let patience = judgement.0.config.limits.provider_timeout;
+    drop(judgement);
+    // Whatever came of it, the next look tells.
+    let _ = tokio::time::timeout(patience, renewals.over()).await;
+    judge_at_once(current, client, (head, body), gateway::now())
+}
+
 /// Judges a head; with the configuration that it was judged by and the address of the client. When the configuration is replaced
 /// meanwhile, and the session is judged by the next one already, the request begins anew under the next.
-pub(super) fn judge(
+fn judge_at_once(
     current: &Current,
     client: &Client,
     (head, body): (&Parts, &Incoming),
@@ -116,7 +146,7 @@ type Decided<P> = (Option<Arc<LiveSession>>, Result<P, Rejection>);
 
 /// A head under one configuration.
 struct Asking<'a> {
-    gateway: &'a Gateway,
+    gateway: &'a Arc<Gateway>,
     client: &'a Client,
     client_ip: IpAddr,
     head: &'a Parts,
@@ -220,11 +250,20 @@ impl Asking<'_> {
         match application_visitor(&gateway.process.live, headers, &canonical.host, longest, self.now) {
             Visitor::Nobody => Some((None, Err(Rejection::LoginRequired(challenge())))),
             Visitor::Contradictory => Some((None, Err(Rejection::CredentialsDisagree))),
+            // It was begun before the application asked for a second cookie. A token at a terminal is in no cookie.
+            Visitor::Known(visitor)
+                if target.application.binding_cookie && !visitor.is_bound() && visitor.terminal.is_none() =>
+            {
+                Some((None, Err(Rejection::LoginRequired(challenge()))))
+            }
             Visitor::Ended(reason) => Some((None, Err(Rejection::SessionEnded(reason, challenge())))),
             Visitor::Known(visitor) => {
                 let session = Some(visitor.session.clone());
                 if !gateway.limits.of_person.allows_somebody(visitor.session.pace_key) {
                     return Some((session, Err(Rejection::TooFast)));
+                }
+                if login::keep_fresh(gateway, &visitor.session, self.now) == Freshness::Overdue {
+                    return Some((session, Err(Rejection::ProviderUnavailable)));
                 }
                 match decide(&visitor) {
                     Ok(proof) => Some((session, Ok(proof))),

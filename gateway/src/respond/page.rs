@@ -43,6 +43,17 @@ impl Page {
         self
     }
 
+    /// A button that changes something: nothing happens by following a link.
+    pub(crate) fn button(mut self, address: &str, label: &str) -> Self {
+        let _ = write!(
+            self.content,
+            "<form method=\"post\" action=\"{}\"><p><button class=\"action\">{}</button></p></form>",
+            escape(address),
+            escape(label)
+        );
+        self
+    }
+
     /// Leads on by itself, as if it had been pressed: the request that follows begins on this page.
     pub(crate) fn leading_to(mut self, address: &str, label: &str) -> Self {
         let _ = write!(self.onwards, "<meta http-equiv=\"refresh\" content=\"0;url={}\">", escape(address));

@@ -102,6 +102,15 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: "Nobody is signed in here. Open the application, sign in, and come back.".to_owned(),
             next: Next::Nothing,
         },
+        Rejection::ProviderUnavailable => Words {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "provider_unavailable",
+            title: "Your sign-in cannot be confirmed",
+            text: "Your identity provider has not answered for some time, so the gateway cannot know whether you may still \
+                   enter. Your session is kept: as soon as the provider answers, you can go on. Try again in a moment."
+                .to_owned(),
+            next: Next::Again,
+        },
     }
 }
 
@@ -145,7 +154,11 @@ fn session_ended(reason: EndReason, next: Next) -> Words {
             "Your account was deactivated by your organisation, so your access ended at once.\n\
              If that is a mistake, ask your administrator. Once your account is active again, sign in anew."
         }
-        EndReason::Revoked | EndReason::SignedOut | EndReason::Expired => {
+        EndReason::NotRenewed => {
+            "Your identity provider does not vouch for this sign-in any more, so it has ended here too. Sign in again.\n\
+             If that fails, ask your administrator whether you are still assigned to this gateway."
+        }
+        EndReason::Revoked | EndReason::SignedOut | EndReason::Idle | EndReason::Expired => {
             "Your session was ended by your organisation. You may sign in again."
         }
     };
@@ -305,6 +318,13 @@ fn login(error: &LoginError) -> Words {
             "Your profile is larger than can be kept",
             "Something in your profile at the identity provider is longer than the gateway keeps. Tell your \
              administrator, with the reference below."
+                .to_owned(),
+        ),
+        LoginError::ForeignPage => (
+            StatusCode::FORBIDDEN,
+            "That was not asked for here",
+            "Another site sent this request, or your browser does not say from where it comes. Open the page for signing \
+             out yourself, and press its button."
                 .to_owned(),
         ),
         LoginError::Store(_) | LoginError::NoRandomness | LoginError::Interrupted => (

@@ -23,6 +23,7 @@ impl Store {
         self.write(move |transaction| {
             let sessions = match what {
                 EndWhat::Session(id) => vec![id],
+                EndWhat::Sessions(ids) => ids,
                 EndWhat::Person(person) => of_person(transaction.connection, person)?,
                 EndWhat::Subject { provider, subject } => sql::rows(
                     transaction.connection,

@@ -13,6 +13,16 @@ pub const CODE_LIFETIME_S: u64 = 300;
 pub const TOKEN_LIFETIME_S: u64 = 3600;
 /// How long a rotated refresh token is still taken.
 pub const REFRESH_LEEWAY_S: u64 = 30;
+
+/// What becomes of a refresh token that was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rotation {
+    /// That of a public client is replaced, and taken for a while yet; that of a confidential one stays.
+    #[default]
+    ByClient,
+    /// Every one is replaced at once; a second use ends all that descend from the same login.
+    SingleUse,
+}
 /// How long an Okta session lasts.
 pub const SESSION_LIFETIME_S: u64 = 2 * 3600;
 
@@ -78,6 +88,7 @@ pub(super) struct Grants {
     codes: HashMap<String, Grant>,
     access: HashMap<String, Grant>,
     refresh: HashMap<String, RefreshToken>,
+    pub(super) rotation: Rotation,
 }
 
 impl Grants {
@@ -141,7 +152,11 @@ impl Grants {
     /// The token if it may still be used. One that was replaced longer ago than the leeway takes its family with it.
     pub(super) fn use_refresh(&mut self, token: &str, now: u64) -> Option<RefreshToken> {
         let found = self.refresh.get(token)?.clone();
-        if found.replaced_at.is_some_and(|at| now > at + REFRESH_LEEWAY_S) {
+        let leeway_s = match self.rotation {
+            Rotation::ByClient => Some(REFRESH_LEEWAY_S),
+            Rotation::SingleUse => None,
+        };
+        if found.replaced_at.is_some_and(|at| leeway_s.is_none_or(|leeway_s| now > at + leeway_s)) {
             self.refresh.retain(|_, other| other.family != found.family);
             return None;
         }

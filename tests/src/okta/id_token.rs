@@ -42,6 +42,8 @@ pub enum Spoil {
     BrokenSignature,
     /// No `sub`.
     MissingSubject,
+    /// The `sub` of somebody else.
+    AnotherSubject,
     /// `email_verified` is false.
     EmailUnverified,
     /// `at_hash` belongs to another access token.
@@ -103,6 +105,7 @@ fn make_wrong(claims: &mut Value, spoil: Spoil) -> Signing {
         Spoil::WrongNonce => claims["nonce"] = json!(random_id(16)),
         Spoil::MissingNonce => remove(claims, "nonce"),
         Spoil::MissingSubject => remove(claims, "sub"),
+        Spoil::AnotherSubject => claims["sub"] = json!("00uSomebodyElse"),
         Spoil::EmailUnverified => claims["email_verified"] = json!(false),
         Spoil::WrongAccessTokenHash => claims["at_hash"] = json!(random_id(16)),
         Spoil::Replayed | Spoil::BrokenSignature => {}

@@ -12,7 +12,7 @@ use super::Okta;
 use super::company::Client;
 use super::discovery::AuthServer;
 use super::exchange::{Answer, Ask, Params};
-use super::grants::{Grant, TOKEN_LIFETIME_S};
+use super::grants::{Grant, Rotation, TOKEN_LIFETIME_S};
 use super::groups_claim::{TOO_MANY_GROUPS, TooManyGroups};
 use super::id_token;
 use super::keys::{Signing, random_id, sha256};
@@ -178,19 +178,23 @@ fn check_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Result<(),
 fn by_refresh(shared: &Okta, server: AuthServer, client: &Client, form: &Params) -> Result<Value, Refused> {
     let token = form.value("refresh_token").unwrap_or_default();
     let now = shared.now();
-    let used = shared
-        .grants()
-        .use_refresh(token, now)
-        .filter(|used| used.grant.client_id == client.id && used.grant.server == server)
-        .ok_or(BAD_REFRESH)?;
-    let mut body = hand_out(shared, &Grant { issued_at: now, ..used.grant.clone() })?;
-    body["refresh_token"] = if client.secret.is_none() {
+    let (used, next) = {
         let mut grants = shared.grants();
-        grants.replace_refresh(token, now);
-        json!(grants.issue_refresh(used.grant, Some(used.family)))
-    } else {
-        json!(token)
+        let used = grants
+            .use_refresh(token, now)
+            .filter(|used| used.grant.client_id == client.id && used.grant.server == server)
+            .ok_or(BAD_REFRESH)?;
+        // One step: of two who come with the same token, one is the second.
+        let next = if client.secret.is_none() || grants.rotation == Rotation::SingleUse {
+            grants.replace_refresh(token, now);
+            grants.issue_refresh(used.grant.clone(), Some(used.family.clone()))
+        } else {
+            token.to_owned()
+        };
+        (used, next)
     };
+    let mut body = hand_out(shared, &Grant { issued_at: now, ..used.grant })?;
+    body["refresh_token"] = json!(next);
     Ok(body)
 }
 

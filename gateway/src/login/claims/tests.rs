@@ -53,7 +53,7 @@ fn check(token: &str) -> Result<VerifiedClaims, ProviderError> {
         issuer: ISSUER,
         client_id: "portcullis",
         groups_claim: "groups",
-        nonce: "n",
+        nonce: ExpectedNonce::Exactly("n"),
         access_token: Some("an access token"),
         now: NOW,
     };
@@ -147,6 +147,17 @@ fn t63_the_token_is_of_this_issuer_for_us_alone() {
     assert_eq!(fault_with(&json!({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"})), IdTokenFault::AccessToken);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"an access token");
     assert!(with(&json!({"at_hash": URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])})).is_ok());
+}
+
+#[test]
+fn a_renewed_token_has_no_nonce_or_that_of_the_login() {
+    let renewed = ExpectedNonce::SameIfPresent("n");
+    assert!(renewed.verify(None).is_ok());
+    assert!(renewed.verify(Some(&Nonce::new("n".to_owned()))).is_ok());
+    assert!(renewed.verify(Some(&Nonce::new("m".to_owned()))).is_err());
+    let login = ExpectedNonce::Exactly("n");
+    assert!(login.verify(None).is_err());
+    assert!(login.verify(Some(&Nonce::new("n".to_owned()))).is_ok());
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn provider(base: &str, token: Option<&str>) -> Provider {
         client_secret: None,
         pkce: true,
         end_provider_session: false,
+        refresh: false,
         scopes: Vec::new(),
         groups_claim: "groups".to_owned(),
         groups_api: Some(GroupsApi { base_url: Url::parse(base).unwrap(), token }),

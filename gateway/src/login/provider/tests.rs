@@ -75,6 +75,7 @@ async fn rig(secret: Option<&str>) -> Rig {
         client_secret: secret.map(|secret| Secret::new(secret.to_owned())),
         pkce: true,
         end_provider_session: false,
+        refresh: false,
         scopes: vec!["openid".to_owned(), "groups".to_owned()],
         groups_claim: "groups".to_owned(),
         groups_api: None,

@@ -1,0 +1,100 @@
+//! What the clock does to sessions: they run out, lie idle, want renewal, and are forgotten. Requests are refused by themselves; this ends
+//! what is open, and tells the store. How a session is renewed is left to `login`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_store::{EndReason, EndWhat};
+use tokio::time::Instant;
+
+use crate::gateway::{Current, Gateway, now};
+use crate::live::{Cuts, Freshness};
+use crate::login;
+use crate::metrics;
+
+/// How often what is open is looked through.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the store is told what it need not know at once.
+const CHORE_INTERVAL: Duration = Duration::from_secs(60);
+/// Of the time that a session may be idle, the part that its last use is noted late at most.
+const IDLE_PARTS: u32 = 4;
+/// How long a stop waits for renewals, beyond what a provider may take for one answer.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// Runs until the runtime ends.
+pub(crate) async fn run(current: Arc<Current>) {
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    let mut done = Instant::now();
+    loop {
+        ticks.tick().await;
+        let gateway = current.get();
+        look(&gateway, now());
+        if done.elapsed() >= chore_interval(&gateway) {
+            done = Instant::now();
+            chores(&gateway, now()).await;
+        }
+    }
+}
+
+/// Waits for the renewals that are under way, as long as their providers may take to answer.
+pub(crate) async fn finish_renewals(gateway: &Gateway) {
+    let renewing = &gateway.process.renewing;
+    renewing.close();
+    let patience = gateway.config.limits.provider_timeout + LAST_WRITES;
+    if tokio::time::timeout(patience, renewing.wait()).await.is_err() {
+        tracing::warn!(target: "portcullis::session", renewals = renewing.len(), "renewals were broken off");
+    }
+}
+
+/// Ends what is open on sessions that have run out or lie idle; has those renewed that carry something, and cuts what runs on without a
+/// word of the provider for too long.
+fn look(gateway: &Arc<Gateway>, now: i64) {
+    let (mut expired, mut unconfirmed) = (0, 0);
+    for session in gateway.process.live.carrying() {
+        expired += session.drop_run_out(now).0;
+        let is_over = session.is_expired(now) || session.standing().ended.is_some();
+        if !is_over && login::keep_fresh(gateway, &session, now) == Freshness::Overdue {
+            unconfirmed += session.drop_all().0;
+        }
+    }
+    report("expired", Cuts(expired));
+    report("unconfirmed", Cuts(unconfirmed));
+}
+
+fn report(change: &'static str, cuts: Cuts) {
+    if cuts.0 > 0 {
+        metrics::cut(change, cuts.0);
+        tracing::info!(target: "portcullis::drop", change, connections = cuts.0, "connections were cut");
+    }
+}
+
+fn chore_interval(gateway: &Gateway) -> Duration {
+    let idle = gateway.config.session.idle_timeout.map(|idle| idle / IDLE_PARTS);
+    idle.map_or(CHORE_INTERVAL, |part| part.clamp(LOOK_INTERVAL, CHORE_INTERVAL))
+}
+
+/// Tells the store what is not urgent. What fails is done the next time.
+async fn chores(gateway: &Gateway, now: i64) {
+    let (live, store) = (&gateway.process.live, &gateway.process.store);
+    if gateway.config.session.idle_timeout.is_some() {
+        let mut uses = live.unnoted_uses();
+        match store.note_uses(uses.clone()).await {
+            Ok(noted) => {
+                uses.truncate(noted);
+                live.note_uses(&uses);
+            }
+            Err(cause) => {
+                tracing::warn!(target: "portcullis::session", %cause, "last uses could not be noted");
+            }
+        }
+        let idle = live.idle(now);
+        if !idle.is_empty()
+            && let Err(cause) = store.end_sessions(EndWhat::Sessions(idle), EndReason::Idle, now).await
+        {
+            tracing::warn!(target: "portcullis::session", %cause, "idle sessions could not be ended");
+        }
+    }
+    if let Err(cause) = store.purge_expired(now).await {
+        tracing::warn!(target: "portcullis::session", %cause, "expired sessions could not be purged");
+    }
+}

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,8 +123,10 @@ impl Worker {
         let worker = self.clone();
         // A connection may live longer than the configuration, of which it keeps no more than this.
         let (limits, tls) = (gateway.config.limits.clone(), gateway.tls.clone());
+        // What is moved lies in each place that it passes, for as long as the task lives: so the large parts of it are boxed.
+        let connection = Box::pin(worker.connection(limits, tls, stream, peer, opener, admitted));
         self.tasks.spawn(async move {
-            if let Err(cause) = worker.connection(limits, tls, stream, peer, opener, admitted).await {
+            if let Err(cause) = connection.await {
                 tracing::debug!(target: "portcullis::listen", client = %peer.ip(), %cause, "a connection ended");
             }
         });
@@ -160,7 +162,7 @@ impl Worker {
         let client = Arc::new(Client::new(address, cutter.clone(), admitted, self.journal.clone()));
         let stream = CuttableStream::new(socket, cutter, client.clone(), limits.idle_timeout)
             .at_least(limits.minimum_rate);
-        let shaken = timeout_at(deadline, shake(&tls, stream)).await;
+        let shaken = timeout_at(deadline, Box::pin(shake(&tls, stream))).await;
         let Some((stream, handshake)) = counted(shaken)? else { return Ok(()) };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let _ = client.handshake.set(handshake);
@@ -171,46 +173,50 @@ impl Worker {
         }
     }
 
-    async fn http1(
+    fn http1(
         self: Arc<Self>,
         limits: &Limits,
         stream: TlsStream<CuttableStream<Arc<Client>>>,
         client: Arc<Client>,
-    ) -> hyper::Result<()> {
+    ) -> impl Future<Output = hyper::Result<()>> + use<> {
         let stopping = self.stopping.clone();
-        let builder = http1_builder(limits);
-        let connection = builder.serve_connection(TokioIo::new(stream), self.service(client));
-        let mut connection = pin!(connection.with_upgrades());
-        tokio::select! {
-            served = connection.as_mut() => return served,
-            () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+        let serving = http1_builder(limits).serve_connection(TokioIo::new(stream), self.service(client));
+        let mut connection = Box::pin(serving.with_upgrades());
+        async move {
+            tokio::select! {
+                served = connection.as_mut() => return served,
+                () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
         }
-        connection.await
     }
 
-    async fn http2(
+    fn http2(
         self: Arc<Self>,
         limits: &Limits,
         stream: TlsStream<CuttableStream<Arc<Client>>>,
         client: Arc<Client>,
-    ) -> Result<(), ConnectionEnd> {
+    ) -> impl Future<Output = Result<(), ConnectionEnd>> + use<> {
         let stopping = self.stopping.clone();
-        let (builder, idle_limit) = (http2_builder(limits), limits.header_timeout);
-        let service = self.clone().service(client.clone());
+        let builder = http2_builder(limits);
+        let (unused_limit, idle_limit) = (limits.header_timeout, limits.idle_timeout);
+        let service = self.service(client.clone());
         let serve = |stream| builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = Gathered::new(stream, serve);
-        tokio::select! {
-            served = &mut connection => return Ok(served?),
-            () = stopping.cancelled() => connection.connection().graceful_shutdown(),
-            () = client.requests.broken_off_too_often() => return Err(ConnectionEnd::BrokenOff),
-            // hyper has no deadline for the preface, nor for a connection without streams.
-            () = client.requests.unused_for(idle_limit) => connection.connection().graceful_shutdown(),
-        }
-        // What is under way is finished, as long as the peer takes it; one that takes nothing is not waited for.
-        tokio::select! {
-            served = &mut connection => Ok(served?),
-            () = client.takes_nothing(limits.idle_timeout) => Ok(()),
-            () = client.requests.broken_off_too_often() => Err(ConnectionEnd::BrokenOff),
+        async move {
+            tokio::select! {
+                served = &mut connection => return Ok(served?),
+                () = stopping.cancelled() => connection.connection().graceful_shutdown(),
+                () = client.requests.broken_off_too_often() => return Err(ConnectionEnd::BrokenOff),
+                // hyper has no deadline for the preface, nor for a connection without streams.
+                () = client.requests.unused_for(unused_limit) => connection.connection().graceful_shutdown(),
+            }
+            // What is under way is finished, as long as the peer takes it; one that takes nothing is not waited for.
+            tokio::select! {
+                served = &mut connection => Ok(served?),
+                () = client.takes_nothing(idle_limit) => Ok(()),
+                () = client.requests.broken_off_too_often() => Err(ConnectionEnd::BrokenOff),
+            }
         }
     }
 

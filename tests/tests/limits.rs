@@ -257,3 +257,40 @@ async fn empty_frames_without_end_end_the_connection() {
         assert!(begun.elapsed() < PATIENCE, "empty frames are taken without end");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn provisioning_requests_have_a_most_and_their_bodies_come_in_time() {
+    const AT_ONCE: usize = 128;
+    let world = World::start().await;
+    let address = format!("{}/Users", world.scim_url());
+    let authority = address.split('/').nth(2).unwrap().to_owned();
+    let key = format!("Bearer {}", world.scim_key);
+    let fields = |method: &'static [u8]| -> [Field<'_>; 6] {
+        [
+            (b":method", method),
+            (b":scheme", b"https"),
+            (b":authority", authority.as_bytes()),
+            (b":path", b"/scim/v2/corp/Users"),
+            (b"authorization", key.as_bytes()),
+            (b"content-type", b"application/scim+json"),
+        ]
+    };
+    let browser = Browser::speaking(&world.gateway.ca_pem(), Versions::Http2);
+    let mut other = Frames::open(&browser, &address).await;
+    let (mut dripping, mut beyond) =
+        (Frames::open(&browser, &address).await, Frames::open(&browser, &address).await);
+    let first = dripping.head(&fields(b"POST"), 0).await;
+    // More than there is room for, so that whoever asks beside them cannot take the place of one.
+    for _ in 1..AT_ONCE {
+        dripping.head(&fields(b"POST"), 0).await;
+        beyond.head(&fields(b"POST"), 0).await;
+    }
+    let begun = Instant::now();
+    while other.ask(&fields(b"GET")).await.status() != 429 {
+        assert!(begun.elapsed() < PATIENCE, "one more is never refused");
+    }
+    assert_eq!(dripping.outcome(first).await.status(), 408);
+    while other.ask(&fields(b"GET")).await.status() != 200 {
+        assert!(begun.elapsed() < PATIENCE * 2, "there is no room again");
+    }
+}

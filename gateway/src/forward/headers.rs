@@ -1,10 +1,12 @@
 //! What is taken out of a head and what is put in, in both directions. Identity from outside is removed in every spelling,
 //! always, before ours is set; which names those are is left to `names`, what ours says to `identity_headers` and `forwarded`.
 
+use std::str::FromStr as _;
+
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
     ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, ORIGIN,
-    SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -55,6 +57,7 @@ pub(super) fn for_upstream(
     if context.identity.is_none() {
         keep_preflight(headers);
     }
+    let announced = announced_trailers(headers, rules);
     let trailers = strip_request(headers);
     // What a client sent under a name of ours is gone also when we have nothing to tell under it.
     for name in rules.told.iter().map(|told| &told.name).chain(rules.fixed.iter().map(|(name, _)| name)) {
@@ -63,6 +66,9 @@ pub(super) fn for_upstream(
     headers.reserve(PUT_IN + rules.fixed.len() + rules.told.len());
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(announced) = announced {
+        headers.insert(TRAILER, announced);
     }
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -146,19 +152,27 @@ fn strip_connection(headers: &mut HeaderMap) {
 
 /// Takes out of a request's trailers what would tell an identity, or mean something for the connection.
 pub(super) fn strip_trailers(trailers: &mut HeaderMap, rules: &RequestHeaders) {
-    let ours = |name: &HeaderName| {
-        rules.told.iter().any(|told| told.name == *name) || rules.fixed.iter().any(|(fixed, _)| fixed == name)
-    };
-    // Fields that decide how a message is read, or whose it is, have no place in trailers (RFC 9110 section 6.5.1).
-    let misplaced = |name: &HeaderName| [AUTHORIZATION, HOST, CONTENT_LENGTH].contains(name);
-    let gone: Vec<HeaderName> = trailers
-        .keys()
-        .filter(|name| names::fate(name) != Fate::Passes || ours(name) || misplaced(name))
-        .cloned()
-        .collect();
+    let gone: Vec<HeaderName> = trailers.keys().filter(|name| !may_trail(name, rules)).cloned().collect();
     for name in gone {
         trailers.remove(name);
     }
+}
+
+/// The trailers that a client announces, of those that may come: over HTTP/1.1 no other is written (RFC 9110 section 6.6.2).
+fn announced_trailers(headers: &HeaderMap, rules: &RequestHeaders) -> Option<HeaderValue> {
+    let values = headers.get_all(TRAILER).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).map(|name| HeaderName::from_str(name.trim()));
+    let kept: Vec<HeaderName> = names.flatten().filter(|name| may_trail(name, rules)).collect();
+    let text = kept.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(", ");
+    (!text.is_empty()).then(|| HeaderValue::try_from(text).ok()).flatten()
+}
+
+fn may_trail(name: &HeaderName, rules: &RequestHeaders) -> bool {
+    let ours = rules.told.iter().any(|told| told.name == *name)
+        || rules.fixed.iter().any(|(fixed, _)| fixed == name);
+    // Fields that decide how a message is read, or whose it is, have no place in trailers (RFC 9110 section 6.5.1).
+    let misplaced = [AUTHORIZATION, HOST, CONTENT_LENGTH].contains(name);
+    names::fate(name) == Fate::Passes && !ours && !misplaced
 }
 
 /// Turns the upstream's head into the one that the client gets.

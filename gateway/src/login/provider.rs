@@ -17,6 +17,7 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
+mod confidence;
 mod discovery;
 mod error;
 mod kept;
@@ -28,6 +29,7 @@ pub(crate) use refresh::Refreshed;
 use super::claims::{self, Expected, ExpectedNonce, VerifiedClaims};
 use crate::config::IdentityProvider;
 use crate::web_client::WebClient;
+use confidence::Confidence;
 use discovery::Metadata;
 use kept::{Document, Kept};
 
@@ -217,13 +219,15 @@ impl Provider {
             }
         }
         *request.body_mut() = Serializer::new(String::new()).extend_pairs(form).finish().into_bytes();
+        let confidence = Confidence::of(&request);
         let answer =
             self.http.send(request).await.map_err(|error| ProviderError::exchange(ENDPOINT, error))?;
         if answer.status() == StatusCode::OK {
             return parse(ENDPOINT, &answer);
         }
         let refusal: TokenRefusal = parse(ENDPOINT, &answer)?;
-        Err(self.refusal(&refusal.error, refusal.error_description.as_deref()))
+        let description = refusal.error_description.map(|said| confidence.keep(&said));
+        Err(self.refusal(&confidence.keep(&refusal.error), description.as_deref()))
     }
 
     /// Verifies with the keys at hand, and once more with newer ones when the key is unknown: a rotation.

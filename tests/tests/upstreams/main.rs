@@ -10,9 +10,11 @@
 )]
 
 mod choice;
+mod halves;
 mod kinds;
 mod limits;
 mod paper;
 mod reloads;
 mod rig;
+mod shares;
 mod tails;

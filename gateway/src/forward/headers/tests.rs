@@ -47,6 +47,20 @@ fn t31_what_connection_names_goes_but_not_what_decides() {
 }
 
 #[test]
+fn announced_trailers_are_those_that_may_come() {
+    let announced = |values: &[&str]| {
+        let fields: Vec<(&str, &str)> = values.iter().map(|value| ("trailer", *value)).collect();
+        announced_trailers(&headers(&fields), &rules())
+    };
+    assert_eq!(
+        announced(&["Checksum, X-Forwarded-User", "host,Later , te", " , b ad"]).unwrap(),
+        "checksum, later"
+    );
+    assert_eq!(announced(&["x-portcullis-email, content-length"]), None);
+    assert_eq!(announced(&[]), None);
+}
+
+#[test]
 fn t33_trailers_tell_no_identity() {
     let mut trailers = headers(&[
         ("grpc-status", "0"),

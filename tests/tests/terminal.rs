@@ -93,8 +93,9 @@ async fn ended(child: Child) -> Output {
 /// The answer that a page of ours sends on to the program.
 fn onwards(page: &Page) -> Url {
     let html = page.text();
-    let start = html.find("href=\"http://127.0.0.1:").unwrap_or_else(|| panic!("no way on in {html}")) + 6;
-    html[start..].split('"').next().unwrap().replace("&amp;", "&").parse().unwrap()
+    let links = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let onwards = links.filter(|link| link.starts_with("http://127.0.0.1:")).next_back();
+    onwards.unwrap_or_else(|| panic!("no way on in {html}")).replace("&amp;", "&").parse().unwrap()
 }
 
 async fn tell(address: &Url) -> String {

@@ -70,8 +70,7 @@ pub(super) fn token(asked: &OfApplication) -> Result<(), Box<dyn Error>> {
 /// Calls the machine's own curl. It reads the token from the file, as a cookie of the one host, so that it stands in no list of
 /// processes and follows no redirect elsewhere.
 pub(super) fn curl(asked: &Curl) -> Result<(), Box<dyn Error>> {
-    let url =
-        asked.arguments.iter().find_map(|argument| Url::parse(argument).ok().filter(|url| url.has_host()));
+    let url = asked.arguments.iter().find_map(|argument| Url::parse(argument).ok().filter(Url::has_host));
     let origin =
         origin(&url.ok_or("none of the arguments is a whole URL, such as https://wiki.corp.example/page")?)?;
     let kept = Kept::of(&origin)?;

@@ -3,7 +3,7 @@
 
 use portcullis_policy::{EmailAddress, EmailDomain};
 
-use super::document::Section;
+use super::document::{Section, Value};
 use super::provider::IdentityProvider;
 
 /// The longest name that people see, in characters.
@@ -37,7 +37,7 @@ pub(super) fn read_entrance(section: &mut Section<'_, '_>) -> Entrance {
         Some(name.to_owned())
     });
     let domains = section.optional("domains").map_or(Vec::new(), |value| {
-        let domains: Vec<EmailDomain> = value.list().iter().filter_map(|item| item.parsed()).collect();
+        let domains: Vec<EmailDomain> = value.list().iter().filter_map(Value::parsed).collect();
         if domains.is_empty() {
             value.fault("needs at least one domain, such as \"corp.example\"; leave it out for any address");
         }

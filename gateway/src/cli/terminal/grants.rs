@@ -32,11 +32,11 @@ pub(super) enum GrantsError {
     #[error("no client can be made")]
     Client(#[source] WebClientError),
     #[error("the gateway at {0} does not answer")]
-    Exchange(Url, #[source] WebClientError),
+    Exchange(Box<Url>, #[source] WebClientError),
     #[error(
         "{0} is no application behind a Portcullis gateway that gives tokens to terminals: it answered {1}"
     )]
-    NotAGateway(Url, StatusCode),
+    NotAGateway(Box<Url>, StatusCode),
     #[error("the gateway refused: {0}")]
     Refused(String),
 }
@@ -189,12 +189,12 @@ impl Grants {
         let mut request =
             Request::new(Serializer::new(String::new()).extend_pairs(form).finish().into_bytes());
         *request.method_mut() = Method::POST;
-        let unusable = |status| GrantsError::NotAGateway(self.origin.clone(), status);
+        let unusable = |status| GrantsError::NotAGateway(self.origin.clone().into(), status);
         *request.uri_mut() = url.as_str().parse().map_err(|_| unusable(StatusCode::BAD_REQUEST))?;
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers_mut().insert(CONTENT_TYPE, form_type);
         let answer = self.http.send(request).await;
-        let answer = answer.map_err(|error| GrantsError::Exchange(self.origin.clone(), error))?;
+        let answer = answer.map_err(|error| GrantsError::Exchange(self.origin.clone().into(), error))?;
         if answer.status() == StatusCode::OK {
             return serde_json::from_slice(answer.body()).map(Ok).map_err(|_| unusable(answer.status()));
         }

@@ -116,7 +116,7 @@ mod outside {
         gateway.start_again().await.unwrap();
         assert_ne!(status(&rig.handshake(WIKI).get(WIKI).unwrap()), 0, "shown from the first handshake on");
         // As long as an order takes: one that was begun would have been seen.
-        let wiki = gateway.log().wait_for(Duration::from_secs(10), |event| failed(event)).await;
+        let wiki = gateway.log().wait_for(Duration::from_secs(10), failed).await;
         assert_eq!((wiki, rig.pebble.orders()), (None, 2), "a restart orders nothing");
         let secrets = std::fs::read(gateway.folder().join("portcullis.db")).unwrap();
         let in_the_clear = |text: &[u8]| secrets.windows(text.len()).any(|window| window == text);

@@ -72,11 +72,15 @@ impl Held {
 
     /// The connection for an exchange of this passage; none when anything of the last one could follow under it.
     pub(super) fn pass_on(mut self, passage: &Arc<Passage>) -> Result<Option<Self>, Dropped> {
-        if !self.is_ready() || !self.is_silent() {
+        let of_same = self.attached.is_of(passage);
+        // Over HTTP/1.1 one that is ready has taken the last request whole. What the kernel may still hold of it is of the same
+        // passage, whose end would cut it, so that nobody needs to ask the kernel.
+        let own_alone = of_same && self.answered && !self.is_http2();
+        if !self.is_ready() || !(own_alone || self.is_silent()) {
             return Ok(None);
         }
         // Still tied to the same passage, it need not be tied anew. Otherwise it hangs on both for a moment, and never on none.
-        if !self.attached.is_of(passage) {
+        if !of_same {
             self.attached = passage.attach(self.activity().cutter())?;
         }
         Ok(Some(self).filter(|held| !held.activity().cutter().is_cut()))

@@ -182,7 +182,7 @@ fn at_the_page(
 ) -> Result<Arc<ApplicationSession>, Rejection> {
     let (headers, host) = (&asked.head.headers, &asked.canonical.host);
     let challenge =
-        || Box::new(login::challenge(gateway, (asked.canonical, application), headers, asked.now));
+        || Box::new(login::challenge(gateway, (asked.canonical, application), None, headers, asked.now));
     match application_visitor(&gateway.process.live, headers, host, None, asked.now) {
         Visitor::Known(visitor) if visitor.terminal.is_none() => Ok(visitor),
         Visitor::Known(_) | Visitor::Nobody => Err(Rejection::LoginRequired(challenge())),

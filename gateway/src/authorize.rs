@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http_body::Body;
-use portcullis_policy::{Decision, Question, Reason};
+use portcullis_policy::{Decision, PolicyId, Question, Reason};
 use portcullis_store::{EndReason, SessionId};
 
 use crate::admission::Admitted;
@@ -80,6 +80,16 @@ pub(crate) enum Denial {
 }
 
 impl Denial {
+    /// The decision and its policy, when that asks for a stronger or newer login, and for nothing else.
+    pub(crate) fn short_of_a_login(&self) -> Option<(Decision, PolicyId)> {
+        match self {
+            Self::Policy(decision) if decision.reason == Reason::StepUpRequired => {
+                decision.policy.map(|policy| (*decision, policy))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a login at another provider is all that is missing.
     pub(crate) fn is_login_elsewhere(&self) -> bool {
         matches!(self, Self::Policy(decision) if decision.reason == Reason::LoginElsewhere)

@@ -159,6 +159,7 @@ pub(crate) fn write(mut outcome: Outcome<'_>, status: StatusCode) {
 fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
     let decision = outcome.decision.or(match &outcome.rejection {
         Some(Rejection::Denied(Denial::Policy(decision))) => Some(*decision),
+        Some(Rejection::StepUp(summons)) => Some(summons.decision),
         _ => None,
     });
     let session = outcome.session.as_ref();

@@ -20,6 +20,7 @@ mod session;
 mod uses;
 
 pub(crate) use identity_cache::Grounds;
+pub(crate) use login_facts::login_facts;
 use passage::Reach;
 pub(crate) use passage::{Attached, Dropped, Life, NewPassage, Passage};
 pub(crate) use policies::Policies;

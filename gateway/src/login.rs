@@ -15,6 +15,7 @@ mod picker;
 mod renewal;
 mod sign_in_domain;
 mod start;
+mod step_up;
 
 mod claims;
 mod groups;
@@ -27,6 +28,7 @@ pub(crate) use logout::{application_logout, ask_everywhere, everywhere, logout};
 pub(crate) use provider::{IdTokenFault, Provider, ProviderError};
 pub(crate) use renewal::{MAX_RENEWALS_AT_ONCE, keep_fresh};
 pub(crate) use start::start;
+pub(crate) use step_up::{Need, Summons};
 
 use portcullis_store::{StoreError, TooLong};
 
@@ -49,6 +51,9 @@ pub(crate) struct ReturnTo {
     /// Path and query there, in normal form.
     #[serde(rename = "p")]
     path: String,
+    /// What the login has to bring.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    need: Option<Need>,
     /// Names the cookie on the application's host that the browser was given when it asked.
     #[serde(rename = "i")]
     binding_id: String,
@@ -88,6 +93,12 @@ pub(crate) enum LoginError {
         /// In normal form.
         domain: String,
     },
+    #[error("the login does not bring what a policy asks for; wanted: {wanted}; came: {came}")]
+    StepUpUnmet {
+        wanted: String,
+        /// As the provider said.
+        came: String,
+    },
     #[error("{0}")]
     TooLarge(#[from] TooLong),
     #[error("{0}")]
@@ -113,6 +124,7 @@ impl LoginError {
             Self::NotProvisioned => "not_provisioned",
             Self::EmailUnverified => "email_unverified",
             Self::EmailDomainRefused { .. } => "email_domain_refused",
+            Self::StepUpUnmet { .. } => "step_up_unmet",
             Self::TooLarge(_) => "profile_too_large",
             Self::Store(_) => "store_unavailable",
             Self::ForeignPage => "foreign_page",

@@ -20,7 +20,7 @@ use crate::config::{Application, CorsRules};
 use crate::cookies;
 use crate::form::FormError;
 use crate::forward::ForwardError;
-use crate::login::{Challenge, LoginError};
+use crate::login::{Challenge, LoginError, Summons};
 use crate::route::RouteError;
 use crate::terminal::TerminalError;
 use crate::verify::{Asker, OriginalError};
@@ -47,6 +47,8 @@ pub(crate) enum Rejection {
     LoginRequired(Box<Challenge>),
     #[error("the session has ended: {}", .0.as_str())]
     SessionEnded(EndReason, Box<Challenge>),
+    #[error("denied by policy: {}", .0.decision.reason)]
+    StepUp(Box<Summons>),
     #[error("{0}")]
     Denied(#[from] Denial),
     #[error("{0}")]
@@ -158,8 +160,10 @@ enum Next {
 /// Tells a client that its request ended.
 pub(crate) fn rejected(rejection: &Rejection, reader: &Reader<'_>) -> Response<Body> {
     let Reader { audience, reference, look, application } = *reader;
-    if let (Rejection::LoginRequired(challenge), Audience::Person) = (rejection, audience) {
-        return challenged(challenge);
+    match (rejection, audience) {
+        (Rejection::LoginRequired(challenge), Audience::Person) => return challenged(challenge),
+        (Rejection::StepUp(summons), Audience::Person) => return challenged(&summons.challenge),
+        _ => {}
     }
     let mut words = words::of(rejection);
     if let (Rejection::Denied(Denial::Policy(_)), Some(application)) = (rejection, application) {
@@ -202,10 +206,16 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
     match rejection {
         Rejection::LoginRequired(challenge) | Rejection::SessionEnded(_, challenge) => {
             // The location leads back to one page; a program is told where a person can log in, without a binding cookie.
-            let value = format!("Portcullis login_url=\"{}\"", challenge.entrance);
-            headers.extend(HeaderValue::try_from(value).ok().map(|value| (WWW_AUTHENTICATE, value)));
+            headers.extend(login_url(challenge).map(|value| (WWW_AUTHENTICATE, value)));
             if audience == Audience::Person {
                 cookies::append(headers, challenge.cookies.iter().cloned());
+            }
+        }
+        // RFC 9470: what the login is to bring, for a program that can see to that itself.
+        Rejection::StepUp(summons) => {
+            let needed = HeaderValue::try_from(summons.need.bearer_challenge()).ok();
+            for value in needed.into_iter().chain(login_url(&summons.challenge)) {
+                headers.append(WWW_AUTHENTICATE, value);
             }
         }
         Rejection::MethodNotAllowed(allowed) => {
@@ -230,6 +240,10 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
         }
         _ => {}
     }
+}
+
+fn login_url(challenge: &Challenge) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("Portcullis login_url=\"{}\"", challenge.entrance)).ok()
 }
 
 fn program(words: &Words, reference: &str) -> Response<Body> {

@@ -8,8 +8,10 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::source::{Policy, Selector};
 
-/// Most bytes of all contexts and methods that the `require` of one policy names: they travel in addresses and headers.
-pub const MAX_STEP_UP_BYTES: usize = 512;
+/// Most bytes of all contexts and methods that the `require` of one policy names: they travel in addresses, cookies and headers.
+pub const MAX_STEP_UP_BYTES: usize = 256;
+/// What each of them costs beside its own bytes: quotes and what divides it from the next.
+const AROUND_EACH_BYTES: usize = 3;
 
 /// How and when somebody proved who they are, as far as their identity provider said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl StepUp {
             faults.push(Fault::NoCommonAcr);
         }
         let values = wanted.acr.iter().chain(wanted.amr.iter().flatten());
-        if values.map(|value| value.len()).sum::<usize>() > MAX_STEP_UP_BYTES {
+        if values.map(|value| value.len() + AROUND_EACH_BYTES).sum::<usize>() > MAX_STEP_UP_BYTES {
             faults.push(Fault::LongStepUp);
         }
         faults

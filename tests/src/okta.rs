@@ -1,7 +1,7 @@
 //! An Okta org on loopback: sign-in, tokens, users and groups API, SCIM pushes, an admin page, and faults on demand. It
 //! follows what Okta is known to send; SAML, Universal Logout and Shared Signals are not here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,7 +51,7 @@ pub use grants::{CODE_LIFETIME_S, REFRESH_LEEWAY_S, Rotation, SESSION_LIFETIME_S
 pub use groups_claim::{CLAIM_LIMIT, ClaimMode, GroupFilter, TOO_MANY_GROUPS};
 pub use id_token::Spoil;
 pub use journal::{Operation, Push};
-pub use misbehave::{Endpoint, Fault};
+pub use misbehave::{Endpoint, Fault, Neglect};
 pub use scim_client::{Dialect, MAX_ANSWER, SOCKET_TIMEOUT, ScimError, ScimTarget};
 pub use scim_push::{DEFAULT_WAIT, IMPORT_PAGE, MAX_ATTEMPTS};
 pub use state::{OrgError, Status};
@@ -156,6 +156,8 @@ pub struct Okta {
     base_url: String,
     started_at: u64,
     clock_ahead_s: AtomicU64,
+    logins_back_s: AtomicU64,
+    neglected: Mutex<HashSet<Neglect>>,
     org: Mutex<Org>,
     grants: Mutex<Grants>,
     rings: [Mutex<Option<KeyRing>>; 2],
@@ -178,6 +180,8 @@ impl Okta {
             base_url: format!("http://127.0.0.1:{port}"),
             started_at: unix_ms() / 1000,
             clock_ahead_s: AtomicU64::new(0),
+            logins_back_s: AtomicU64::new(0),
+            neglected: Mutex::default(),
             org: Mutex::new(Org::new(&config.company)?),
             grants: Mutex::default(),
             rings: [Mutex::default(), Mutex::default()],
@@ -227,6 +231,16 @@ impl Okta {
     /// Moves the org's clock ahead, for everything that expires; what it issues is then dated ahead too.
     pub fn advance_clock(&self, by: Duration) {
         self.clock_ahead_s.fetch_add(by.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Dates every login from now on so far back, as if it had been made then.
+    pub fn backdate_logins(&self, by: Duration) {
+        self.logins_back_s.store(by.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Pays no heed to something from now on.
+    pub fn neglect(&self, what: Neglect) {
+        lock(&self.neglected).insert(what);
     }
 
     /// Makes an endpoint misbehave until it is told to behave.
@@ -296,6 +310,15 @@ impl Okta {
     /// Seconds since the epoch by the org's clock.
     fn now(&self) -> u64 {
         unix_ms() / 1000 + self.clock_ahead_s.load(Ordering::Relaxed)
+    }
+
+    /// What a login of this moment is dated.
+    fn login_time(&self) -> u64 {
+        self.now().saturating_sub(self.logins_back_s.load(Ordering::Relaxed))
+    }
+
+    fn neglects(&self, what: Neglect) -> bool {
+        lock(&self.neglected).contains(&what)
     }
 
     fn org(&self) -> MutexGuard<'_, Org> {

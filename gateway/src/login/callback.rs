@@ -17,13 +17,14 @@ use super::provider::{Provider, ProviderError, ProviderTokens};
 use super::renewal;
 use super::sign_in_domain;
 use super::start::Attempt;
+use super::step_up;
 use crate::body::Body;
 use crate::cookies;
 use crate::gateway::Gateway;
 use crate::host::Host;
 use crate::query::Query;
 use crate::seal::Purpose;
-use crate::session::SessionToken;
+use crate::session::{SessionToken, Visitor, login_visitor};
 
 /// A callback that led to no session.
 pub(crate) struct RefusedCallback {
@@ -43,7 +44,7 @@ pub(crate) async fn callback(
 ) -> Result<Response<Body>, RefusedCallback> {
     let unknown = |error| RefusedCallback { error, spent: None, front: None };
     let (attempt, spent) = open_attempt(gateway, head, query, now).map_err(unknown)?;
-    match finish(gateway, &attempt, query, now).await {
+    match finish(gateway, head, &attempt, query, now).await {
         Ok(mut response) => {
             cookies::append(response.headers_mut(), spent);
             Ok(response)
@@ -81,6 +82,7 @@ fn open_attempt(
 
 async fn finish(
     gateway: &Arc<Gateway>,
+    head: &Parts,
     attempt: &Attempt,
     query: &Query,
     now: i64,
@@ -93,8 +95,14 @@ async fn finish(
     let code = query.only("code").filter(|code| !code.is_empty()).ok_or(LoginError::Malformed)?;
     let (claims, tokens, groups) = ask_provider(gateway, provider, attempt, code, now).await?;
     sign_in_domain::check(&provider.settings().entrance, &claims)?;
+    let need = attempt.return_to.need.as_ref();
+    step_up::check(need, &claims, now)?;
     let (token, record) =
         begin_session(gateway, provider, claims, (&tokens, &attempt.nonce()), groups, now).await?;
+    let former = login_visitor(&gateway.process.live, &head.headers, now);
+    if let (Some(need), Visitor::Known(former)) = (need, former) {
+        step_up::replace(gateway, need, &former, now).await?;
+    }
     let mut response = hand_over(gateway, record.id, &attempt.return_to, now)?;
     let life = record.expires_at - now;
     let cookie = cookies::set(cookies::SESSION.to_owned(), token.cookie_value(), life);

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::{ATTEMPT_LIFE_S, MAX_RETURN_BYTES, ReturnTo};
+use super::{ATTEMPT_LIFE_S, MAX_RETURN_BYTES, Need, ReturnTo};
 use crate::access;
 use crate::config::Application;
 use crate::cookies;
@@ -29,15 +29,16 @@ pub(crate) fn entrance(gateway: &Gateway, host: &Host) -> String {
     format!("{auth}{RESERVED_PREFIX}login/{host}")
 }
 
-/// The way to a login for this request. Without random bytes it leads to the entrance, and no further.
+/// The way to a login for this request, which has to bring something or not. Without random bytes it leads to the entrance, and no further.
 pub(crate) fn challenge(
     gateway: &Gateway,
     (canonical, application): (&Canonical, &Application),
+    need: Option<Need>,
     headers: &HeaderMap,
     now: i64,
 ) -> Challenge {
     let entrance = entrance(gateway, &canonical.host);
-    match bound(gateway, canonical, application, now) {
+    match bound(gateway, (canonical, application), need, now) {
         Some((sealed, cookie)) => Challenge {
             location: format!("{entrance}?request={sealed}"),
             cookies: cookie.into_iter().chain(surplus(headers, cookies::RETURN_PREFIX)).collect(),
@@ -49,8 +50,8 @@ pub(crate) fn challenge(
 
 fn bound(
     gateway: &Gateway,
-    canonical: &Canonical,
-    application: &Application,
+    (canonical, application): (&Canonical, &Application),
+    need: Option<Need>,
     now: i64,
 ) -> Option<(String, Option<HeaderValue>)> {
     let secret = random_text::<16>()?;
@@ -58,6 +59,7 @@ fn bound(
         host: canonical.host.to_string(),
         application: application.name.to_string(),
         path: return_path(canonical),
+        need,
         binding_id: random_text::<6>()?,
         binding: digest_text(&secret),
     };

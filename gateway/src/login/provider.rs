@@ -62,6 +62,19 @@ pub(crate) struct AuthorizationRequest<'a> {
     pub(crate) code_verifier: Option<&'a str>,
     /// Who is probably logging in.
     pub(crate) login_hint: Option<&'a str>,
+    /// What the login has to bring.
+    pub(crate) wanted: &'a Wanted,
+}
+
+/// What can be asked of a login (OpenID Connect Core 1.0 section 3.1.2.1).
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// One of these contexts, divided by spaces.
+    pub(crate) acr_values: Option<String>,
+    /// How long ago it may have been, in seconds.
+    pub(crate) max_age_s: Option<u64>,
+    /// Whoever is logged in there is to log in all the same.
+    pub(crate) anew: bool,
 }
 
 /// What we keep of the provider's tokens.
@@ -121,6 +134,16 @@ impl Provider {
             if let Some(verifier) = attempt.code_verifier {
                 query.append_pair("code_challenge", &code_challenge(verifier));
                 query.append_pair("code_challenge_method", "S256");
+            }
+            let Wanted { acr_values, max_age_s, anew } = attempt.wanted;
+            if let Some(contexts) = acr_values {
+                query.append_pair("acr_values", contexts);
+            }
+            if let Some(age) = max_age_s {
+                query.append_pair("max_age", &age.to_string());
+            }
+            if *anew {
+                query.append_pair("prompt", "login");
             }
             if let Some(hint) = attempt.login_hint {
                 query.append_pair("login_hint", hint);

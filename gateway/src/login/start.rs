@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::challenge::surplus;
 use super::hand_over::hand_over;
 use super::picker::{self, Choice};
-use super::provider::{AuthorizationRequest, Provider};
-use super::{ATTEMPT_LIFE_S, LoginError, ReturnTo};
+use super::provider::{AuthorizationRequest, Provider, Wanted};
+use super::{ATTEMPT_LIFE_S, LoginError, Need, ReturnTo};
 use crate::body::Body;
 use crate::cookies;
 use crate::gateway::Gateway;
@@ -94,13 +94,23 @@ async fn begin(
     let mut applications = gateway.routes.applications(host);
     let application = applications.find(|known| *known.name == *return_to.application);
     let application = application.ok_or(LoginError::Stale)?;
+    let mut known = None;
     if let Visitor::Known(session) = login_visitor(&gateway.process.live, &head.headers, now)
         && application.accepts(&session.provider)
     {
-        return Ok(hand_over(gateway, session.id, &return_to, now)?);
+        let enough = return_to.need.as_ref().is_none_or(|need| need.is_met_by_session(&session, now));
+        if enough {
+            return Ok(hand_over(gateway, session.id, &return_to, now)?);
+        }
+        known = Some(session);
     }
-    match picker::choose(gateway, application, query.only("provider"))? {
-        Choice::Made(provider) => to_provider(gateway, head, provider, return_to, now).await,
+    // Who only has to log in better does so where they logged in.
+    let provider = query.only("provider").or(known.as_ref().map(|session| session.provider.as_str()));
+    match picker::choose(gateway, application, provider)? {
+        Choice::Made(provider) => {
+            let hint = known.and_then(|session| session.standing().profile.email.clone());
+            to_provider(gateway, head, (provider, hint), return_to, now).await
+        }
         Choice::Open(offered) => Ok(picker::page(gateway, &offered, host, sealed)),
     }
 }
@@ -108,7 +118,7 @@ async fn begin(
 async fn to_provider(
     gateway: &Arc<Gateway>,
     head: &Parts,
-    provider: &Arc<Provider>,
+    (provider, hint): (&Arc<Provider>, Option<String>),
     return_to: ReturnTo,
     now: i64,
 ) -> Result<Response<Body>, Rejection> {
@@ -117,7 +127,7 @@ async fn to_provider(
         provider: provider.settings().name.clone(),
         return_to,
     };
-    let location = authorization_url(gateway, provider, &attempt, now).await?;
+    let location = authorization_url(gateway, (provider, hint), &attempt, now).await?;
     let auth_host = gateway.config.server.auth_host.as_str();
     let name = Attempt::cookie_name(&attempt.state());
     let sealed = gateway.process.sealer.seal(Purpose::LoginAttempt, auth_host, now + ATTEMPT_LIFE_S, attempt);
@@ -129,20 +139,22 @@ async fn to_provider(
 /// Talks to the provider away from the threads that carry requests.
 async fn authorization_url(
     gateway: &Arc<Gateway>,
-    provider: &Arc<Provider>,
+    (provider, hint): (&Arc<Provider>, Option<String>),
     attempt: &Attempt,
     now: i64,
 ) -> Result<String, LoginError> {
     let (provider, redirect_uri) = (provider.clone(), gateway.redirect_uri());
     let (state, nonce) = (attempt.state(), attempt.nonce());
     let verifier = provider.settings().pkce.then(|| attempt.code_verifier());
+    let wanted = attempt.return_to.need.as_ref().map_or(Wanted::default(), Need::wanted);
     let asked = gateway.process.control.spawn(async move {
         let request = AuthorizationRequest {
             redirect_uri: &redirect_uri,
             state: &state,
             nonce: &nonce,
             code_verifier: verifier.as_deref(),
-            login_hint: None,
+            login_hint: hint.as_deref(),
+            wanted: &wanted,
         };
         provider.authorization_url(&request, now).await
     });

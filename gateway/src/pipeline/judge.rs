@@ -9,14 +9,14 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use hyper::body::Incoming;
 
-use crate::authorize::{Client, NoPermit, Permit, Verified, authorize, preflight, verify};
+use crate::authorize::{Client, Denial, NoPermit, Permit, Verified, authorize, preflight, verify};
 use crate::client_address::client_address;
-use crate::config::Cors;
+use crate::config::{Application, Cors};
 use crate::cors::is_preflight;
 use crate::forward::is_websocket;
 use crate::gateway::{self, Current, Gateway};
 use crate::live::{ApplicationSession, Freshness, LiveSession};
-use crate::login;
+use crate::login::{self, Need, Summons};
 use crate::respond::Rejection;
 use crate::route::{Canonical, Destination, RouteError, Target};
 use crate::session::{Visitor, application_visitor};
@@ -245,7 +245,8 @@ impl Asking<'_> {
     ) -> Option<Decided<P>> {
         let (gateway, headers) = (self.gateway, &self.head.headers);
         let application = &target.application;
-        let challenge = || Box::new(login::challenge(gateway, (canonical, application), headers, self.now));
+        let challenge =
+            || Box::new(login::challenge(gateway, (canonical, application), None, headers, self.now));
         let longest = application.session_duration;
         match application_visitor(&gateway.process.live, headers, &canonical.host, longest, self.now) {
             Visitor::Nobody => Some((None, Err(Rejection::LoginRequired(challenge())))),
@@ -271,11 +272,29 @@ impl Asking<'_> {
                     Err(NoPermit::Denied(denial)) if denial.is_login_elsewhere() => {
                         Some((session, Err(Rejection::LoginRequired(challenge()))))
                     }
-                    Err(NoPermit::Denied(denial)) => Some((session, Err(denial.into()))),
+                    Err(NoPermit::Denied(denial)) => {
+                        let summons = self.summons(canonical, application, &denial);
+                        Some((session, Err(summons.unwrap_or(denial.into()))))
+                    }
                     Err(NoPermit::Outlived) => Some((session, Err(Rejection::LoginRequired(challenge())))),
                     Err(NoPermit::Superseded) => None,
                 }
             }
         }
+    }
+
+    /// The way to a better login, where one is all that a policy asks for.
+    fn summons(
+        &self,
+        canonical: &Canonical,
+        application: &Application,
+        denial: &Denial,
+    ) -> Option<Rejection> {
+        let (decision, policy) = denial.short_of_a_login()?;
+        let need = Need::from(self.gateway.policies.set.step_up(policy)?);
+        let asked = (canonical, application);
+        let challenge =
+            login::challenge(self.gateway, asked, Some(need.clone()), &self.head.headers, self.now);
+        Some(Rejection::StepUp(Box::new(Summons { decision, need, challenge })))
     }
 }

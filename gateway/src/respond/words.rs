@@ -59,6 +59,13 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: "You need to sign in to use this application.".to_owned(),
             next: Next::SignIn(challenge.entrance.clone()),
         },
+        Rejection::StepUp(summons) => Words {
+            status: StatusCode::UNAUTHORIZED,
+            code: summons.decision.reason.as_str(),
+            title: "Sign in again",
+            text: "This application asks for a stronger or newer sign-in than yours.".to_owned(),
+            next: Next::SignIn(summons.challenge.entrance.clone()),
+        },
         Rejection::SessionEnded(reason, challenge) => {
             session_ended(*reason, Next::SignIn(challenge.location.clone()))
         }
@@ -311,6 +318,17 @@ fn login(error: &LoginError) -> Words {
                  organisation gave you.\n\
                  For an administrator: `domains` of this identity provider lists who may; a subdomain is a domain of \
                  its own."
+            ),
+        ),
+        LoginError::StepUpUnmet { wanted, came } => (
+            StatusCode::FORBIDDEN,
+            "That sign-in is not strong enough",
+            format!(
+                "This application asks for a stronger or newer sign-in than the one that your identity provider reports. \
+                 If you can sign in there in another way, for example with a second factor, try again with that; otherwise \
+                 ask your administrator, with the reference below.\n\
+                 For an administrator: the policy asks for {wanted}; the provider reported {came}. Does the provider know \
+                 that context or method, and is the person enrolled for it?"
             ),
         ),
         LoginError::TooLarge(_) => (

@@ -74,13 +74,13 @@ fn what_no_login_can_bring_is_a_fault() {
     let acr = |names: &[&str]| Selector::Acr(names.iter().map(ToString::to_string).collect());
     let amr = |name: &str| Selector::Amr(vec![name.to_owned()]);
     let requiring = |name: &str, require| Policy { require, ..allow(name, vec![Selector::Everyone]) };
-    let long = "x".repeat(MAX_STEP_UP_BYTES);
+    let long = "x".repeat(MAX_STEP_UP_BYTES - 3);
     let policies = [
         requiring("disjoint", vec![acr(&["1fa"]), acr(&["2fa", "phr"])]),
         requiring("common", vec![acr(&["phr", "2fa"]), acr(&["2fa", "1fa"])]),
         requiring("spaced", vec![amr("a b"), amr("\""), amr("é"), amr(""), acr(&["\\"])]),
         requiring("at the limit", vec![amr(&long)]),
-        requiring("over the limit", vec![amr(&long), acr(&["2"])]),
+        requiring("over the limit", vec![amr(&format!("{long}x"))]),
         Policy {
             action: Action::Block,
             session_duration: Some(Duration::from_secs(1)),

@@ -10,6 +10,7 @@ use super::discovery::AuthServer;
 use super::exchange::{Answer, Ask, Params, escape};
 use super::grants::{AuthorizeRequest, Grant, OktaSession, ResponseMode};
 use super::login;
+use super::misbehave::Neglect;
 use super::state::Status;
 use super::token;
 
@@ -52,7 +53,7 @@ pub(super) fn authorize(shared: &Okta, server: AuthServer, ask: &Ask) -> Answer 
     };
     let now = shared.now();
     let session = ask.cookie(login::COOKIE).and_then(|id| shared.grants().session(&id, now).cloned());
-    match session.filter(|session| !needs_fresh_login(&request, session, now)) {
+    match session.filter(|session| !needs_fresh_login(shared, &request, session, now)) {
         Some(session) => finish(shared, &request, &session),
         None if request.prompt.as_deref() == Some("none") => refuse(&Refusal::Callback(
             ReplyTo::from(&request),
@@ -150,6 +151,10 @@ fn check(shared: &Okta, server: AuthServer, params: &Params) -> Result<Authorize
         scopes,
         prompt: params.value("prompt").map(str::to_owned),
         max_age_s,
+        acr_values: params
+            .value("acr_values")
+            .map(|values| values.split(' ').map(str::to_owned).collect())
+            .unwrap_or_default(),
         login_hint: params.value("login_hint").map(str::to_owned),
         redirect_uri,
     })
@@ -183,9 +188,13 @@ fn check_scopes(scope: Option<&str>) -> Result<Vec<String>, (&'static str, &'sta
     Ok(scopes)
 }
 
-fn needs_fresh_login(request: &AuthorizeRequest, session: &OktaSession, now: u64) -> bool {
-    let too_old = request.max_age_s.is_some_and(|limit| now >= session.auth_time + limit);
-    request.prompt.as_deref() == Some("login") || too_old
+fn needs_fresh_login(shared: &Okta, request: &AuthorizeRequest, session: &OktaSession, now: u64) -> bool {
+    let too_old = request.max_age_s.is_some_and(|limit| limit == 0 || now > session.auth_time + limit);
+    let asked = &request.acr_values;
+    let too_weak = !asked.is_empty() && !session.acr.as_ref().is_some_and(|acr| asked.contains(acr));
+    request.prompt.as_deref() == Some("login")
+        || too_old && !shared.neglects(Neglect::MaxAge)
+        || too_weak && !shared.neglects(Neglect::AcrValues)
 }
 
 /// Hands out the code, if this person may use this application.
@@ -210,6 +219,7 @@ pub(super) fn finish(shared: &Okta, request: &AuthorizeRequest, session: &OktaSe
         nonce: request.nonce.clone(),
         challenge: request.challenge.clone(),
         auth_time: session.auth_time,
+        acr: session.acr.clone(),
         issued_at: shared.now(),
     });
     reply_with(&reply, &[("code", &code), ("state", &request.state)])

@@ -39,6 +39,7 @@ pub(super) struct AuthorizeRequest {
     pub(super) scopes: Vec<String>,
     pub(super) prompt: Option<String>,
     pub(super) max_age_s: Option<u64>,
+    pub(super) acr_values: Vec<String>,
     pub(super) login_hint: Option<String>,
 }
 
@@ -55,6 +56,8 @@ pub(super) enum ResponseMode {
 pub(super) struct OktaSession {
     pub(super) person_id: String,
     pub(super) auth_time: u64,
+    /// The context that was asked for and reached.
+    pub(super) acr: Option<String>,
 }
 
 /// What a code or a refresh token stands for.
@@ -68,6 +71,7 @@ pub(super) struct Grant {
     pub(super) nonce: Option<String>,
     pub(super) challenge: Option<String>,
     pub(super) auth_time: u64,
+    pub(super) acr: Option<String>,
     pub(super) issued_at: u64,
 }
 

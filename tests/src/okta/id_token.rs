@@ -46,6 +46,8 @@ pub enum Spoil {
     AnotherSubject,
     /// `email_verified` is false.
     EmailUnverified,
+    /// Neither `acr` nor `amr` nor `auth_time`.
+    Undescribed,
     /// `at_hash` belongs to another access token.
     WrongAccessTokenHash,
 }
@@ -66,11 +68,14 @@ pub(super) fn mint(
         "iat": grant.issued_at,
         "exp": grant.issued_at + TOKEN_LIFETIME_S,
         "jti": format!("ID.{}", random_id(32)),
-        "amr": ["pwd"],
+        "amr": methods(grant.acr.as_deref()),
         "idp": okta_id("00o", &shared.base_url),
         "auth_time": grant.auth_time,
         "at_hash": URL_SAFE_NO_PAD.encode(&sha256(access_token)[..16]),
     });
+    if let Some(acr) = &grant.acr {
+        claims["acr"] = json!(acr);
+    }
     if let Some(nonce) = &grant.nonce {
         claims["nonce"] = json!(nonce);
     }
@@ -83,6 +88,15 @@ pub(super) fn mint(
         token = graft(&token, &claims);
     }
     Ok(shared.last_id_token(token, spoil == Some(Spoil::Replayed)))
+}
+
+/// The methods that go with a context (RFC 8176).
+fn methods(acr: Option<&str>) -> Vec<&'static str> {
+    match acr {
+        Some("phr" | "phrh") => vec!["swk", "mfa"],
+        Some(acr) if acr.contains(":2fa:") => vec!["pwd", "otp", "mfa"],
+        _ => vec!["pwd"],
+    }
 }
 
 fn make_wrong(claims: &mut Value, spoil: Spoil) -> Signing {
@@ -107,6 +121,7 @@ fn make_wrong(claims: &mut Value, spoil: Spoil) -> Signing {
         Spoil::MissingSubject => remove(claims, "sub"),
         Spoil::AnotherSubject => claims["sub"] = json!("00uSomebodyElse"),
         Spoil::EmailUnverified => claims["email_verified"] = json!(false),
+        Spoil::Undescribed => ["acr", "amr", "auth_time"].into_iter().for_each(|name| remove(claims, name)),
         Spoil::WrongAccessTokenHash => claims["at_hash"] = json!(random_id(16)),
         Spoil::Replayed | Spoil::BrokenSignature => {}
     }

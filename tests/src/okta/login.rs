@@ -8,6 +8,7 @@ use super::Okta;
 use super::authorize;
 use super::exchange::{Answer, Ask, escape};
 use super::grants::OktaSession;
+use super::misbehave::Neglect;
 use super::state::Status;
 
 /// The cookie of the Okta session.
@@ -24,7 +25,9 @@ pub(super) fn submit(shared: &Okta, ask: &Ask) -> Answer {
     let Some(person_id) = person_with(shared, field("username"), field("password")) else {
         return page(StatusCode::UNAUTHORIZED, state_token, field("username"), Some("Unable to sign in"));
     };
-    let session = OktaSession { person_id, auth_time: shared.now() };
+    // Whoever has the password passes the second factor too, if one is asked for.
+    let acr = request.acr_values.first().cloned().filter(|_| !shared.neglects(Neglect::AcrValues));
+    let session = OktaSession { person_id, auth_time: shared.login_time(), acr };
     let cookie = {
         let mut grants = shared.grants();
         grants.end_sign_in(state_token);

@@ -83,6 +83,15 @@ pub enum Fault {
     Blocked,
 }
 
+/// What a provider may pay no heed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Neglect {
+    /// `acr_values`: every login is by password alone, in no context.
+    AcrValues,
+    /// `max_age`: whoever is logged in stays so.
+    MaxAge,
+}
+
 /// The faults that are set.
 #[derive(Default)]
 pub(super) struct Faults(HashMap<Endpoint, SetFault>);

@@ -105,6 +105,7 @@ async fn the_authorization_url_says_all_that_binds_the_login() {
         nonce: "n",
         code_verifier: Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
         login_hint: None,
+        wanted: &Wanted::default(),
     };
     let url = rig.provider.authorization_url(&attempt, NOW).await.unwrap();
     let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();

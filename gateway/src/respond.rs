@@ -342,7 +342,10 @@ pub(crate) fn keys(published: Bytes) -> Response<Body> {
 fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     let mut response = Response::new(Body::from(value.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // What people and peers are called stands in it: it is no page, whatever a browser would make of it.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -352,45 +355,4 @@ fn no_store(headers: &mut HeaderMap) {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-    use http_body_util::BodyExt;
-
-    use super::*;
-    use crate::config::Branding;
-
-    fn audience(fields: &[(&str, &str)]) -> Audience {
-        let request =
-            fields.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
-        Audience::of(&request.body(()).unwrap().into_parts().0)
-    }
-
-    #[test]
-    fn only_a_page_navigation_is_a_person() {
-        let html = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
-        assert_eq!(audience(&[html, ("sec-fetch-mode", "navigate")]), Audience::Person);
-        assert_eq!(audience(&[html]), Audience::Person);
-        assert_eq!(audience(&[html, ("sec-fetch-mode", "cors")]), Audience::Program);
-        assert_eq!(audience(&[html, ("upgrade", "websocket")]), Audience::Program);
-        assert_eq!(audience(&[("accept", "application/json")]), Audience::Program);
-        assert_eq!(audience(&[("accept", "*/*")]), Audience::Program);
-        assert_eq!(audience(&[]), Audience::Program);
-    }
-
-    #[test]
-    fn t69_what_a_peer_said_is_text_on_a_page() {
-        let rejection = Rejection::from(LoginError::ProviderRefused {
-            error: "<script>alert(1)</script>".to_owned(),
-            description: "\"><img src=x onerror=alert(1)>".to_owned(),
-        });
-        let look = Look::new(&Branding::default());
-        let reader = Reader { audience: Audience::Person, reference: "<b>", look: &look, application: None };
-        let response = rejected(&rejection, &reader);
-        let policy = response.headers().get("content-security-policy").unwrap().to_str().unwrap();
-        assert!(policy.contains("default-src 'none'"), "{policy}");
-        let html = response.into_body().collect().now_or_never().unwrap().unwrap().to_bytes();
-        let html = String::from_utf8(html.to_vec()).unwrap();
-        assert!(html.contains("&lt;script"), "{html}");
-        assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("<b>"), "{html}");
-    }
-}
+mod tests;

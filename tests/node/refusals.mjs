@@ -45,3 +45,52 @@ export async function picker(scene, context) {
   await page.getByLabel("Username").waitFor();
   scene.step("the choice of a provider leads to its login");
 }
+
+/** A login that the provider refuses, or that brings less than a policy asks for. */
+export async function refusedLogins(scene, context) {
+  const page = await scene.tab(context);
+  await page.goto(`${scene.wiki}/`);
+  const told = await leave(page, () => scene.logIn(page));
+  await scene.ours(page, told, "provider-refused", 403, /refused the sign-in/, /not assigned/, /For an administrator/);
+  scene.step("a provider's refusal is told in its own words");
+}
+
+export async function stepUp(scene, context) {
+  const page = await scene.tab(context);
+  await page.goto(`${scene.wiki}/`);
+  await leave(page, () => scene.logIn(page));
+  const told = await page.goto(`${scene.vault}/`);
+  await scene.ours(page, told, "step-up-unmet", 403, /not strong enough/, /acr urn:okta:loa:2fa:any/, /amr pwd/, /ask your administrator/);
+  scene.step("a login that stays too weak is told, and not asked for again");
+}
+
+export async function terminal(scene, context) {
+  const page = await scene.tab(context);
+  await page.goto(`${scene.wiki}/`);
+  await leave(page, () => scene.logIn(page));
+  const asked = await page.goto(`${scene.wiki}/cdn-cgi/access/device`);
+  await scene.ours(page, asked, "terminal-code", 200, /Connect a terminal/, /Type the code/);
+  assert.equal(await page.getByLabel("Code").count(), 1, "the field has no label");
+  await page.getByLabel("Code").fill("AAAA-AAAA");
+  const unknown = await leave(page, () => page.getByRole("button", { name: "Go on" }).click());
+  await scene.ours(page, unknown, "terminal-code-unknown", unknown.status(), /Reference\s+[0-9a-f]{16}/);
+  const query = new URLSearchParams({ port: "49152", state: "s", code_challenge: "a".repeat(43), code_challenge_method: "S256", name: "laptop of <b>Eve</b>" });
+  const question = await page.goto(`${scene.wiki}/cdn-cgi/access/terminal?${query}`);
+  if (question.status() === 200) {
+    await scene.ours(page, question, "terminal-question", 200, /Let a program act as you/);
+  } else {
+    await scene.ours(page, question, "terminal-malformed", question.status(), /Reference\s+[0-9a-f]{16}/);
+  }
+  scene.step("a terminal's question can be read");
+}
+
+/** Under the organisation's name, in its colour, with its help. */
+export async function branded(scene, context) {
+  const page = await scene.tab(context);
+  await page.goto(`${scene.wiki}/`);
+  const denied = await leave(page, () => scene.logIn(page, scene.designer));
+  assert.equal(await page.title(), "You have no access to this application · Corp & Sons");
+  await scene.ours(page, denied, "branded", 403, /Ask the owner of the wiki/, /Reference/);
+  assert.match(await page.locator("footer").innerText(), /help@corp.example/);
+  scene.step("a page under the organisation's name");
+}

@@ -70,7 +70,7 @@ export class Scene {
     assert.equal(await page.locator("script").count(), 0, "a page of ours has a script");
     const text = await page.locator("main").innerText();
     for (const word of words) assert.match(text, word);
-    assert.equal(await page.title(), await page.locator("h1").innerText());
+    assert.equal((await page.title()).split(" · ")[0], await page.locator("h1").innerText());
     for (const colorScheme of SCHEMES) {
       for (const [size, viewport] of Object.entries(SIZES)) {
         await page.emulateMedia({ colorScheme });
@@ -89,7 +89,9 @@ export class Scene {
 
   /** Whoever uses the keyboard sees where they are. */
   async focus(page, name) {
-    const action = page.locator("a.action").first();
+    // Where a field has the focus already, there is nothing to reach.
+    if (await page.locator("input:not([type=hidden])").count()) return;
+    const action = page.locator(".action").first();
     if ((await action.count()) === 0) return;
     await page.keyboard.press("Tab");
     assert.ok(await action.evaluate((link) => link === document.activeElement), `${name}: Tab does not reach the action`);
@@ -113,7 +115,7 @@ function inspect(leastContrast) {
     return clear && element.parentElement ? behind(element.parentElement) : colour;
   };
   const faint = [];
-  for (const element of document.querySelectorAll("h1, p, dt, dd, a")) {
+  for (const element of document.querySelectorAll("h1, p, dt, dd, a, label, button, span")) {
     const [light, dark] = [luminance(getComputedStyle(element).color), luminance(behind(element))].sort((a, b) => b - a);
     const contrast = (light + 0.05) / (dark + 0.05);
     if (contrast < leastContrast) faint.push(`${element.tagName} ${contrast.toFixed(2)}`);

@@ -9,7 +9,7 @@ mod outside {
     use portcullis_tests::harness::binary::repository;
     use portcullis_tests::harness::{ApplicationSettings, Settings, World, WorldConfig, ports};
     use portcullis_tests::okta::company::{COLLECTOR, DEMO_PASSWORD};
-    use portcullis_tests::okta::{ClaimMode, GroupFilter};
+    use portcullis_tests::okta::{ClaimMode, GroupFilter, Neglect};
     use portcullis_tests::outside::Script;
     use serde_json::json;
 
@@ -19,11 +19,13 @@ mod outside {
     async fn play(world: &World, walk: &str) {
         let (settings, url) = (&world.settings, |name| world.settings.application_url(name));
         let broken = settings.applications.iter().any(|application| application.name == "broken");
+        let vault = settings.applications.iter().any(|application| application.name == "vault");
         let scene = json!({
             "play": walk,
             "folder": world.gateway.folder(),
             "ca": world.gateway.ca_file(),
             "screenshots": repository().join("target/screenshots"),
+            "vault": if vault { url("vault") } else { String::new() },
             "wiki": url("wiki"), "auth": settings.auth_url(), "okta": world.okta.issuer(),
             "broken": if broken { url("broken") } else { String::new() },
             "engineer": "engineer@corp.example", "designer": "designer@corp.example", "collector": COLLECTOR,
@@ -51,6 +53,45 @@ mod outside {
             settings.applications.push(ApplicationSettings::new("broken", &nobody, "anybody"));
         });
         play(&world.await, "refusals").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_login_that_the_provider_refuses_is_told() {
+        let world = World::start().await;
+        world.okta.assign_client(&world.settings.client_id, Some(Vec::new())).unwrap();
+        play(&world, "refusedLogins").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_login_that_stays_too_weak_is_told() {
+        let world = changed(|settings| {
+            let upstream = settings.applications[0].upstream.clone();
+            settings.applications.push(ApplicationSettings::new("vault", &upstream, "strong"));
+            settings.policies.push_str(
+                "[[policy]]\nname = \"strong\"\naction = \"allow\"\ninclude = [{ everyone = true }]\n\
+                 require = [{ acr = \"urn:okta:loa:2fa:any\" }]\n",
+            );
+        });
+        let world = world.await;
+        world.okta.neglect(Neglect::AcrValues);
+        play(&world, "stepUp").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_terminal_asks_is_a_page_that_can_be_read() {
+        play(&World::start().await, "terminal").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pages_bear_the_organisations_name_in_both_themes() {
+        let world = changed(|settings| {
+            settings.applications[0].extra = "deny_text = \"Ask the owner of the wiki.\"\n".to_owned();
+            settings.extra =
+                "[branding]\nname = \"Corp & Sons\"\ncolour = \"#1d4ed8\"\nsupport_text = \"Ask the help \
+                              desk.\"\nsupport_url = \"mailto:help@corp.example\"\n"
+                    .to_owned();
+        });
+        play(&world.await, "branded").await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -143,9 +143,17 @@ fn route(error: RouteError) -> Words {
         }
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "That request is too large",
         StatusCode::NOT_FOUND | StatusCode::MISDIRECTED_REQUEST => "No application lives here",
+        StatusCode::NOT_IMPLEMENTED => "That does not work here",
         _ => "That request has no single meaning",
     };
-    Words { status, code, title, text: sentence(&error.to_string()), next: Next::Nothing }
+    let advice = match status {
+        StatusCode::MISDIRECTED_REQUEST => "Open the address anew; if it stays so, tell your administrator.",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "Delete the cookies of this address, then try again.",
+        StatusCode::NOT_FOUND => "Check the address, or open the application from where you usually do.",
+        _ => "Check the address, or tell whoever gave you the link.",
+    };
+    let text = format!("{}\n{advice}", sentence(&error.to_string()));
+    Words { status, code, title, text, next: Next::Nothing }
 }
 
 /// An error's own words as a sentence.

@@ -89,7 +89,7 @@ fn a_good_token_becomes_claims() {
     assert_eq!(claims.groups, GroupsClaim::Listed(vec!["Engineering".to_owned()]));
     assert_eq!(claims.auth_time, Some(NOW - 5));
     let others: Value = serde_json::from_str(&claims.others_json).unwrap();
-    assert_eq!(others, json!({"amr": ["pwd", "mfa"], "idp": "00o1"}));
+    assert_eq!(others, json!({"amr": ["pwd", "mfa"], "auth_time": NOW - 5, "idp": "00o1"}));
 }
 
 #[test]

@@ -94,7 +94,7 @@ async fn ended(child: Child) -> Output {
 fn onwards(page: &Page) -> Url {
     let html = page.text();
     let links = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    let onwards = links.filter(|link| link.starts_with("http://127.0.0.1:")).next_back();
+    let onwards = links.filter(|link| link.starts_with("http://127.0.0.1:")).last();
     onwards.unwrap_or_else(|| panic!("no way on in {html}")).replace("&amp;", "&").parse().unwrap()
 }
 

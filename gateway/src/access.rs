@@ -53,11 +53,15 @@ pub(crate) async fn on_auth_host(
     gateway: &Arc<Gateway>,
     asked: &Asked<'_>,
     endpoint: &str,
+    body: Incoming,
 ) -> Result<Response<Body>, Rejection> {
+    let query = Query::parse(asked.canonical.query.as_deref());
+    if endpoint == "initiate" {
+        return initiate(gateway, asked, (query, body)).await;
+    }
     if endpoint != EVERYWHERE {
         only_get(asked)?;
     }
-    let query = Query::parse(asked.canonical.query.as_deref());
     match endpoint.split_once('/').unwrap_or((endpoint, "")) {
         ("login", host) if !host.is_empty() => {
             limited(gateway, asked)?;
@@ -189,6 +193,21 @@ fn at_the_page(
         Visitor::Ended(reason) => Err(Rejection::SessionEnded(reason, challenge())),
         Visitor::Contradictory => Err(Rejection::CredentialsDisagree),
     }
+}
+
+/// Another site may send a browser here, by a link or a form.
+async fn initiate(
+    gateway: &Gateway,
+    asked: &Asked<'_>,
+    (query, body): (Query, Incoming),
+) -> Result<Response<Body>, Rejection> {
+    limited(gateway, asked)?;
+    let told = match asked.canonical.method {
+        Method::GET | Method::HEAD => query,
+        Method::POST => form::read(asked.head, body).await?,
+        _ => return Err(Rejection::MethodNotAllowed("GET, POST")),
+    };
+    Ok(login::initiate(gateway, asked.head, &told, asked.now)?)
 }
 
 fn only_get(asked: &Asked<'_>) -> Result<(), Rejection> {

@@ -216,6 +216,9 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         folder,
     };
     let applications = application::read_applications(&mut root, &place);
+    if let Some(server) = &server {
+        entrance::check_targets(&mut root, server, &applications);
+    }
     let policies = policy::read_all(&mut root, faults, &applications, &providers);
     let hosts = applications.iter().flat_map(|read| &read.application.hosts);
     let auth_host = server.as_ref().map(|server| HostPattern::Exact(server.auth_host.clone()));

@@ -24,6 +24,9 @@ pub(crate) const ATTEMPT_PREFIX: &str = "__Host-portcullis-login-";
 /// Begins the name of the cookie that binds a hand-over to the browser which asked for it, on the application's host.
 pub(crate) const RETURN_PREFIX: &str = "__Host-portcullis-return-";
 
+/// What a login that a provider's dashboard has begun is to know, on the auth host.
+pub(crate) const WISH: &str = "__Host-portcullis-wish";
+
 /// How many login cookies one browser may hold on a host; the ones beyond are cleared when another login begins.
 pub(crate) const MAX_LOGINS_AT_ONCE: usize = 40;
 

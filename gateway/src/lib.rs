@@ -56,6 +56,7 @@ mod access;
 mod form;
 mod inner;
 mod login;
+mod page_address;
 mod query;
 mod scim;
 mod terminal;

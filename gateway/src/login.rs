@@ -10,6 +10,7 @@ mod callback;
 mod challenge;
 mod hand_over;
 mod hint;
+mod initiate;
 mod logout;
 mod picker;
 mod renewal;
@@ -24,6 +25,7 @@ mod provider;
 pub(crate) use callback::{RefusedCallback, callback};
 pub(crate) use challenge::{Challenge, challenge};
 pub(crate) use hand_over::{longest_session, redeem};
+pub(crate) use initiate::{InitiateError, initiate};
 pub(crate) use logout::{application_logout, ask_everywhere, everywhere, logout};
 pub(crate) use provider::{IdTokenFault, Provider, ProviderError};
 pub(crate) use renewal::{MAX_RENEWALS_AT_ONCE, keep_fresh};
@@ -100,6 +102,8 @@ pub(crate) enum LoginError {
         came: String,
     },
     #[error("{0}")]
+    Initiate(#[from] InitiateError),
+    #[error("{0}")]
     TooLarge(#[from] TooLong),
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -125,6 +129,7 @@ impl LoginError {
             Self::EmailUnverified => "email_unverified",
             Self::EmailDomainRefused { .. } => "email_domain_refused",
             Self::StepUpUnmet { .. } => "step_up_unmet",
+            Self::Initiate(error) => error.code(),
             Self::TooLarge(_) => "profile_too_large",
             Self::Store(_) => "store_unavailable",
             Self::ForeignPage => "foreign_page",

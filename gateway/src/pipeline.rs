@@ -150,8 +150,8 @@ impl Stage<'_> {
             return Ok(response);
         }
         let Some(endpoint) = access::endpoint(self.canonical) else { return Err(Rejection::NotFound) };
-        let (head, _) = request.into_parts();
-        access::on_auth_host(self.gateway, &self.asked(&head), endpoint).await
+        let (head, body) = request.into_parts();
+        access::on_auth_host(self.gateway, &self.asked(&head), endpoint, body).await
     }
 
     async fn application_host(&self, request: Request<Incoming>) -> Result<Response<Body>, Rejection> {

@@ -16,6 +16,11 @@ impl Query {
         Self(pairs.take(MAX_PAIRS + 1).map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
+    /// Whether a name comes at all.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
     /// Whether a name comes more than once.
     pub(crate) fn repeats(&self, name: &str) -> bool {
         self.0.iter().filter(|(known, _)| known == name).count() > 1

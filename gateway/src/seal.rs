@@ -30,6 +30,8 @@ pub(crate) enum Purpose {
     LoginRequest,
     /// State, nonce, verifier and request of one attempt, in a cookie on the auth host.
     LoginAttempt,
+    /// Provider and person that a dashboard has named, in a cookie on the auth host.
+    Wish,
     /// A login carried from the auth host to an application's host.
     HandOver,
     /// What a page asks somebody about a program at a terminal.
@@ -47,6 +49,7 @@ impl Purpose {
         match self {
             Self::LoginRequest => b"portcullis login request v1",
             Self::LoginAttempt => b"portcullis login attempt v1",
+            Self::Wish => b"portcullis wish v1",
             Self::HandOver => b"portcullis hand-over v1",
             Self::Terminal => b"portcullis terminal v1",
             Self::TerminalCode => b"portcullis terminal code v1",
@@ -91,6 +94,7 @@ pub(crate) enum OpenError {
 pub(crate) struct Sealer {
     login_request: RandomizedNonceKey,
     login_attempt: RandomizedNonceKey,
+    wish: RandomizedNonceKey,
     hand_over: RandomizedNonceKey,
     terminal: RandomizedNonceKey,
     terminal_code: RandomizedNonceKey,
@@ -127,6 +131,7 @@ impl Sealer {
         Some(Self {
             login_request: derive(Purpose::LoginRequest)?,
             login_attempt: derive(Purpose::LoginAttempt)?,
+            wish: derive(Purpose::Wish)?,
             hand_over: derive(Purpose::HandOver)?,
             terminal: derive(Purpose::Terminal)?,
             terminal_code: derive(Purpose::TerminalCode)?,
@@ -139,6 +144,7 @@ impl Sealer {
         match purpose {
             Purpose::LoginRequest => &self.login_request,
             Purpose::LoginAttempt => &self.login_attempt,
+            Purpose::Wish => &self.wish,
             Purpose::HandOver => &self.hand_over,
             Purpose::Terminal => &self.terminal,
             Purpose::TerminalCode => &self.terminal_code,

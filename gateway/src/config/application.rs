@@ -16,7 +16,7 @@ use super::provider::{IdentityProvider, read_name};
 use super::server::{Limits, Server};
 use super::upstream::{self, Needed, Upstream};
 use crate::host::HostPattern;
-use crate::route::{PathError, PathPattern};
+use crate::route::{NormalPath, PathError, PathPattern};
 
 /// One protected application.
 #[derive(Debug)]
@@ -58,6 +58,11 @@ pub struct Application {
 }
 
 impl Application {
+    /// Whether a path of its hosts is its own, unless a more specific application has it.
+    pub(crate) fn covers(&self, path: &NormalPath) -> bool {
+        self.paths.iter().any(|pattern| pattern.leads_to(path))
+    }
+
     /// Whether a login at a provider counts here.
     pub(crate) fn accepts(&self, identity_provider: &str) -> bool {
         let listed = &self.identity_providers;

@@ -3,8 +3,11 @@
 
 use portcullis_policy::{EmailAddress, EmailDomain};
 
+use super::application::{Application, ReadApplication};
 use super::document::{Section, Value};
 use super::provider::IdentityProvider;
+use super::server::Server;
+use crate::page_address::PageAddress;
 
 /// The longest name that people see, in characters.
 const MAX_DISPLAY_NAME_CHARS: usize = 64;
@@ -18,6 +21,8 @@ pub struct Entrance {
     pub display_name: Option<String>,
     /// Domains whose verified e-mail addresses may sign in; empty when the provider's word is enough.
     pub domains: Vec<EmailDomain>,
+    /// The page that a click on the provider's tile opens: an address of an application.
+    pub initiate_to: Option<String>,
 }
 
 impl Entrance {
@@ -46,7 +51,35 @@ pub(super) fn read_entrance(section: &mut Section<'_, '_>) -> Entrance {
         }
         domains
     });
-    Entrance { display_name, domains }
+    // Where it leads is looked at when the applications are known: `check_targets`.
+    let initiate_to = section.optional("initiate_to").and_then(|value| value.string().map(str::to_owned));
+    Entrance { display_name, domains, initiate_to }
+}
+
+/// A tile must lead to a page of an application.
+pub(super) fn check_targets(root: &mut Section<'_, '_>, server: &Server, applications: &[ReadApplication]) {
+    for mut section in root.sections("identity_provider") {
+        let Some(value) = section.optional("initiate_to") else { continue };
+        let Some(text) = value.string() else { continue };
+        let address = match text.parse::<PageAddress>() {
+            Ok(address) => address,
+            Err(error) => {
+                value.fault(format!("`{text}` {error}"));
+                continue;
+            }
+        };
+        let Some(host) = address.host(server.public_port) else {
+            value.fault(format!("`{text}` names another port than browsers use, {}", server.public_port));
+            continue;
+        };
+        let is_there = |application: &Application| {
+            let on_host = application.hosts.iter().any(|pattern| pattern.covers(host));
+            on_host && application.covers(&address.canonical.path)
+        };
+        if !applications.iter().any(|read| is_there(&read.application)) {
+            value.fault(format!("`{text}` is no page of an `[[application]]`"));
+        }
+    }
 }
 
 /// An address must lead to one provider: whoever controls another could sign in under it.

@@ -450,3 +450,41 @@ fn a_provider_with_renewals_is_asked_for_refresh_tokens() {
     assert_eq!(scopes("refresh = true"), "openid profile email groups offline_access");
     assert_eq!(scopes("refresh = true\nscopes = [\"openid\", \"offline_access\"]"), "openid offline_access");
 }
+
+#[test]
+fn a_tile_leads_to_a_page_of_an_application() {
+    let client = "client_id = \"portcullis\"";
+    let with = |address: &str| format!("{client}\ninitiate_to = \"{address}\"");
+    let good = "https://wiki.localhost:8443/home?tab=1";
+    let config = Config::parse(&WHOLE.replacen(client, &with(good), 1), Path::new("")).unwrap();
+    assert_eq!(config.identity_providers[0].entrance.initiate_to.as_deref(), Some(good));
+    for (address, words) in [
+        ("http://wiki.localhost:8443/", "must begin with `https://`"),
+        ("https://wiki.localhost/", "names another port than browsers use, 8443"),
+        ("https://evil.example:8443/", "is no page of an `[[application]]`"),
+        ("https://auth.localhost:8443/", "is no page of an `[[application]]`"),
+        ("https://wiki.localhost:8443/../x", "has no single meaning"),
+    ] {
+        let fault = fault_of(client, &with(address));
+        assert!(fault.contains(words), "{address}: {fault}");
+    }
+    let narrow = WHOLE.replacen("[\"wiki.localhost\"]", "[\"wiki.localhost\"]\npaths = [\"/teams\"]", 1);
+    let found = faults(&narrow.replacen(client, &with("https://wiki.localhost:8443/home"), 1)).concat();
+    assert!(found.contains("is no page of an `[[application]]`"), "{found}");
+}
+
+#[test]
+fn what_a_provider_is_called_and_how_many_domains_it_has_is_bounded() {
+    let client = "client_id = \"portcullis\"";
+    let named = |name: &str| format!("{client}\ndisplay_name = \"{name}\"");
+    assert_eq!(faults(&WHOLE.replacen(client, &named(&"\u{fc}".repeat(64)), 1)), [""; 0]);
+    for wrong in ["".to_owned(), " ".to_owned(), "a".repeat(65), "a\\nb".to_owned()] {
+        assert!(fault_of(client, &named(&wrong)).contains("1 to 64 characters"), "{wrong}");
+    }
+    let domains = |count: usize| {
+        let list: Vec<String> = (0..count).map(|number| format!("\"d{number}.example\"")).collect();
+        format!("{client}\ndomains = [{}]", list.join(", "))
+    };
+    assert_eq!(faults(&WHOLE.replacen(client, &domains(1_000), 1)), [""; 0]);
+    assert!(fault_of(client, &domains(1_001)).contains("at most 1000 domains"));
+}

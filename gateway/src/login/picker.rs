@@ -1,4 +1,5 @@
-//! Which provider a login goes to: the only one that the application accepts, the one that was picked, or a page to pick one.
+//! Which provider a login goes to: the only one that the application accepts, the one that was picked, the one whose dashboard
+//! the person comes from, or a page to pick one.
 
 use std::sync::Arc;
 
@@ -24,14 +25,17 @@ pub(super) fn choose<'g>(
     gateway: &'g Gateway,
     application: &Application,
     picked: Option<&str>,
+    wanted_issuer: Option<&str>,
 ) -> Result<Choice<'g>, Rejection> {
     let offered = offered(gateway, application);
     if let Some(name) = picked {
         let known = offered.into_iter().find(|provider| provider.settings().name == name);
         return known.map(Choice::Made).ok_or(Rejection::NotFound);
     }
-    match *offered.as_slice() {
-        [only] => Ok(Choice::Made(only)),
+    let is_wanted = |provider: &&&Arc<Provider>| Some(provider.settings().issuer.as_str()) == wanted_issuer;
+    let wanted: Vec<_> = offered.iter().filter(is_wanted).copied().collect();
+    match (offered.as_slice(), wanted.as_slice()) {
+        ([only], _) | (_, [only]) => Ok(Choice::Made(only)),
         _ => Ok(Choice::Open(offered)),
     }
 }

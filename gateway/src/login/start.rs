@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::challenge::surplus;
 use super::hand_over::hand_over;
+use super::initiate;
 use super::picker::{self, Choice};
 use super::provider::{AuthorizationRequest, Provider, Wanted};
 use super::{ATTEMPT_LIFE_S, LoginError, Need, ReturnTo};
@@ -104,12 +105,20 @@ async fn begin(
         }
         known = Some(session);
     }
+    let wish = initiate::wish(gateway, &head.headers, now);
+    let wanted_issuer = wish.as_ref().map(|wish| wish.issuer.as_str());
     // Who only has to log in better does so where they logged in.
     let provider = query.only("provider").or(known.as_ref().map(|session| session.provider.as_str()));
-    match picker::choose(gateway, application, provider)? {
+    match picker::choose(gateway, application, provider, wanted_issuer)? {
         Choice::Made(provider) => {
-            let hint = known.and_then(|session| session.standing().profile.email.clone());
-            to_provider(gateway, head, (provider, hint), return_to, now).await
+            // The hint of a tile is for the provider that gave it, and for one login.
+            let wish = wish.filter(|wish| wish.issuer == provider.settings().issuer);
+            let spent = wish.as_ref().and_then(|_| cookies::clear(cookies::WISH));
+            let known = known.and_then(|session| session.standing().profile.email.clone());
+            let hint = known.or(wish.and_then(|wish| wish.login_hint));
+            let mut response = to_provider(gateway, head, (provider, hint), return_to, now).await?;
+            cookies::append(response.headers_mut(), spent);
+            Ok(response)
         }
         Choice::Open(offered) => Ok(picker::page(gateway, &offered, host, sealed)),
     }

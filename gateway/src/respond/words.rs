@@ -3,6 +3,7 @@
 use http::StatusCode;
 use portcullis_store::EndReason;
 
+mod initiate;
 mod provider;
 mod terminal;
 
@@ -293,6 +294,7 @@ fn login(error: &LoginError) -> Words {
             "The answer names another issuer than the one that you were sent to. Open the application again.".to_owned(),
         ),
         LoginError::Provider(error) => return provider::of(error),
+        LoginError::Initiate(error) => return initiate::of(error),
         LoginError::Deactivated => (
             StatusCode::FORBIDDEN,
             "Your account is deactivated",

@@ -69,6 +69,11 @@ impl PathPattern {
         (&self.segments, self.below) == (&other.segments, other.below)
     }
 
+    /// Whether it covers a path.
+    pub(crate) fn leads_to(&self, path: &NormalPath) -> bool {
+        self.covers(path.as_str().strip_prefix('/').unwrap_or_default(), Reading::Exact)
+    }
+
     /// Whether it covers a path, given without the slash at its beginning.
     pub(super) fn covers(&self, path: &str, reading: Reading) -> bool {
         let mut segments = path.split('/');

@@ -14,3 +14,4 @@ mod rig;
 
 mod several_providers;
 mod sign_in_domains;
+mod tile;

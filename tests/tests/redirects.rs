@@ -112,10 +112,10 @@ impl Rig {
         let hosts =
             [settings.auth_url(), settings.application_url("wiki"), settings.application_url("canteen")];
         let provider = format!("{}/oauth2/v1/authorize?", self.world.okta.base_url());
-        // A backslash is a slash to some, up to the query.
+        // A backslash, or a letter that looks like a slash, is one to some, up to the query.
         let before_query = location.split('?').next().unwrap();
-        let plain = location.bytes().all(|byte| byte.is_ascii_graphic()) && !before_query.contains('\\');
-        assert!(plain, "{asked}: `{location}`");
+        let plain = before_query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        assert!(plain && location.bytes().all(|byte| byte > b' '), "{asked}: `{location}`");
         if location.starts_with(&provider) {
             return;
         }

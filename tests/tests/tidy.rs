@@ -198,7 +198,7 @@ fn documents_name_files_and_tests_that_exist() {
 fn every_code_that_a_page_shows_is_explained() {
     const SPEAKERS: [&str; 8] = [
         "gateway/src/login.rs",
-        "gateway/src/login/initiate.rs",
+        "gateway/src/login/initiate/error.rs",
         "gateway/src/login/provider/error.rs",
         "gateway/src/respond/words.rs",
         "gateway/src/respond/words/terminal.rs",

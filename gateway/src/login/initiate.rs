@@ -8,6 +8,10 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 use serde::{Deserialize, Serialize};
 
+mod error;
+
+pub(crate) use error::InitiateError;
+
 use super::{ATTEMPT_LIFE_S, LoginError};
 use crate::body::Body;
 use crate::config::{Application, IdentityProvider};
@@ -23,37 +27,6 @@ use crate::session::{Visitor, login_visitor};
 
 /// The longest hint that is passed on, in bytes; a longer one is not an address that somebody has.
 const MAX_LOGIN_HINT_BYTES: usize = 320;
-
-/// Why nothing is begun.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InitiateError {
-    #[error("`iss` is missing, or a parameter comes twice")]
-    Malformed,
-    #[error("an ID token was posted instead of the provider's name")]
-    IdToken,
-    #[error("no identity provider has the issuer that the request names")]
-    UnknownIssuer {
-        /// One that differs by a slash at the end or by the administrators' host alone.
-        nearest: Option<String>,
-    },
-    #[error("`target_link_uri` is no page of an application of ours")]
-    Target,
-    #[error("the request names no page, and the provider has no `initiate_to`")]
-    NoTarget,
-}
-
-impl InitiateError {
-    /// The word in log and page.
-    pub(crate) fn code(&self) -> &'static str {
-        match self {
-            Self::Malformed => "initiate_malformed",
-            Self::IdToken => "initiate_id_token",
-            Self::UnknownIssuer { .. } => "initiate_unknown_issuer",
-            Self::Target => "initiate_target",
-            Self::NoTarget => "initiate_no_target",
-        }
-    }
-}
 
 /// What the next login of this browser is to know, sealed into a cookie on the auth host.
 #[derive(Debug, Serialize, Deserialize)]

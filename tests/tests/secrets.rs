@@ -4,16 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use http::Method;
 use portcullis_tests::browser::{Browser, Outgoing, Page};
-use portcullis_tests::harness::{Settings, World, WorldConfig};
+use portcullis_tests::harness::{Folder, Settings, World, WorldConfig, binary};
 use portcullis_tests::okta::company::{COLLECTOR, DEMO_PASSWORD};
-use portcullis_tests::okta::{Endpoint, Fault, Spoil};
+use portcullis_tests::okta::{Endpoint, Fault, Rotation, Spoil};
 use serde_json::Value;
 
 const ENGINEER: &str = "engineer@corp.example";
+const DEVELOPER: &str = "developer@corp.example";
 const DESIGNER: &str = "designer@corp.example";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is shorter stands somewhere by chance.
@@ -36,12 +39,13 @@ struct Scene {
 impl Scene {
     async fn start() -> Self {
         let change = |settings: &mut Settings| {
-            settings.extra = "[log]\nlevel = \"debug\"\n".to_owned();
-            settings.provider_extra = "end_provider_session = true".to_owned();
+            settings.extra = "[session]\nrenew_every = \"2s\"\n[log]\nlevel = \"debug\"\n".to_owned();
+            settings.provider_extra = "end_provider_session = true\nrefresh = true".to_owned();
             settings.applications[1].extra =
                 "[application.headers]\n\"X-Upstream-Secret\" = { env = \"OKTA_API_TOKEN\" }\n".to_owned();
         };
         let world = World::with(WorldConfig { change, ..WorldConfig::default() }).await;
+        world.okta.rotate_refresh_tokens(Rotation::SingleUse);
         Self { world, secrets: Secrets::new(), pages: Haystacks::new(), browsers: Vec::new() }
     }
 
@@ -81,6 +85,24 @@ impl Scene {
         let page = browser.navigate(url).await.unwrap();
         println!("{what}: {} {}", page.status, page.url.path());
         self.saw(what, &page);
+    }
+
+    /// Sessions are renewed: well, and by a provider that repeats the refresh token in its error.
+    async fn renewals(&mut self) {
+        let browser = self.log_in("a login to be renewed", DEVELOPER, "wiki").await;
+        let whoami = self.world.wiki("/whoami");
+        for fault in [None, Some(Fault::Echo)] {
+            if let Some(fault) = fault {
+                self.world.okta.misbehave(Endpoint::Token, fault);
+            }
+            let (before, until) = (self.world.okta.requests(Endpoint::Token), Instant::now() + PATIENCE);
+            while self.world.okta.requests(Endpoint::Token) == before {
+                assert!(Instant::now() < until, "nothing is renewed");
+                let _ = browser.fetch(&whoami).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        self.world.okta.behave(Some(Endpoint::Token));
     }
 
     /// People come and go.
@@ -132,6 +154,74 @@ impl Scene {
         let stranger = self.world.browser();
         let answer = stranger.fetch(&wiki).await.unwrap();
         self.pages.insert("page: a program without a session".to_owned(), answer.text());
+    }
+
+    /// Services, and somebody at a terminal.
+    async fn programs(&mut self) {
+        let (wiki, canteen) = (self.world.wiki("/whoami"), self.world.settings.application_url("canteen"));
+        for arguments in [["service-token", "create", "ci"], ["service-token", "rotate", "ci"]] {
+            let output = self.world.gateway.command(&arguments);
+            assert!(output.status.success(), "{output:?}");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let shown = |name: &str| {
+                let line = said.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap_or_else(|| panic!("no {name} in {said}")).trim().to_owned()
+            };
+            let (id, secret) = (shown("CF-Access-Client-Id:"), shown("CF-Access-Client-Secret:"));
+            self.secret("a service token", &secret);
+            for secret in [secret.clone(), format!("{secret}A")] {
+                for url in [&wiki, &canteen] {
+                    let asked =
+                        Outgoing::script(Method::GET, url).unwrap().header("cf-access-client-id", &id);
+                    let asked = asked.header("cf-access-client-secret", &secret);
+                    let answer = self.world.browser().send(&asked).await.unwrap();
+                    println!("a service token: {}", answer.status);
+                    if answer.status.as_u16() >= 400 {
+                        let number = self.pages.len();
+                        self.pages.insert(format!("page {number}: a service token"), answer.text());
+                    }
+                }
+            }
+        }
+        self.terminal().await;
+    }
+
+    async fn terminal(&mut self) {
+        let home = Folder::temporary();
+        let wiki = self.world.settings.application_url("wiki");
+        let command = |arguments: &[&str]| {
+            let mut command = Command::new(binary::portcullis());
+            command.args(arguments).arg(&wiki).env("XDG_STATE_HOME", home.path()).stdin(Stdio::null());
+            command.env("SSL_CERT_FILE", self.world.gateway.ca_file()).env("BROWSER", "true");
+            command
+        };
+        let browser = self.world.browser();
+        browser.log_in(&wiki, DEVELOPER, DEMO_PASSWORD).await.unwrap();
+        let mut login =
+            command(&["login", "--device"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(login.stderr.take().unwrap()).lines();
+        let code = said.by_ref().nth(1).unwrap().unwrap();
+        let page = browser.navigate(&format!("{wiki}/cdn-cgi/access/device")).await.unwrap();
+        let page = browser.submit(&page, &[("user_code", code.trim())]).await.unwrap();
+        let page = browser.submit(&page, &[("answer", "allow")]).await.unwrap();
+        assert_eq!(page.status, 200, "{}", page.text());
+        let (rest, login) = tokio::task::spawn_blocking(move || {
+            let rest: Vec<String> = said.map_while(Result::ok).collect();
+            (rest, login.wait_with_output().unwrap())
+        })
+        .await
+        .unwrap();
+        assert!(login.status.success(), "{rest:?}");
+        let token = String::from_utf8(command(&["token"]).output().unwrap().stdout).unwrap();
+        self.secret("a token of a terminal", token.trim());
+        for token in [token.trim().to_owned(), format!("{}A", token.trim())] {
+            let asked = Outgoing::script(Method::GET, &format!("{wiki}/whoami")).unwrap();
+            let answer = self.world.browser().send(&asked.header("cf-access-token", &token)).await.unwrap();
+            println!("a token of a terminal: {}", answer.status);
+        }
+        self.pages.insert("page: what a terminal is told".to_owned(), rest.join("\n"));
+        self.saw("what a terminal may do", &page);
+        self.browsers.push(browser);
     }
 
     /// A provider that fails in every way, and one that repeats our secrets in its errors.
@@ -251,14 +341,17 @@ fn found(secrets: &Secrets, haystacks: &Haystacks) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn t70_t78_no_secret_and_no_token_is_told_anywhere() {
     let mut scene = Scene::start().await;
+    scene.renewals().await;
     scene.sessions().await;
     scene.forgeries().await;
+    scene.programs().await;
     scene.failures().await;
     scene.operations().await;
     scene.collect();
     let haystacks = scene.haystacks();
     for what in [
         "id_token",
+        "refresh_token",
         "access_token",
         "code_verifier",
         "nonce",
@@ -266,6 +359,8 @@ async fn t70_t78_no_secret_and_no_token_is_told_anywhere() {
         "code",
         "an assertion",
         "authorization",
+        "a service token",
+        "a token of a terminal",
     ] {
         assert!(scene.secrets.values().any(|known| known == what), "no {what} was in play");
     }
@@ -289,13 +384,9 @@ async fn t70_t78_no_secret_and_no_token_is_told_anywhere() {
     assert!(told.is_empty(), "{told:#?}");
 
     // The search itself is tried: what is planted in any one place is found there.
-    scene.secret("planted", PLANTED);
-    for name in haystacks.keys() {
-        let mut planted = haystacks.clone();
-        planted.get_mut(name).unwrap().push_str(PLANTED);
-        assert_eq!(
-            found(&Secrets::from([(PLANTED.to_owned(), "planted".to_owned())]), &planted),
-            [format!("planted stands in {name}")]
-        );
+    let planted = Secrets::from([(PLANTED.to_owned(), "planted".to_owned())]);
+    for (name, text) in haystacks {
+        let place = Haystacks::from([(name.clone(), text + PLANTED)]);
+        assert_eq!(found(&planted, &place), [format!("planted stands in {name}")]);
     }
 }

@@ -35,7 +35,10 @@ pub use entrance::Entrance;
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
 pub use networks::Networks;
 pub use observe::{Log, LogFormat, LogLevel, LogOutput, Telemetry};
-pub use provider::{GroupsApi, IdentityProvider};
+pub use provider::{
+    ClientAuthentication, ClientKey, GroupsApi, GroupsCredentials, GroupsSource, IdentityProvider,
+    PushedRequests, ServiceApp, SigningAlgorithm,
+};
 pub use server::{Limits, Server};
 pub use session::Session;
 pub use tls::{Certificates, ClientCertificates, Tls};

@@ -4,10 +4,11 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jsonwebtoken::Algorithm;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -19,6 +20,7 @@ mod exchange;
 mod keys;
 
 mod authorize;
+mod client_key;
 mod grants;
 mod groups_claim;
 mod id_token;
@@ -43,6 +45,7 @@ pub mod company;
 mod state;
 
 pub use actions::Pushes;
+pub use client_key::ClientKey;
 pub use company::{Client, Company, Group, Person};
 pub use confided::Confided;
 pub use discovery::AuthServer;
@@ -161,6 +164,8 @@ pub struct Okta {
     org: Mutex<Org>,
     grants: Mutex<Grants>,
     rings: [Mutex<Option<KeyRing>>; 2],
+    signs_with: Mutex<Algorithm>,
+    announces_issuer_parameter: AtomicBool,
     spoil: Mutex<Option<Spoil>>,
     last_id_token: Mutex<Option<String>>,
     rate: Mutex<RateWindow>,
@@ -185,6 +190,8 @@ impl Okta {
             org: Mutex::new(Org::new(&config.company)?),
             grants: Mutex::default(),
             rings: [Mutex::default(), Mutex::default()],
+            signs_with: Mutex::new(Algorithm::RS256),
+            announces_issuer_parameter: AtomicBool::new(false),
             spoil: Mutex::default(),
             last_id_token: Mutex::default(),
             rate: Mutex::default(),
@@ -287,6 +294,38 @@ impl Okta {
         }
     }
 
+    /// Signs with RS256, ES256 or EdDSA from now on, with new keys: Okta itself knows RS256 alone, other providers do not.
+    pub fn sign_with(&self, algorithm: Algorithm) {
+        *lock(&self.signs_with) = algorithm;
+        for ring in &self.rings {
+            *lock(ring) = None;
+        }
+    }
+
+    /// Sends `iss` along with every callback and announces that (RFC 9207), as Okta does not.
+    pub fn announce_issuer_parameter(&self) {
+        self.announces_issuer_parameter.store(true, Ordering::Relaxed);
+    }
+
+    fn announces_issuer_parameter(&self) -> bool {
+        self.announces_issuer_parameter.load(Ordering::Relaxed)
+    }
+
+    fn signs_with(&self) -> Algorithm {
+        *lock(&self.signs_with)
+    }
+
+    /// A parameter of the authorization request that was pushed last.
+    #[must_use]
+    pub fn last_pushed(&self, name: &str) -> Option<String> {
+        self.grants().last_pushed.value(name).map(str::to_owned)
+    }
+
+    /// Ends all access tokens of service apps, as a change of their rights does.
+    pub fn revoke_service_tokens(&self) {
+        self.grants().forget_service_tokens();
+    }
+
     /// The `kid` that new tokens carry.
     #[must_use]
     pub fn current_kid(&self, server: AuthServer) -> String {
@@ -304,7 +343,8 @@ impl Okta {
             AuthServer::Org => org,
             AuthServer::Default => default,
         };
-        change(lock(ring).get_or_insert_with(KeyRing::generate))
+        let algorithm = self.signs_with();
+        change(lock(ring).get_or_insert_with(|| KeyRing::generate(algorithm)))
     }
 
     /// Seconds since the epoch by the org's clock.

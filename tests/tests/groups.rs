@@ -107,27 +107,21 @@ async fn by_the_claim_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_the_api_over_two_pages_when_the_claim_is_cut_or_absent() {
-    let world = world(ClaimMode::CutAtLimit, demo_token().as_deref()).await;
-    let (browser, page) = log_in(&world, COLLECTOR).await;
-    assert_eq!(page.status, 200, "{}", page.trail());
-    assert_all_groups(&world, &browser).await;
-    assert_eq!(
-        world.okta.requests(Endpoint::UserGroups),
-        2,
-        "{COLLECTOR_GROUPS} groups are two pages of 200"
-    );
-
-    world.okta.set_groups_claim(ClaimMode::Absent, GroupFilter::Everything);
-    let (browser, page) = log_in(&world, COLLECTOR).await;
-    assert_eq!(page.status, 200, "{}", page.trail());
-    assert_all_groups(&world, &browser).await;
-    assert_eq!(world.okta.requests(Endpoint::UserGroups), 4);
-
-    // Few groups in the claim: nobody is asked.
-    world.okta.set_groups_claim(ClaimMode::Whole, GroupFilter::Everything);
-    let (_, page) = log_in(&world, ENGINEER).await;
-    assert_eq!(page.status, 200, "{}", page.trail());
-    assert_eq!(world.okta.requests(Endpoint::UserGroups), 4);
+    for mode in [ClaimMode::CutAtLimit, ClaimMode::Absent] {
+        let world = world(mode, demo_token().as_deref()).await;
+        for _ in 0..2 {
+            let (browser, page) = log_in(&world, COLLECTOR).await;
+            assert_eq!(page.status, 200, "{}", page.trail());
+            assert_all_groups(&world, &browser).await;
+            // 250 groups are two pages of 200, and the second login of a moment later is answered by the first.
+            assert_eq!(world.okta.requests(Endpoint::UserGroups), 2, "{COLLECTOR_GROUPS} groups");
+        }
+        // Few groups in the claim: nobody is asked.
+        world.okta.set_groups_claim(ClaimMode::Whole, GroupFilter::Everything);
+        let (_, page) = log_in(&world, ENGINEER).await;
+        assert_eq!(page.status, 200, "{}", page.trail());
+        assert_eq!(world.okta.requests(Endpoint::UserGroups), 2);
+    }
 }
 
 /// The group that forbids is the one that a cut would hide.

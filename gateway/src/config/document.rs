@@ -134,6 +134,11 @@ impl<'a, 's> Section<'a, 's> {
         self.table.iter().map(entry).collect()
     }
 
+    /// Whether some key was not asked for yet.
+    pub(super) fn has_unknown_keys(&self) -> bool {
+        self.table.iter().any(|(key, _)| !self.asked.contains(&key.get_ref().as_ref()))
+    }
+
     /// Names every key that was never asked for, with the nearest known one.
     pub(super) fn finish(self) {
         for (key, _) in self.table {

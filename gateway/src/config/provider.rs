@@ -2,8 +2,17 @@
 
 use std::path::Path;
 
-use portcullis_store::Secret;
 use url::Url;
+
+mod client;
+mod groups;
+mod secret;
+mod signing;
+
+pub use client::{ClientAuthentication, ClientKey};
+pub use groups::{GroupsApi, GroupsCredentials, GroupsSource, ServiceApp};
+pub(super) use secret::read_secret;
+pub use signing::SigningAlgorithm;
 
 use super::document::{Section, Value};
 use super::entrance::{Entrance, check_domains, read_entrance};
@@ -17,8 +26,14 @@ pub struct IdentityProvider {
     pub issuer: String,
     /// Our client id there.
     pub client_id: String,
-    /// Our client secret; none makes us a public client, which needs PKCE.
-    pub client_secret: Option<Secret<String>>,
+    /// How we prove to be that client.
+    pub client_authentication: ClientAuthentication,
+    /// What it signs its ID tokens with.
+    pub signing_algorithm: SigningAlgorithm,
+    /// Where its keys are, if elsewhere than it announces: Okta has keys of single clients at an address with a query.
+    pub jwks_uri: Option<Url>,
+    /// Whether what a login asks for is pushed to the provider instead of carried by the browser (RFC 9126).
+    pub pushed_requests: PushedRequests,
     /// Whether PKCE (RFC 7636, S256) goes with each login.
     pub pkce: bool,
     /// Whether a sign-out here ends the session at the provider too. It must know our logout address for that.
@@ -29,6 +44,8 @@ pub struct IdentityProvider {
     pub scopes: Vec<String>,
     /// Claim of the ID token that carries group names.
     pub groups_claim: String,
+    /// Who says which groups a person is in.
+    pub groups_source: GroupsSource,
     /// Okta's groups API; none for a provider that has no such thing.
     pub groups_api: Option<GroupsApi>,
     /// How people come in by it.
@@ -49,13 +66,16 @@ impl IdentityProvider {
     }
 }
 
-/// How the groups of a person are fetched when the claim is missing or may have been cut.
-#[derive(Debug, PartialEq, Eq)]
-pub struct GroupsApi {
-    /// `https://{org}`, without the path of a custom authorization server.
-    pub base_url: Url,
-    /// SSWS token; without one a claim that may have been cut refuses the login.
-    pub token: Option<Secret<String>>,
+/// Whether authorization requests are pushed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushedRequests {
+    /// Where the provider offers it, and plainly when that fails for a moment.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// Always; a provider that does not offer it is no place to log in.
+    Required,
 }
 
 /// The scope for a refresh token (OpenID Connect Core 1.0 section 11).
@@ -97,9 +117,11 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
         .and_then(|value| read_issuer(&value));
     let client_id = section.required("client_id", "from the application's page at the provider");
     let client_id = client_id.and_then(|value| non_empty(&value));
-    let client_secret = section.optional("client_secret").map(|value| read_secret(&value, folder));
-    let api_token = section.optional("api_token");
-    let pkce = section.optional("pkce");
+    let client_authentication = client::read(section, folder);
+    let signing_algorithm = section.optional("signing_algorithm").and_then(|value| signing::read(&value));
+    let jwks_uri = section.optional("jwks_uri").and_then(|value| read_endpoint(&value));
+    let pushed = section.optional("pushed_authorization_requests").and_then(|value| read_pushed(&value));
+    let pkce = read_pkce(section, &client_authentication);
     let end_session = section.optional("end_provider_session").and_then(|value| value.boolean());
     let refresh = section.optional("refresh").and_then(|value| value.boolean()).unwrap_or(false);
     let mut scopes = section.optional("scopes").map_or_else(
@@ -111,35 +133,48 @@ fn read_one(section: &mut Section<'_, '_>, folder: &Path) -> Option<IdentityProv
     }
     let groups_claim = section.optional("groups_claim").and_then(|value| non_empty(&value));
     let entrance = read_entrance(section);
-    let pkce = match pkce.map(|value| (value.boolean(), value)) {
-        Some((Some(false), value)) if client_secret.is_none() => {
-            value.fault("a public client (no `client_secret`) cannot turn PKCE off");
-            true
-        }
-        Some((on, _)) => on.unwrap_or(true),
-        None => true,
-    };
-    if let (Some(value), Some(false)) = (&api_token, okta) {
-        value.fault("only `type = \"okta\"` has a groups API");
-    }
-    let token = api_token.map(|value| read_secret(&value, folder));
-    let (issuer, issuer_url) = issuer?;
-    let groups_api = okta?.then(|| -> Option<GroupsApi> {
-        Some(GroupsApi { base_url: issuer_url.join("/").ok()?, token: token.flatten() })
-    });
+    let base = issuer.as_ref().filter(|_| okta == Some(true)).and_then(|(_, url)| url.join("/").ok());
+    let (groups_source, groups_api) = groups::read(section, folder, okta, base);
+    let (issuer, _) = issuer?;
+    okta?;
     Some(IdentityProvider {
         name: name?,
         client_id: client_id?,
-        client_secret: client_secret.flatten(),
+        client_authentication,
+        signing_algorithm: signing_algorithm.unwrap_or_default(),
+        jwks_uri,
+        pushed_requests: pushed.unwrap_or_default(),
         pkce,
         end_provider_session: end_session.unwrap_or(false),
         refresh,
         scopes,
         groups_claim: groups_claim.unwrap_or_else(|| "groups".to_owned()),
-        groups_api: groups_api.flatten(),
+        groups_source,
+        groups_api,
         entrance,
         issuer,
     })
+}
+
+fn read_pkce(section: &mut Section<'_, '_>, client: &ClientAuthentication) -> bool {
+    let Some(value) = section.optional("pkce") else { return true };
+    let on = value.boolean().unwrap_or(true);
+    if !on && *client == ClientAuthentication::Public {
+        value.fault("a public client (neither `client_secret` nor `client_key`) cannot turn PKCE off");
+    }
+    on
+}
+
+fn read_pushed(value: &Value<'_, '_>) -> Option<PushedRequests> {
+    match value.string()? {
+        "auto" => Some(PushedRequests::Auto),
+        "off" => Some(PushedRequests::Off),
+        "required" => Some(PushedRequests::Required),
+        other => {
+            value.fault(format!("`{other}` is unknown: \"auto\", \"off\" or \"required\""));
+            None
+        }
+    }
 }
 
 /// A short name of letters, digits, `-`, `_` and `.`: it stands in paths, logs and policies.
@@ -182,18 +217,32 @@ fn read_issuer(value: &Value<'_, '_>) -> Option<(String, Url)> {
         }
     };
     let host = url.host_str().unwrap_or_default();
+    demand_https(value, &url);
     if let Some((organisation, domain)) = host.split_once("-admin.okta") {
         value.fault(format!(
             "`{host}` is the administrators' console: the issuer is the organisation's own URL, https://{organisation}.okta{domain}"
         ));
     }
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
-        value.fault("must be https; plain http is accepted for a loopback address only");
-    }
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
         value.fault("an issuer has no query, fragment or user (OpenID Connect Discovery 1.0 section 4.1)");
     }
     Some((text.to_owned(), url))
+}
+
+/// An address of the provider, query and all.
+fn read_endpoint(value: &Value<'_, '_>) -> Option<Url> {
+    let url = value.parsed::<Url>()?;
+    demand_https(value, &url);
+    if url.fragment().is_some() || !url.username().is_empty() {
+        value.fault("an endpoint has no fragment and no user");
+    }
+    Some(url)
+}
+
+fn demand_https(value: &Value<'_, '_>, url: &Url) {
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(url)) {
+        value.fault("must be https; plain http is accepted for a loopback address only");
+    }
 }
 
 pub(super) fn is_loopback(url: &Url) -> bool {
@@ -205,30 +254,26 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// `{ env = "NAME" }` or `{ file = "path" }`; a secret never stands in the file itself.
-pub(super) fn read_secret(value: &Value<'_, '_>, folder: &Path) -> Option<Secret<String>> {
-    const FORM: &str =
-        "write { env = \"NAME\" } or { file = \"path\" }: a secret does not stand in this file";
-    let mut section = value.section_or(FORM)?;
-    let from_env = section.optional("env").and_then(|name| {
-        let found = std::env::var(name.string()?).ok();
-        if found.is_none() {
-            name.fault("that environment variable is not set");
+#[cfg(test)]
+impl IdentityProvider {
+    /// One for tests: a public client of an issuer that is no Okta.
+    pub(crate) fn public_client(issuer: &str) -> Self {
+        Self {
+            name: "okta".to_owned(),
+            issuer: issuer.to_owned(),
+            client_id: "portcullis".to_owned(),
+            client_authentication: ClientAuthentication::Public,
+            signing_algorithm: SigningAlgorithm::default(),
+            jwks_uri: None,
+            pushed_requests: PushedRequests::default(),
+            pkce: true,
+            end_provider_session: false,
+            refresh: false,
+            scopes: vec!["openid".to_owned(), "groups".to_owned()],
+            groups_claim: "groups".to_owned(),
+            groups_source: GroupsSource::default(),
+            groups_api: None,
+            entrance: Entrance::default(),
         }
-        found
-    });
-    let from_file = section.optional("file").and_then(|path| {
-        let file = folder.join(path.string()?);
-        path.names_file(&file);
-        std::fs::read_to_string(&file)
-            .map_err(|error| path.fault(format!("cannot read `{}`: {error}", file.display())))
-            .ok()
-    });
-    let secret = from_env.or(from_file).map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
-    match &secret {
-        Some(text) if text.is_empty() => value.fault("the secret is empty"),
-        _ => {}
     }
-    section.finish();
-    secret.map(Secret::new)
 }

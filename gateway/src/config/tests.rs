@@ -52,7 +52,7 @@ fn the_smallest_whole_configuration_is_read() {
     assert_eq!(config.origin(&config.server.auth_host), "https://auth.localhost:8443");
     assert_eq!(config.scim_base_url("corp"), "https://auth.localhost:8443/scim/v2/corp");
     let provider = config.identity_provider("okta").unwrap();
-    assert!(provider.pkce && provider.client_secret.is_none());
+    assert!(provider.pkce && provider.client_authentication == ClientAuthentication::Public);
     assert!(config.policies.application("wiki").is_some());
 }
 
@@ -117,6 +117,96 @@ fn a_secret_does_not_stand_in_the_file() {
         "client_id = \"portcullis\"\nclient_secret = { env = \"PORTCULLIS_NO_SUCH_VARIABLE\" }",
     );
     assert!(unset.contains("is not set"), "{unset}");
+}
+
+/// What a provider with these lines more is read as, or its faults.
+fn provider_with(lines: &str) -> Result<IdentityProvider, Vec<String>> {
+    let source =
+        WHOLE.replacen("client_id = \"portcullis\"", &format!("client_id = \"portcullis\"\n{lines}"), 1);
+    let config = Config::parse(&source, Path::new(env!("CARGO_MANIFEST_DIR")));
+    let config = config.map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    Ok(Arc::into_inner(config.identity_providers.into_iter().next().unwrap()).unwrap())
+}
+
+#[test]
+fn one_proof_of_the_client_is_sent_and_never_two() {
+    // A file that is surely there stands for a secret.
+    let secret = "client_secret = { file = \"Cargo.toml\" }";
+    let of = |lines: &str| provider_with(lines).unwrap().client_authentication;
+    assert!(matches!(of(secret), ClientAuthentication::SecretBasic(_)));
+    let post = format!("{secret}\nclient_auth = \"client_secret_post\"");
+    assert!(matches!(of(&post), ClientAuthentication::SecretPost(_)));
+    assert_eq!(of("client_auth = \"none\""), ClientAuthentication::Public);
+    let key = "client_key = { file = \"Cargo.toml\", kid = \"k\" }";
+    for (lines, words) in [
+        (format!("{secret}\n{key}"), vec!["never two", "no private key for RS256"]),
+        (format!("{secret}\nclient_auth = \"none\""), vec!["no use for a secret"]),
+        (
+            format!("{secret}\nclient_auth = \"private_key_jwt\""),
+            vec!["needs `client_key`", "no use for a secret"],
+        ),
+        ("client_auth = \"client_secret_post\"".to_owned(), vec!["needs `client_secret`"]),
+        ("client_auth = \"client_secret_jwt\"".to_owned(), vec!["is unknown"]),
+        (key.to_owned(), vec!["no private key for RS256"]),
+        (key.replace("kid", "algorithm"), vec!["`k` is unknown"]),
+        ("client_key = { kid = \"k\" }".to_owned(), vec!["{ file = \"path\" }"]),
+        ("client_secret = {}".to_owned(), vec!["{ file = \"path\" }"]),
+    ] {
+        let faults = provider_with(&lines).unwrap_err();
+        assert_eq!(faults.len(), words.len(), "{lines}: {faults:#?}");
+        for word in words {
+            assert!(faults.iter().any(|fault| fault.contains(word)), "{lines}: {faults:#?}");
+        }
+    }
+}
+
+#[test]
+fn t62_an_algorithm_that_cannot_be_verified_is_a_fault() {
+    assert_eq!(provider_with("").unwrap().signing_algorithm, SigningAlgorithm::Rs256);
+    for algorithm in SigningAlgorithm::ALL {
+        let read = provider_with(&format!("signing_algorithm = \"{}\"", algorithm.name()));
+        assert_eq!(read.unwrap().signing_algorithm, algorithm);
+    }
+    for (name, words) in [
+        ("none", "anybody could write"),
+        ("HS256", "a secret that we have too"),
+        ("ES512", "cannot be verified"),
+        ("rs256", "cannot be verified"),
+    ] {
+        let faults = provider_with(&format!("signing_algorithm = \"{name}\"")).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].contains(words), "{faults:#?}");
+    }
+}
+
+#[test]
+fn what_a_provider_is_asked_for_is_checked() {
+    let keys =
+        provider_with("jwks_uri = \"https://corp.okta.com/oauth2/v1/keys?client_id=a\"").unwrap().jwks_uri;
+    assert_eq!(keys.unwrap().query(), Some("client_id=a"));
+    let token = "api_token = { file = \"Cargo.toml\" }";
+    let union = provider_with(&format!("{token}\ngroups = {{ source = \"union\" }}")).unwrap();
+    assert_eq!(union.groups_source, GroupsSource::Union);
+    assert_eq!(
+        provider_with("pushed_authorization_requests = \"required\"").unwrap().pushed_requests,
+        PushedRequests::Required
+    );
+    let app = "service_app = { client_id = \"a\", key = { file = \"Cargo.toml\" } }";
+    for (lines, words) in [
+        ("jwks_uri = \"http://corp.okta.com/keys\"".to_owned(), "must be https"),
+        ("pushed_authorization_requests = true".to_owned(), "must be a string"),
+        ("pushed_authorization_requests = \"on\"".to_owned(), "`on` is unknown"),
+        ("groups = { source = \"api\" }".to_owned(), "needs `api_token` or `service_app`"),
+        ("groups = { source = \"ldap\" }".to_owned(), "`ldap` is unknown"),
+        (format!("{token}\ngroups = {{ {app} }}"), "one of the two"),
+        (format!("groups = {{ {app} }}"), "no private key"),
+        ("groups = { service_app = { client_id = \"a\" } }".to_owned(), "`key` is missing"),
+    ] {
+        let faults = provider_with(&lines).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.contains(words)), "{lines}: {faults:#?}");
+    }
+    let foreign = WHOLE.replace("type = \"okta\"", &format!("type = \"oidc\"\ngroups = {{ {app} }}"));
+    let foreign = faults(&foreign);
+    assert!(foreign.iter().any(|fault| fault.contains("only `type = \"okta\"`")), "{foreign:#?}");
 }
 
 #[test]

@@ -3,14 +3,15 @@
 //!
 //! Checked by `openidconnect`: three parts and base64url; no `crit`, no `cty`, no encryption, no foreign `typ`; `jwk`, `jku`, `x5u`
 //! are never read; `iss` equal as text; `aud` holds our client id and nobody else's; the algorithm is among those allowed, the key is
-//! of its kind, and exactly one key fits; the RSA signature; `exp` against the time we give; `nonce` present and equal. A time is a
+//! of its kind, and exactly one key fits; the signature; `exp` against the time we give; `nonce` present and equal. A time is a
 //! number, floored; one that no calendar holds (`1e300`) does not parse.
-//! Checked here: RS256 alone; 120 s of leeway; `iat` and `nbf`, which the crate does not read; that `exp` makes sense beside `iat`;
+//! Checked here: the head, by `header`; the one configured algorithm; 120 s of leeway; `iat` and `nbf`, which the crate does not read; that `exp` makes sense beside `iat`;
 //! `azp`; `at_hash`; lengths; that `sub` can be stored and shown; the forms of the e-mail address and of the groups claim.
 
 use std::str::FromStr as _;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -26,7 +27,10 @@ use portcullis_policy::EmailAddress;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod header;
+
 use super::provider::{IdTokenFault, ProviderError};
+use crate::config::SigningAlgorithm;
 
 /// How far the provider's clock may be off.
 pub(crate) const LEEWAY_S: i64 = 120;
@@ -88,6 +92,7 @@ pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
     pub(super) groups_claim: &'a str,
+    pub(super) algorithm: SigningAlgorithm,
     pub(super) nonce: ExpectedNonce<'a>,
     pub(super) access_token: Option<&'a str>,
     pub(super) now: i64,
@@ -128,6 +133,7 @@ pub(super) fn verify(
     expected: &Expected<'_>,
     keys: &CoreJsonWebKeySet,
 ) -> Result<VerifiedClaims, ProviderError> {
+    header::check(id_token, expected.algorithm)?;
     let token = Token::from_str(id_token).map_err(|_| IdTokenFault::Malformed)?;
     let verifier = verifier(expected, keys)?;
     let nonce = expected.nonce;
@@ -139,7 +145,7 @@ pub(super) fn verify(
     if claims.authorized_party().is_some_and(|party| party.as_str() != expected.client_id) {
         return Err(IdTokenFault::Audience.into());
     }
-    check_access_token(claims, expected.access_token)?;
+    check_access_token(claims, expected)?;
     let address = claims.email().map(|email| email.as_str());
     let verified = claims.email_verified() == Some(true);
     let email = address.filter(|_| verified).and_then(|text| text.parse::<EmailAddress>().ok());
@@ -175,8 +181,20 @@ fn verifier<'a>(
     let expiry_is_after = expiry_is_after.ok_or(IdTokenFault::Expired)?;
     // As a public client in any case: with our secret the crate would take an HMAC for a signature.
     Ok(IdTokenVerifier::new_public_client(ClientId::new(expected.client_id.to_owned()), issuer, keys.clone())
-        .set_allowed_algs([CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256])
+        .set_allowed_algs([signed_with(expected.algorithm)])
         .set_time_fn(move || expiry_is_after))
+}
+
+fn signed_with(algorithm: SigningAlgorithm) -> CoreJwsSigningAlgorithm {
+    match algorithm {
+        SigningAlgorithm::Rs256 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+        SigningAlgorithm::Rs384 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+        SigningAlgorithm::Rs512 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
+        SigningAlgorithm::Ps256 => CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+        SigningAlgorithm::Es256 => CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+        SigningAlgorithm::Es384 => CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+        SigningAlgorithm::EdDsa => CoreJwsSigningAlgorithm::EdDsa,
+    }
 }
 
 fn fault(error: &ClaimsVerificationError) -> IdTokenFault {
@@ -215,13 +233,19 @@ fn check_times(claims: &Claims, others: &Map<String, Value>, now: i64) -> Result
     Ok(())
 }
 
-/// `at_hash` binds the access token that came along (section 3.1.3.8): the left half of its SHA-256, as the algorithm is RS256.
-fn check_access_token(claims: &Claims, access_token: Option<&str>) -> Result<(), IdTokenFault> {
-    let (Some(claimed), Some(access_token)) = (claims.access_token_hash(), access_token) else {
+/// `at_hash` binds the access token that came along (section 3.1.3.8): the left half of its hash, by the function that belongs to the
+/// signature's algorithm. Ed25519 has SHA-512 within (RFC 8032 section 5.1).
+fn check_access_token(claims: &Claims, expected: &Expected<'_>) -> Result<(), IdTokenFault> {
+    let (Some(claimed), Some(access_token)) = (claims.access_token_hash(), expected.access_token) else {
         return Ok(());
     };
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, access_token.as_bytes());
-    let half = digest.as_ref().get(..16).unwrap_or_default();
+    let function = match expected.algorithm {
+        SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 | SigningAlgorithm::Es256 => &digest::SHA256,
+        SigningAlgorithm::Rs384 | SigningAlgorithm::Es384 => &digest::SHA384,
+        SigningAlgorithm::Rs512 | SigningAlgorithm::EdDsa => &digest::SHA512,
+    };
+    let digest = digest::digest(function, access_token.as_bytes());
+    let half = digest.as_ref().get(..function.output_len() / 2).unwrap_or_default();
     if claimed.as_str() == URL_SAFE_NO_PAD.encode(half) { Ok(()) } else { Err(IdTokenFault::AccessToken) }
 }
 

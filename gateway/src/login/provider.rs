@@ -1,37 +1,42 @@
 //! One OpenID provider: where its endpoints are, how a login begins there, and how its code becomes verified claims. What an ID
 //! token must say is left to `claims`, groups beyond the claim to `groups`, words towards the browser to `respond`.
 //!
-//! Discovery and the token request are ours; from `openidconnect` come the key set and the ID token's verification. Client
-//! authentication is `client_secret_basic`, id and secret form-encoded each (RFC 6749 section 2.3.1), or none for a public client,
-//! which sends its id in the form.
+//! From `openidconnect` come the key set and the ID token's verification; all else of the protocol is in the files beside.
 
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::core::CoreJsonWebKeySet;
 use portcullis_store::Secret;
-use serde::Deserialize;
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
 
+mod client_assertion;
 mod confidence;
+mod credentials;
 mod discovery;
 mod error;
+mod exchange;
 mod kept;
+mod pushed;
 mod refresh;
+mod token_endpoint;
 
+pub(super) use client_assertion::{ASSERTION_TYPE, client_assertion};
+pub(super) use confidence::Confidence;
 pub(crate) use error::{IdTokenFault, ProviderError};
+pub(super) use exchange::{form_request, parse};
+pub(super) use kept::{Document, Fetched, Kept};
 pub(crate) use refresh::Refreshed;
+pub(super) use token_endpoint::Refusal;
 
 use super::claims::{self, Expected, ExpectedNonce, VerifiedClaims};
+use super::groups::{AccessToken, Answers};
 use crate::config::IdentityProvider;
 use crate::web_client::WebClient;
-use confidence::Confidence;
 use discovery::Metadata;
-use kept::{Document, Kept};
+use exchange::get;
+use kept::max_age_s;
 
 /// Most keys of one key set; more are not a provider's signing keys.
 const MAX_KEYS: usize = 64;
@@ -47,6 +52,8 @@ pub(crate) struct Provider {
     http: Arc<WebClient>,
     metadata: Kept<Metadata>,
     keys: Kept<CoreJsonWebKeySet>,
+    access_token: AccessToken,
+    group_answers: Answers,
 }
 
 /// One login that begins.
@@ -86,23 +93,17 @@ pub(crate) struct ProviderTokens {
     pub(crate) refresh_token: Option<Secret<String>>,
 }
 
-#[derive(Deserialize)]
-struct TokenAnswer {
-    id_token: Option<String>,
-    access_token: Option<String>,
-    refresh_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct TokenRefusal {
-    error: String,
-    error_description: Option<String>,
-}
-
 impl Provider {
     /// Nothing is fetched before it is needed: a provider that is down does not keep the gateway from starting.
     pub(crate) fn new(settings: Arc<IdentityProvider>, http: Arc<WebClient>) -> Self {
-        Self { settings, http, metadata: Kept::new(), keys: Kept::new() }
+        Self {
+            settings,
+            http,
+            metadata: Kept::new(),
+            keys: Kept::new(),
+            access_token: Kept::new(),
+            group_answers: Answers::new(),
+        }
     }
 
     /// What was configured.
@@ -115,41 +116,58 @@ impl Provider {
         &self.http
     }
 
-    /// Where to send the browser (OpenID Connect Core 1.0 section 3.1.2.1).
+    /// The service app's token for the groups API.
+    pub(super) fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    /// What the groups API said a moment ago.
+    pub(super) fn group_answers(&self) -> &Answers {
+        &self.group_answers
+    }
+
+    /// Where to send the browser (OpenID Connect Core 1.0 section 3.1.2.1), with all that is asked for or a reference to it.
     pub(crate) async fn authorization_url(
         &self,
         attempt: &AuthorizationRequest<'_>,
         now: i64,
     ) -> Result<Url, ProviderError> {
         let metadata = self.metadata(now).await?;
+        let parameters = self.parameters(attempt);
         let mut url = metadata.content.authorization_endpoint.clone();
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("response_type", "code");
-            query.append_pair("client_id", &self.settings.client_id);
-            query.append_pair("redirect_uri", attempt.redirect_uri);
-            query.append_pair("scope", &self.settings.scopes.join(" "));
-            query.append_pair("state", attempt.state);
-            query.append_pair("nonce", attempt.nonce);
-            if let Some(verifier) = attempt.code_verifier {
-                query.append_pair("code_challenge", &code_challenge(verifier));
-                query.append_pair("code_challenge_method", "S256");
-            }
-            let Wanted { acr_values, max_age_s, anew } = attempt.wanted;
-            if let Some(contexts) = acr_values {
-                query.append_pair("acr_values", contexts);
-            }
-            if let Some(age) = max_age_s {
-                query.append_pair("max_age", &age.to_string());
-            }
-            if *anew {
-                query.append_pair("prompt", "login");
-            }
-            if let Some(hint) = attempt.login_hint {
-                query.append_pair("login_hint", hint);
-            }
-        }
+        let pushed = Box::pin(self.push(&metadata.content, &parameters, now)).await?;
+        match pushed {
+            // RFC 9126 section 4: what was pushed is not said again.
+            Some(reference) => url
+                .query_pairs_mut()
+                .append_pair("client_id", &self.settings.client_id)
+                .append_pair("request_uri", &reference),
+            None => url.query_pairs_mut().extend_pairs(parameters),
+        };
         Ok(url)
+    }
+
+    fn parameters(&self, attempt: &AuthorizationRequest<'_>) -> Vec<(&'static str, String)> {
+        let mut parameters = vec![
+            ("response_type", "code".to_owned()),
+            ("client_id", self.settings.client_id.clone()),
+            ("redirect_uri", attempt.redirect_uri.to_owned()),
+            ("scope", self.settings.scopes.join(" ")),
+            ("state", attempt.state.to_owned()),
+            ("nonce", attempt.nonce.to_owned()),
+        ];
+        if let Some(verifier) = attempt.code_verifier {
+            parameters.push(("code_challenge", code_challenge(verifier)));
+            parameters.push(("code_challenge_method", "S256".to_owned()));
+        }
+        let Wanted { acr_values, max_age_s, anew } = attempt.wanted;
+        parameters.extend(acr_values.clone().map(|contexts| ("acr_values", contexts)));
+        parameters.extend(max_age_s.map(|age| ("max_age", age.to_string())));
+        if *anew {
+            parameters.push(("prompt", "login".to_owned()));
+        }
+        parameters.extend(attempt.login_hint.map(|hint| ("login_hint", hint.to_owned())));
+        parameters
     }
 
     /// Whether the `iss` of a callback is acceptable (RFC 9207 section 2.4): required where announced, compared where present.
@@ -169,7 +187,7 @@ impl Provider {
         let description = readable(description.unwrap_or_default(), MAX_DESCRIPTION_CHARS);
         // Okta's words; the `error` beside them differs between its flows.
         if description.to_ascii_lowercase().contains("matched too many groups") {
-            return ProviderError::TooManyGroups { token_configured: self.groups_token().is_some() };
+            return ProviderError::TooManyGroups { api_configured: self.groups_api_opens() };
         }
         match error {
             "invalid_client" => ProviderError::ClientRefused { description },
@@ -191,19 +209,30 @@ impl Provider {
         let mut form =
             vec![("grant_type", "authorization_code"), ("code", code), ("redirect_uri", redirect_uri)];
         form.extend(code_verifier.map(|verifier| ("code_verifier", verifier)));
-        let tokens = self.ask_for_tokens(&metadata.content, form).await?;
+        let tokens = self.ask_for_tokens(&metadata.content, form, now).await?;
         let id_token = tokens.id_token.ok_or(IdTokenFault::Missing)?;
-        let expected = Expected {
-            issuer: &self.settings.issuer,
-            client_id: &self.settings.client_id,
-            groups_claim: &self.settings.groups_claim,
-            nonce: ExpectedNonce::Exactly(nonce),
-            access_token: tokens.access_token.as_deref(),
-            now,
-        };
+        let expected = self.expected(ExpectedNonce::Exactly(nonce), tokens.access_token.as_deref(), now);
         let claims = self.verify(&id_token, &expected, &metadata.content).await?;
         let refresh_token = refresh::kept(tokens.refresh_token).filter(|_| self.settings.refresh);
         Ok((claims, ProviderTokens { id_token: Secret::new(id_token), refresh_token }))
+    }
+
+    /// What an ID token for us has to say, whatever it came of.
+    fn expected<'a>(
+        &'a self,
+        nonce: ExpectedNonce<'a>,
+        access_token: Option<&'a str>,
+        now: i64,
+    ) -> Expected<'a> {
+        Expected {
+            issuer: &self.settings.issuer,
+            client_id: &self.settings.client_id,
+            groups_claim: &self.settings.groups_claim,
+            algorithm: self.settings.signing_algorithm,
+            nonce,
+            access_token,
+            now,
+        }
     }
 
     /// Where a logout is announced, if the provider has such a place and can be asked for it.
@@ -211,46 +240,14 @@ impl Provider {
         self.metadata(now).await.ok()?.content.end_session_endpoint.clone()
     }
 
-    /// The token for the groups API.
-    pub(super) fn groups_token(&self) -> Option<&Secret<String>> {
-        self.settings.groups_api.as_ref()?.token.as_ref()
+    /// Whether the groups API can be asked.
+    pub(super) fn groups_api_opens(&self) -> bool {
+        self.settings.groups_api.as_ref().is_some_and(|api| api.credentials.is_some())
     }
 
     async fn metadata(&self, now: i64) -> Result<Arc<Document<Metadata>>, ProviderError> {
         let fetch = discovery::fetch(&self.http, &self.settings.issuer);
         Box::pin(self.metadata.current(now, fetch)).await
-    }
-
-    async fn ask_for_tokens(
-        &self,
-        metadata: &Metadata,
-        mut form: Vec<(&str, &str)>,
-    ) -> Result<TokenAnswer, ProviderError> {
-        const ENDPOINT: &str = "token endpoint";
-        let mut request = Request::new(Vec::new());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri(&metadata.token_endpoint, ENDPOINT)?;
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(CONTENT_TYPE, form_type);
-        match &self.settings.client_secret {
-            Some(secret) => {
-                request.headers_mut().insert(AUTHORIZATION, basic(&self.settings.client_id, secret)?);
-            }
-            None => {
-                form.push(("client_id", &self.settings.client_id));
-            }
-        }
-        *request.body_mut() = Serializer::new(String::new()).extend_pairs(form).finish().into_bytes();
-        let confidence = Confidence::of(&request);
-        let answer =
-            self.http.send(request).await.map_err(|error| ProviderError::exchange(ENDPOINT, error))?;
-        if answer.status() == StatusCode::OK {
-            return parse(ENDPOINT, &answer);
-        }
-        let refusal: TokenRefusal = parse(ENDPOINT, &answer)?;
-        let description = refusal.error_description.map(|said| confidence.keep(&said));
-        Err(self.refusal(&confidence.keep(&refusal.error), description.as_deref()))
     }
 
     /// Verifies with the keys at hand, and once more with newer ones when the key is unknown: a rotation.
@@ -272,62 +269,18 @@ impl Provider {
     }
 
     /// Keys that nobody understands are skipped; a set without any other is not a set to replace a good one with.
-    async fn fetch_keys(&self, metadata: &Metadata) -> Result<CoreJsonWebKeySet, ProviderError> {
+    async fn fetch_keys(&self, metadata: &Metadata) -> Result<Fetched<CoreJsonWebKeySet>, ProviderError> {
         const ENDPOINT: &str = "key set";
-        let answer = get(&self.http, &metadata.jwks_uri, ENDPOINT).await?;
+        let address = self.settings.jwks_uri.as_ref().unwrap_or(&metadata.jwks_uri);
+        let answer = get(&self.http, address, ENDPOINT).await?;
         let keys: CoreJsonWebKeySet = parse(ENDPOINT, &answer)?;
         let why = match keys.keys().len() {
             0 => "it has no key that can be used",
-            1..=MAX_KEYS => return Ok(keys),
+            1..=MAX_KEYS => return Ok(Fetched { content: keys, max_age_s: max_age_s(answer.headers()) }),
             _ => "it has too many keys",
         };
         Err(ProviderError::BadAnswer { endpoint: ENDPOINT, status: answer.status().as_u16(), why })
     }
-}
-
-/// GET of a JSON document; anything but 200 is a failure.
-async fn get(
-    http: &WebClient,
-    url: &Url,
-    endpoint: &'static str,
-) -> Result<Response<Vec<u8>>, ProviderError> {
-    let mut request = Request::new(Vec::new());
-    *request.uri_mut() = uri(url, endpoint)?;
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let answer = http.send(request).await.map_err(|error| ProviderError::exchange(endpoint, error))?;
-    match answer.status() {
-        StatusCode::OK => Ok(answer),
-        status => {
-            Err(ProviderError::BadAnswer { endpoint, status: status.as_u16(), why: "the status is not 200" })
-        }
-    }
-}
-
-fn parse<'a, T: Deserialize<'a>>(
-    endpoint: &'static str,
-    answer: &'a Response<Vec<u8>>,
-) -> Result<T, ProviderError> {
-    // What serde says would quote the answer, which may hold tokens.
-    serde_json::from_slice(answer.body()).map_err(|_| ProviderError::BadAnswer {
-        endpoint,
-        status: answer.status().as_u16(),
-        why: "it is not the JSON that belongs there",
-    })
-}
-
-fn uri(url: &Url, endpoint: &'static str) -> Result<http::Uri, ProviderError> {
-    let why = "its address cannot be requested";
-    url.as_str().parse().map_err(|_| ProviderError::BadAnswer { endpoint, status: 0, why })
-}
-
-fn basic(client_id: &str, secret: &Secret<String>) -> Result<HeaderValue, ProviderError> {
-    let id: String = byte_serialize(client_id.as_bytes()).collect();
-    let secret: String = byte_serialize(secret.expose().as_bytes()).collect();
-    let credentials = STANDARD.encode(format!("{id}:{secret}"));
-    let mut value = HeaderValue::try_from(format!("Basic {credentials}"))
-        .map_err(|_| ProviderError::ClientRefused { description: "it does not fit a header".to_owned() })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// RFC 7636 section 4.2, S256.

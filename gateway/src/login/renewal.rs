@@ -62,6 +62,7 @@ impl RenewalError {
             Self::Provider(error) => matches!(
                 error,
                 ProviderError::CodeRefused { .. }
+                    | ProviderError::PersonInactive { .. }
                     | ProviderError::IdToken(
                         IdTokenFault::Issuer | IdTokenFault::Audience | IdTokenFault::Nonce
                     )

@@ -25,6 +25,8 @@ pub struct Settings {
     pub client_secret: Option<String>,
     /// The API token, given through the environment.
     pub api_token: Option<String>,
+    /// More secrets, given through the environment: name and value.
+    pub secrets: Vec<(String, String)>,
     /// More lines for the provider's section.
     pub provider_extra: String,
     /// More lines for the directory's section.
@@ -100,6 +102,7 @@ impl Settings {
             client_id: "portcullis".to_owned(),
             client_secret: None,
             api_token: None,
+            secrets: Vec::new(),
             provider_extra: String::new(),
             directory_extra: String::new(),
             applications: vec![
@@ -146,7 +149,7 @@ impl Settings {
         let secret =
             self.client_secret.iter().map(|secret| (Self::SECRET_VARIABLE.to_owned(), secret.clone()));
         let token = self.api_token.iter().map(|token| (Self::TOKEN_VARIABLE.to_owned(), token.clone()));
-        secret.chain(token).collect()
+        secret.chain(token).chain(self.secrets.iter().cloned()).collect()
     }
 
     /// The file.

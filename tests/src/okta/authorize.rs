@@ -73,7 +73,7 @@ pub(super) fn pushed(shared: &Okta, ask: &Ask) -> Answer {
     let form = ask.form();
     match token::authenticate(shared, ask, &form) {
         Ok(client) => {
-            let params = form.without(&["client_secret"]);
+            let params = form.without(&["client_secret", "client_assertion", "client_assertion_type"]);
             let uri = shared.grants().push_request(&client.id, params);
             Answer::json(StatusCode::CREATED, &json!({"request_uri": uri, "expires_in": 3600}))
         }
@@ -127,7 +127,7 @@ fn check(shared: &Okta, server: AuthServer, params: &Params) -> Result<Authorize
         Ok(scopes) => scopes,
         Err((error, text)) => return refused(error, text),
     };
-    let challenge = match check_challenge(params, client.secret.is_none() || client.require_pkce) {
+    let challenge = match check_challenge(params, client.is_public() || client.require_pkce) {
         Ok(challenge) => challenge,
         Err(text) => return refused("invalid_request", text),
     };
@@ -222,7 +222,10 @@ pub(super) fn finish(shared: &Okta, request: &AuthorizeRequest, session: &OktaSe
         acr: session.acr.clone(),
         issued_at: shared.now(),
     });
-    reply_with(&reply, &[("code", &code), ("state", &request.state)])
+    let issuer = request.server.issuer(&shared.base_url);
+    let mut fields = vec![("code", code.as_str()), ("state", &request.state)];
+    fields.extend(shared.announces_issuer_parameter().then_some(("iss", issuer.as_str())));
+    reply_with(&reply, &fields)
 }
 
 fn refuse(refusal: &Refusal) -> Answer {

@@ -1,8 +1,10 @@
 //! A company as a file describes it: people, groups, applications, API tokens; and the company of the demo. What becomes of
 //! it at run time is for `state`.
 
+use jsonwebtoken::jwk::Jwk;
 use serde::{Deserialize, Serialize};
 
+use super::client_key::ClientKey;
 use super::groups_claim::{ClaimMode, GroupFilter};
 use super::scim_client::ScimTarget;
 
@@ -119,6 +121,12 @@ pub struct Client {
     /// The secret; a client without one is public, and must use PKCE.
     #[serde(default)]
     pub secret: Option<String>,
+    /// Public keys, as JWKs: the client proves itself with one of them (`private_key_jwt`), and with nothing else.
+    #[serde(default)]
+    pub keys: Vec<Jwk>,
+    /// Scopes of the management API that are granted: this makes it a service app.
+    #[serde(default)]
+    pub api_scopes: Vec<String>,
     /// The sign-in redirect URIs, compared exactly.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
@@ -134,10 +142,29 @@ pub struct Client {
 }
 
 impl Client {
+    /// Whether it has nothing to prove itself with.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.secret.is_none() && self.keys.is_empty()
+    }
+
     /// A web application with a secret, open to everyone.
     #[must_use]
     pub fn confidential(id: &str, secret: &str, redirect_uri: &str) -> Self {
         Self { secret: Some(secret.to_owned()), ..Self::public(id, redirect_uri) }
+    }
+
+    /// A web application that has this key, open to everyone.
+    #[must_use]
+    pub fn with_key(id: &str, key: &ClientKey, redirect_uri: &str) -> Self {
+        Self { keys: vec![key.public.clone()], ..Self::public(id, redirect_uri) }
+    }
+
+    /// A service app that has this key and these scopes.
+    #[must_use]
+    pub fn service(id: &str, key: &ClientKey, scopes: &[&str]) -> Self {
+        let api_scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        Self { keys: vec![key.public.clone()], api_scopes, redirect_uris: Vec::new(), ..Self::public(id, "") }
     }
 
     /// A native or browser application, open to everyone.
@@ -146,6 +173,8 @@ impl Client {
         Self {
             id: id.to_owned(),
             secret: None,
+            keys: Vec::new(),
+            api_scopes: Vec::new(),
             redirect_uris: vec![redirect_uri.to_owned()],
             post_logout_redirect_uris: Vec::new(),
             require_pkce: false,

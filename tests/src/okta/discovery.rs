@@ -42,11 +42,14 @@ impl AuthServer {
     }
 }
 
-/// `/.well-known/openid-configuration`. Neither RFC 9207 nor any front- or back-channel logout is announced: Okta has none.
+/// `/.well-known/openid-configuration`. Neither RFC 9207, unless told to, nor any front- or back-channel logout is announced: Okta has none.
 pub(super) fn openid_configuration(shared: &Okta, server: AuthServer) -> Answer {
     let mut document = oauth_document(&shared.base_url, server);
     document["userinfo_endpoint"] = json!(server.endpoint(&shared.base_url, "userinfo"));
-    document["id_token_signing_alg_values_supported"] = json!(["RS256"]);
+    document["id_token_signing_alg_values_supported"] = json!([shared.signs_with()]);
+    if shared.announces_issuer_parameter() {
+        document["authorization_response_iss_parameter_supported"] = json!(true);
+    }
     document["claims_supported"] = json!([
         "iss",
         "ver",

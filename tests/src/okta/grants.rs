@@ -1,7 +1,7 @@
 //! What the authorization servers have given out and remember: Okta sessions, sign-ins under way, codes, access and refresh
 //! tokens. Whether a person may have them is decided by `authorize` and `token`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::discovery::AuthServer;
 use super::exchange::Params;
@@ -89,13 +89,37 @@ pub(super) struct Grants {
     sessions: HashMap<String, OktaSession>,
     sign_ins: HashMap<String, AuthorizeRequest>,
     pushed: HashMap<String, (String, Params)>,
+    pub(super) last_pushed: Params,
     codes: HashMap<String, Grant>,
     access: HashMap<String, Grant>,
     refresh: HashMap<String, RefreshToken>,
     pub(super) rotation: Rotation,
+    /// Access tokens of service apps: their scopes, and when they were issued.
+    service: HashMap<String, (Vec<String>, u64)>,
+    /// The `jti` of every client assertion that was taken.
+    assertions: HashSet<String>,
 }
 
 impl Grants {
+    /// Whether this `jti` is new; it no longer is.
+    pub(super) fn spend_assertion(&mut self, jti: &str) -> bool {
+        self.assertions.insert(jti.to_owned())
+    }
+
+    pub(super) fn issue_service_token(&mut self, scopes: Vec<String>, now: u64) -> String {
+        keep(&mut self.service, "eyJ", (scopes, now))
+    }
+
+    /// The scopes of a service app's token that lives.
+    pub(super) fn service_scopes(&self, token: &str, now: u64) -> Option<&[String]> {
+        let (scopes, issued_at) = self.service.get(token)?;
+        (now < issued_at + TOKEN_LIFETIME_S).then_some(scopes)
+    }
+
+    pub(super) fn forget_service_tokens(&mut self) {
+        self.service.clear();
+    }
+
     pub(super) fn open_session(&mut self, session: OktaSession) -> String {
         keep(&mut self.sessions, "", session)
     }
@@ -122,6 +146,7 @@ impl Grants {
     }
 
     pub(super) fn push_request(&mut self, client_id: &str, params: Params) -> String {
+        self.last_pushed = params.clone();
         keep(&mut self.pushed, "urn:okta:", (client_id.to_owned(), params))
     }
 

@@ -11,7 +11,7 @@ use super::Okta;
 use super::exchange::{Answer, Ask};
 use super::grants::{Grant, TOKEN_LIFETIME_S};
 use super::groups_claim::{self, TooManyGroups};
-use super::keys::{Signing, random_id, sha256};
+use super::keys::{Signing, half_hash, random_id};
 use super::state::{Account, okta_id};
 
 /// One fault of every ID token that is minted while it is set.
@@ -71,7 +71,7 @@ pub(super) fn mint(
         "amr": methods(grant.acr.as_deref()),
         "idp": okta_id("00o", &shared.base_url),
         "auth_time": grant.auth_time,
-        "at_hash": URL_SAFE_NO_PAD.encode(&sha256(access_token)[..16]),
+        "at_hash": half_hash(shared.signs_with(), access_token),
     });
     if let Some(acr) = &grant.acr {
         claims["acr"] = json!(acr);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Okta;
+use super::client_key;
 use super::company::Client;
 use super::discovery::AuthServer;
 use super::exchange::{Answer, Ask, Params};
@@ -60,6 +61,18 @@ const NO_SECRET: Refused = Refused::new(
     "invalid_client",
     "Client authentication failed. Either the client or the client credentials are invalid.",
 );
+const BAD_ASSERTION: Refused =
+    Refused::new(StatusCode::UNAUTHORIZED, "invalid_client", "The client_assertion token is invalid.");
+const USED_ASSERTION: Refused = Refused::new(
+    StatusCode::UNAUTHORIZED,
+    "invalid_client",
+    "The client_assertion token has already been used.",
+);
+const NOT_GRANTED: Refused = Refused::new(
+    StatusCode::BAD_REQUEST,
+    "invalid_scope",
+    "The authorization server resource does not have any configured default scopes, or the scope is not granted.",
+);
 const BAD_CODE: Refused = Refused::new(
     StatusCode::BAD_REQUEST,
     "invalid_grant",
@@ -91,6 +104,7 @@ pub(super) fn token(shared: &Okta, server: AuthServer, ask: &Ask) -> Answer {
     let handed_out = authenticate(shared, ask, &form).and_then(|client| match form.value("grant_type") {
         Some("authorization_code") => by_code(shared, server, &client, &form),
         Some("refresh_token") => by_refresh(shared, server, &client, &form),
+        Some("client_credentials") if server == AuthServer::Org => by_itself(shared, &client, &form),
         _ => Err(UNSUPPORTED),
     });
     match handed_out {
@@ -114,8 +128,16 @@ pub(super) fn revoke(shared: &Okta, ask: &Ask) -> Answer {
 /// Finds the client by one set of credentials, and one only.
 pub(super) fn authenticate(shared: &Okta, ask: &Ask, form: &Params) -> Result<Client, Refused> {
     let header = ask.header(AUTHORIZATION).and_then(basic_credentials);
-    if ask.header(AUTHORIZATION).is_some() && form.value("client_secret").is_some() {
+    let forms = [
+        ask.header(AUTHORIZATION).is_some(),
+        form.value("client_secret").is_some(),
+        form.value("client_assertion").is_some(),
+    ];
+    if forms.into_iter().filter(|sent| *sent).count() > 1 {
         return Err(BOTH_CREDENTIALS);
+    }
+    if let Some(assertion) = form.value("client_assertion") {
+        return by_assertion(shared, ask, form, assertion);
     }
     let (id, secret) = match header {
         Some((id, secret)) => (id, Some(secret)),
@@ -128,9 +150,41 @@ pub(super) fn authenticate(shared: &Okta, ask: &Ask, form: &Params) -> Result<Cl
     match (&client.secret, secret) {
         (Some(known), Some(sent)) if *known == sent => Ok(client),
         (Some(_), Some(_)) => Err(WRONG_SECRET),
-        (None, None) => Ok(client),
-        (Some(_), None) | (None, Some(_)) => Err(NO_SECRET),
+        (None, None) if client.is_public() => Ok(client),
+        (Some(_) | None, None) | (None, Some(_)) => Err(NO_SECRET),
     }
+}
+
+/// `private_key_jwt`: for the address that is called, and each assertion once.
+fn by_assertion(shared: &Okta, ask: &Ask, form: &Params, assertion: &str) -> Result<Client, Refused> {
+    if form.value("client_assertion_type") != Some(client_key::ASSERTION_TYPE) {
+        return Err(BAD_ASSERTION);
+    }
+    let id = client_key::claimed_client(assertion).ok_or(BAD_ASSERTION)?;
+    if form.value("client_id").is_some_and(|told| told != id) {
+        return Err(BAD_ASSERTION);
+    }
+    let client = shared.org().client(&id).cloned().ok_or(UNKNOWN_CLIENT)?;
+    let audience = format!("{}/{}", shared.base_url, ask.segments.join("/"));
+    let jti = client_key::verify(assertion, &client, &audience, shared.now()).ok_or(BAD_ASSERTION)?;
+    match jti {
+        Some(jti) if !shared.grants().spend_assertion(&jti) => Err(USED_ASSERTION),
+        _ => Ok(client),
+    }
+}
+
+/// A service app asks in its own name, and only with a key.
+fn by_itself(shared: &Okta, client: &Client, form: &Params) -> Result<Value, Refused> {
+    if client.keys.is_empty() {
+        return Err(NO_SECRET);
+    }
+    let scope = form.value("scope").unwrap_or_default();
+    let scopes = scope.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    if scopes.is_empty() || scopes.iter().any(|scope| !client.api_scopes.contains(scope)) {
+        return Err(NOT_GRANTED);
+    }
+    let token = shared.grants().issue_service_token(scopes, shared.now());
+    Ok(json!({"token_type": "Bearer", "expires_in": TOKEN_LIFETIME_S, "access_token": token, "scope": scope}))
 }
 
 /// RFC 6749 2.3.1: both halves are form-encoded before they are joined.
@@ -185,7 +239,7 @@ fn by_refresh(shared: &Okta, server: AuthServer, client: &Client, form: &Params)
             .filter(|used| used.grant.client_id == client.id && used.grant.server == server)
             .ok_or(BAD_REFRESH)?;
         // One step: of two who come with the same token, one is the second.
-        let next = if client.secret.is_none() || grants.rotation == Rotation::SingleUse {
+        let next = if client.is_public() || grants.rotation == Rotation::SingleUse {
             grants.replace_refresh(token, now);
             grants.issue_refresh(used.grant.clone(), Some(used.family.clone()))
         } else {

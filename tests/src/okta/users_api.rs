@@ -1,4 +1,4 @@
-//! The management API for users and groups: `SSWS` tokens, `Link` paging, rate-limit headers and Okta's error bodies.
+//! The management API for users and groups: `SSWS` tokens, tokens of service apps, `Link` paging, rate-limit headers and Okta's error bodies.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -87,6 +87,14 @@ pub(super) fn rate_headers(answer: Answer, limit: u32, left: u32, reset: u64) ->
 fn admit(shared: &Okta, ask: &Ask) -> Option<Answer> {
     let company = &shared.config.company;
     let header = ask.header(AUTHORIZATION).unwrap_or_default();
+    if let Some(token) = header.strip_prefix("Bearer ") {
+        let grants = shared.grants();
+        return match grants.service_scopes(token.trim(), shared.now()) {
+            None => Some(error(StatusCode::UNAUTHORIZED, "E0000011", "Invalid token provided")),
+            Some(scopes) if scopes.iter().any(|scope| scope == needed_scope(ask)) => None,
+            Some(_) => Some(forbidden()),
+        };
+    }
     // Okta's own Python client puts no space after the scheme, and works.
     let Some(token) = header.strip_prefix("SSWS").map(str::trim_start) else {
         let summary = "Invalid session";
@@ -99,6 +107,15 @@ fn admit(shared: &Okta, ask: &Ask) -> Option<Answer> {
         return None;
     }
     Some(error(StatusCode::UNAUTHORIZED, "E0000011", "Invalid token provided"))
+}
+
+/// The groups of one user are read with the scope of users.
+fn needed_scope(ask: &Ask) -> &'static str {
+    if ask.segments.get(2).is_some_and(|kind| kind == "groups") {
+        "okta.groups.read"
+    } else {
+        "okta.users.read"
+    }
 }
 
 fn respond(shared: &Okta, ask: &Ask) -> Answer {

@@ -152,7 +152,7 @@ async fn a_wrong_client_secret_is_told() {
     let redirect = world.settings.redirect_uri();
     world.okta.add_client(Client::confidential(DEMO_CLIENT_ID, "another secret", &redirect));
     let (browser, page) = world.logged_in(ENGINEER).await.unwrap();
-    assert_page(&page, 502, &["administrator", "client id and secret", "provider_client_refused"]);
+    assert_page(&page, 502, &["administrator", "client id, or its secret", "provider_client_refused"]);
     assert_no_session(&browser);
     assert!(
         !page.text().contains(DEMO_CLIENT_SECRET) && !world.gateway.log().text().contains(DEMO_CLIENT_SECRET)

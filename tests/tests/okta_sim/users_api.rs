@@ -58,9 +58,12 @@ async fn people_are_found_by_id_login_and_short_login() {
 async fn refusals_have_oktas_codes() {
     let okta = start().await;
     let groups = format!("{}/api/v1/groups", okta.base_url());
-    for (header, status, code) in
-        [("SSWS wrong", 401, "E0000011"), ("SSWS powerless", 403, "E0000006"), ("Bearer x", 403, "E0000005")]
-    {
+    for (header, status, code) in [
+        ("SSWS wrong", 401, "E0000011"),
+        ("SSWS powerless", 403, "E0000006"),
+        ("Bearer x", 401, "E0000011"),
+        ("Basic eA==", 403, "E0000005"),
+    ] {
         let reply = ask(&groups, "GET", &[("authorization", header)], "").await;
         assert_eq!((reply.status, reply.json()["errorCode"].as_str()), (status, Some(code)));
     }

@@ -2,7 +2,11 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256,
+    RsaEncoding, RsaKeyPair,
+};
 use serde_json::json;
 
 use super::*;
@@ -53,6 +57,7 @@ fn check(token: &str) -> Result<VerifiedClaims, ProviderError> {
         issuer: ISSUER,
         client_id: "portcullis",
         groups_claim: "groups",
+        algorithm: SigningAlgorithm::Rs256,
         nonce: ExpectedNonce::Exactly("n"),
         access_token: Some("an access token"),
         now: NOW,
@@ -120,6 +125,134 @@ fn t62_the_signature_is_rs256_of_a_key_of_the_provider() {
     assert!(matches!(check(&unsigned), Err(ProviderError::IdToken(IdTokenFault::Signature))));
 }
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// A key that signs with this algorithm, as the provider publishes it, and what it makes of a message.
+fn key_for(algorithm: SigningAlgorithm) -> (Value, Sign) {
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let rsa = |padding: &'static dyn RsaEncoding| -> (Value, Sign) {
+        let mut public = jwk(0);
+        public["alg"] = algorithm.name().into();
+        let random = random.clone();
+        let sign = move |message: &[u8]| {
+            let mut signature = vec![0; key(0).public_modulus_len()];
+            key(0).sign(padding, &random, message, &mut signature).unwrap();
+            signature
+        };
+        (public, Box::new(sign))
+    };
+    let ec = |kind: &'static EcdsaSigningAlgorithm, curve: &str, size: usize| {
+        let pair = EcdsaKeyPair::generate(kind).unwrap();
+        let point = pair.public_key().as_ref().to_vec();
+        let part = |from: usize| URL_SAFE_NO_PAD.encode(&point[from..from + size]);
+        let public = json!({"kty": "EC", "crv": curve, "kid": "key-0", "use": "sig", "x": part(1), "y": part(1 + size)});
+        let sign: Sign = Box::new(move |message| {
+            pair.sign(&aws_lc_rs::rand::SystemRandom::new(), message).unwrap().as_ref().to_vec()
+        });
+        (public, sign)
+    };
+    match algorithm {
+        SigningAlgorithm::Rs256 => rsa(&RSA_PKCS1_SHA256),
+        SigningAlgorithm::Rs384 => rsa(&RSA_PKCS1_SHA384),
+        SigningAlgorithm::Rs512 => rsa(&RSA_PKCS1_SHA512),
+        SigningAlgorithm::Ps256 => rsa(&RSA_PSS_SHA256),
+        SigningAlgorithm::Es256 => ec(&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256", 32),
+        SigningAlgorithm::Es384 => ec(&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384", 48),
+        SigningAlgorithm::EdDsa => {
+            let pair = Ed25519KeyPair::generate().unwrap();
+            let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+            let public = json!({"kty": "OKP", "crv": "Ed25519", "kid": "key-0", "use": "sig", "x": x});
+            (public, Box::new(move |message| pair.sign(message).as_ref().to_vec()))
+        }
+    }
+}
+
+fn check_with(token: &str, keys: &Value, algorithm: SigningAlgorithm) -> Result<(), IdTokenFault> {
+    let keys = serde_json::from_value(json!({"keys": keys})).unwrap();
+    let expected = Expected {
+        issuer: ISSUER,
+        client_id: "portcullis",
+        groups_claim: "groups",
+        algorithm,
+        nonce: ExpectedNonce::Exactly("n"),
+        access_token: Some("an access token"),
+        now: NOW,
+    };
+    match verify(token, &expected, &keys) {
+        Ok(_) => Ok(()),
+        Err(ProviderError::IdToken(fault)) => Err(fault),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn t62_one_algorithm_is_taken_and_no_other() {
+    for algorithm in SigningAlgorithm::ALL {
+        let (public, sign) = key_for(algorithm);
+        let signed = |header: &Value, claims: &Value| {
+            let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+            let message = format!("{}.{}", part(header), part(claims));
+            format!("{message}.{}", URL_SAFE_NO_PAD.encode(sign(message.as_bytes())))
+        };
+        let header = json!({"alg": algorithm.name(), "kid": "key-0"});
+        let mut claims = good();
+        let good = signed(&header, &claims);
+        for pinned in SigningAlgorithm::ALL {
+            let wanted = if pinned == algorithm { Ok(()) } else { Err(IdTokenFault::Algorithm) };
+            assert_eq!(check_with(&good, &json!([public]), pinned), wanted, "{algorithm:?} as {pinned:?}");
+        }
+        // The half of the hash that goes with it, and that of another function.
+        let hash = |function: &'static digest::Algorithm| {
+            let whole = digest::digest(function, b"an access token");
+            URL_SAFE_NO_PAD.encode(&whole.as_ref()[..function.output_len() / 2])
+        };
+        let hashes = [&digest::SHA256, &digest::SHA384, &digest::SHA512].map(hash);
+        let right = match algorithm.name() {
+            "RS256" | "PS256" | "ES256" => 0,
+            "RS384" | "ES384" => 1,
+            _ => 2,
+        };
+        for (number, hash) in hashes.into_iter().enumerate() {
+            claims["at_hash"] = hash.into();
+            let wanted = if number == right { Ok(()) } else { Err(IdTokenFault::AccessToken) };
+            assert_eq!(
+                check_with(&signed(&header, &claims), &json!([public]), algorithm),
+                wanted,
+                "{algorithm:?}"
+            );
+        }
+        // A key of another kind under the same name, and a signature with one bit more.
+        let other = if public["kty"] == "RSA" { SigningAlgorithm::EdDsa } else { SigningAlgorithm::Rs256 };
+        let wrong_kind = key_for(other).0;
+        assert_eq!(check_with(&good, &json!([wrong_kind]), algorithm), Err(IdTokenFault::UnknownKey));
+        let (head, signature) = good.rsplit_once('.').unwrap();
+        let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        signature[5] ^= 1;
+        let bent = format!("{head}.{}", URL_SAFE_NO_PAD.encode(signature));
+        assert_eq!(check_with(&bent, &json!([public]), algorithm), Err(IdTokenFault::Signature));
+    }
+}
+
+#[test]
+fn t62_the_head_is_bounded_and_said_once() {
+    let fault = |header: &str| {
+        let token =
+            format!("{}.{}.AA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(good().to_string()));
+        check_with(&token, &json!([jwk(0)]), SigningAlgorithm::Rs256)
+    };
+    let padded = |bytes: usize| {
+        let head = json!({"alg": "RS256", "kid": "key-0", "x5c": "x".repeat(bytes)}).to_string();
+        fault(&head)
+    };
+    // Base64 makes four of three.
+    assert_eq!(padded(header::MAX_HEADER_BYTES / 4 * 3 - 100), Err(IdTokenFault::Signature));
+    assert_eq!(padded(header::MAX_HEADER_BYTES / 4 * 3 + 1), Err(IdTokenFault::Malformed));
+    assert_eq!(fault(r#"{"alg":"RS256","alg":"RS256"}"#), Err(IdTokenFault::Malformed));
+    assert_eq!(fault(r#"{"alg":["RS256"]}"#), Err(IdTokenFault::Malformed));
+    assert_eq!(fault(r#"{"alg":"rs256"}"#), Err(IdTokenFault::Algorithm));
+    assert_eq!(fault(r#"{"alg":"RS256","crit":[]}"#), Err(IdTokenFault::Malformed));
+}
+
 #[test]
 fn t62_the_public_key_is_no_shared_secret() {
     let input = format!(
@@ -145,7 +278,7 @@ fn t63_the_token_is_of_this_issuer_for_us_alone() {
     assert_eq!(fault_with(&json!({"nonce": "m"})), IdTokenFault::Nonce);
     assert_eq!(fault_with(&json!({"nonce": null})), IdTokenFault::Nonce);
     assert_eq!(fault_with(&json!({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"})), IdTokenFault::AccessToken);
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"an access token");
+    let digest = digest::digest(&digest::SHA256, b"an access token");
     assert!(with(&json!({"at_hash": URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])})).is_ok());
 }
 
@@ -249,12 +382,26 @@ fn a_claim_that_is_said_twice_is_refused() {
 
 #[test]
 fn t73_what_is_encrypted_or_packed_is_not_unpacked() {
+    let encrypted = |verdict: Result<VerifiedClaims, ProviderError>| {
+        assert!(matches!(verdict, Err(ProviderError::IdToken(IdTokenFault::Encrypted))), "{verdict:?}");
+    };
     for header in [
         json!({"alg": "RSA-OAEP", "enc": "A256GCM", "zip": "DEF"}),
         json!({"alg": "PBES2-HS256+A128KW", "enc": "A256GCM", "p2c": 2_000_000_000, "p2s": "AA"}),
+        json!({"alg": "RS256", "kid": "key-0", "zip": "DEF"}),
+        json!({"alg": "RS256", "kid": "key-0", "p2c": 2_000_000_000}),
     ] {
-        let verdict = check(&signed(&header, &good().to_string(), 0));
-        assert!(matches!(verdict, Err(ProviderError::IdToken(_))), "{verdict:?}");
+        encrypted(check(&signed(&header, &good().to_string(), 0)));
+        // Five parts, as it would come.
+        let head = URL_SAFE_NO_PAD.encode(header.to_string());
+        encrypted(check(&format!("{head}.AA.AA.AA.AA")));
+    }
+    for parts in ["", "a", "a.b", "a.b.c.d", "a.b.c.d.e.f"] {
+        let verdict = check(parts);
+        assert!(
+            matches!(verdict, Err(ProviderError::IdToken(IdTokenFault::Malformed))),
+            "{parts}: {verdict:?}"
+        );
     }
 }
 

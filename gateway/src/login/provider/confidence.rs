@@ -13,11 +13,11 @@ const PUBLIC: [&str; 5] = ["grant_type", "redirect_uri", "client_id", "scope", "
 const SHORTEST_BYTES: usize = 6;
 
 /// The secrets of one request, in every form in which they were sent.
-pub(super) struct Confidence(Vec<String>);
+pub(in crate::login) struct Confidence(Vec<String>);
 
 impl Confidence {
     /// Those of a form, and of the client's credentials beside it.
-    pub(super) fn of(request: &Request<Vec<u8>>) -> Self {
+    pub(in crate::login) fn of(request: &Request<Vec<u8>>) -> Self {
         let mut secrets = Vec::new();
         let form = form_urlencoded::parse(request.body());
         for (_, value) in form.filter(|(name, _)| !PUBLIC.contains(&name.as_ref())) {
@@ -41,7 +41,7 @@ impl Confidence {
     }
 
     /// What the provider said, without any of them.
-    pub(super) fn keep(&self, said: &str) -> String {
+    pub(in crate::login) fn keep(&self, said: &str) -> String {
         self.0.iter().fold(said.to_owned(), |said, secret| said.replace(secret, "[hidden]"))
     }
 }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::error::ProviderError;
-use super::{get, parse};
+use super::exchange::{get, parse};
+use super::kept::{Fetched, max_age_s};
 use crate::web_client::WebClient;
 
 const ENDPOINT: &str = "discovery document";
@@ -18,6 +19,8 @@ pub(super) struct Metadata {
     pub(super) jwks_uri: Url,
     pub(super) end_session_endpoint: Option<Url>,
     pub(super) issuer_parameter_announced: bool,
+    pub(super) pushed_requests_endpoint: Option<Url>,
+    pub(super) pushed_requests_demanded: bool,
 }
 
 #[derive(Deserialize)]
@@ -29,9 +32,12 @@ struct Announced {
     end_session_endpoint: Option<Url>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    pushed_authorization_request_endpoint: Option<Url>,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
 }
 
-pub(super) async fn fetch(http: &WebClient, issuer: &str) -> Result<Metadata, ProviderError> {
+pub(super) async fn fetch(http: &WebClient, issuer: &str) -> Result<Fetched<Metadata>, ProviderError> {
     let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|_| bad("`issuer` is no URL"))?;
     let answer = get(http, &url, ENDPOINT).await?;
@@ -45,19 +51,23 @@ pub(super) async fn fetch(http: &WebClient, issuer: &str) -> Result<Metadata, Pr
     }
     let plain_allowed = url.scheme() == "http" && is_loopback(&url);
     let endpoints = [&announced.authorization_endpoint, &announced.token_endpoint, &announced.jwks_uri];
-    for endpoint in endpoints.into_iter().chain(&announced.end_session_endpoint) {
+    let optional = [&announced.end_session_endpoint, &announced.pushed_authorization_request_endpoint];
+    for endpoint in endpoints.into_iter().chain(optional.into_iter().flatten()) {
         let plain = plain_allowed && endpoint.scheme() == "http" && is_loopback(endpoint);
         if endpoint.scheme() != "https" && !plain {
             return Err(bad("it names an endpoint that is not https"));
         }
     }
-    Ok(Metadata {
+    let content = Metadata {
         authorization_endpoint: announced.authorization_endpoint,
         token_endpoint: announced.token_endpoint,
         jwks_uri: announced.jwks_uri,
         end_session_endpoint: announced.end_session_endpoint,
         issuer_parameter_announced: announced.authorization_response_iss_parameter_supported,
-    })
+        pushed_requests_endpoint: announced.pushed_authorization_request_endpoint,
+        pushed_requests_demanded: announced.require_pushed_authorization_requests,
+    };
+    Ok(Fetched { content, max_age_s: max_age_s(answer.headers()) })
 }
 
 fn bad(why: &'static str) -> ProviderError {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
+use http::HeaderMap;
+use http::header::CACHE_CONTROL;
 use tokio::sync::Mutex;
 
 use super::error::ProviderError;
 
-/// After this time a document is fetched again.
+/// After this time a document is fetched again, or earlier if its sender says so: a key that was withdrawn is not trusted for longer.
 pub(super) const MAX_AGE_S: i64 = 3600;
 /// Least time between two fetches that an unknown key asks for, and between failing ones when an old document is at hand.
 pub(super) const REFETCH_FLOOR_S: i64 = 10;
@@ -21,14 +23,37 @@ const CLOCK_STEP_S: i64 = 60;
 
 /// A document and when it came.
 #[derive(Debug)]
-pub(super) struct Document<T> {
-    pub(super) content: T,
+pub(in crate::login) struct Document<T> {
+    pub(in crate::login) content: T,
     fetched_at: i64,
+    life_s: i64,
+}
+
+/// A document as it came.
+pub(in crate::login) struct Fetched<T> {
+    pub(in crate::login) content: T,
+    /// How long its sender lets it be kept.
+    pub(in crate::login) max_age_s: Option<i64>,
+}
+
+/// What `Cache-Control` says (RFC 9111 section 5.2.2); `no-store` and `no-cache` are as good as no time at all.
+pub(super) fn max_age_s(headers: &HeaderMap) -> Option<i64> {
+    let fields = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives = fields.flat_map(|field| field.split(','));
+    let ages = directives.filter_map(|directive| {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => Some(0),
+            "max-age" => value.trim().trim_matches('"').parse().ok(),
+            _ => None,
+        }
+    });
+    ages.min()
 }
 
 /// See the head of the file.
 #[derive(Debug)]
-pub(super) struct Kept<T> {
+pub(in crate::login) struct Kept<T> {
     pub(super) last_good: ArcSwapOption<Document<T>>,
     flight: Mutex<Attempts>,
 }
@@ -45,14 +70,18 @@ fn within(now: i64, then: i64, seconds: i64) -> bool {
 }
 
 impl<T> Kept<T> {
-    pub(super) fn new() -> Self {
+    pub(in crate::login) fn new() -> Self {
         Self { last_good: ArcSwapOption::empty(), flight: Mutex::default() }
     }
 
     /// The document, fetched if there is none yet or if it is old.
-    pub(super) async fn current<F>(&self, now: i64, fetch: F) -> Result<Arc<Document<T>>, ProviderError>
+    pub(in crate::login) async fn current<F>(
+        &self,
+        now: i64,
+        fetch: F,
+    ) -> Result<Arc<Document<T>>, ProviderError>
     where
-        F: Future<Output = Result<T, ProviderError>>,
+        F: Future<Output = Result<Fetched<T>, ProviderError>>,
     {
         let old = match self.fresh(now) {
             Ok(document) => return Ok(document),
@@ -80,14 +109,14 @@ impl<T> Kept<T> {
     }
 
     /// A newer document than `seen`, in which something was not found; none when it may not be fetched yet, or cannot be.
-    pub(super) async fn newer<F>(
+    pub(in crate::login) async fn newer<F>(
         &self,
         seen: &Arc<Document<T>>,
         now: i64,
         fetch: F,
     ) -> Option<Arc<Document<T>>>
     where
-        F: Future<Output = Result<T, ProviderError>>,
+        F: Future<Output = Result<Fetched<T>, ProviderError>>,
     {
         let mut attempts = self.flight.lock().await;
         if let Some(document) = self.last_good.load_full().filter(|document| !Arc::ptr_eq(document, seen)) {
@@ -103,7 +132,7 @@ impl<T> Kept<T> {
 
     fn fresh(&self, now: i64) -> Result<Arc<Document<T>>, Option<Arc<Document<T>>>> {
         match self.last_good.load_full() {
-            Some(document) if within(now, document.fetched_at, MAX_AGE_S) => Ok(document),
+            Some(document) if within(now, document.fetched_at, document.life_s) => Ok(document),
             old => Err(old),
         }
     }
@@ -115,12 +144,14 @@ impl<T> Kept<T> {
         fetch: F,
     ) -> Result<Arc<Document<T>>, ProviderError>
     where
-        F: Future<Output = Result<T, ProviderError>>,
+        F: Future<Output = Result<Fetched<T>, ProviderError>>,
     {
         let begun = Instant::now();
         match fetch.await {
-            Ok(content) => {
-                let document = Arc::new(Document { content, fetched_at: now });
+            Ok(Fetched { content, max_age_s }) => {
+                // Whoever forbids to keep it is asked as often as for an unknown key, no more.
+                let life_s = max_age_s.unwrap_or(MAX_AGE_S).clamp(REFETCH_FLOOR_S, MAX_AGE_S);
+                let document = Arc::new(Document { content, fetched_at: now, life_s });
                 self.last_good.store(Some(Arc::clone(&document)));
                 attempts.failed = None;
                 Ok(document)

@@ -3,7 +3,7 @@
 
 use portcullis_store::Secret;
 
-use super::super::claims::{Expected, ExpectedNonce, VerifiedClaims};
+use super::super::claims::{ExpectedNonce, VerifiedClaims};
 use super::Provider;
 use super::error::ProviderError;
 
@@ -25,7 +25,7 @@ impl Provider {
     pub(crate) async fn refresh(&self, token: &Secret<String>, now: i64) -> Result<Refreshed, ProviderError> {
         let metadata = self.metadata(now).await?;
         let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose().as_str())];
-        let answer = self.ask_for_tokens(&metadata.content, form).await?;
+        let answer = self.ask_for_tokens(&metadata.content, form, now).await?;
         Ok(Refreshed {
             refresh_token: kept(answer.refresh_token),
             id_token: answer.id_token.map(Secret::new),
@@ -42,14 +42,8 @@ impl Provider {
     ) -> Result<Option<VerifiedClaims>, ProviderError> {
         let Some(id_token) = &refreshed.id_token else { return Ok(None) };
         let metadata = self.metadata(now).await?;
-        let expected = Expected {
-            issuer: &self.settings.issuer,
-            client_id: &self.settings.client_id,
-            groups_claim: &self.settings.groups_claim,
-            nonce: ExpectedNonce::SameIfPresent(nonce),
-            access_token: refreshed.access_token.as_ref().map(|token| token.expose().as_str()),
-            now,
-        };
+        let access_token = refreshed.access_token.as_ref().map(|token| token.expose().as_str());
+        let expected = self.expected(ExpectedNonce::SameIfPresent(nonce), access_token, now);
         self.verify(id_token.expose(), &expected, &metadata.content).await.map(Some)
     }
 }

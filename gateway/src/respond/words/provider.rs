@@ -24,7 +24,10 @@ pub(super) fn of(error: &ProviderError) -> Words {
         ProviderError::AnswerTooLarge { .. }
         | ProviderError::BadAnswer { .. }
         | ProviderError::WrongIssuer { .. }
-        | ProviderError::ClientRefused { .. } => (
+        | ProviderError::ClientRefused { .. }
+        | ProviderError::ClientUnsigned
+        | ProviderError::PushUnoffered
+        | ProviderError::PushDemanded => (
             StatusCode::BAD_GATEWAY,
             "Sign-in is not set up correctly",
             format!("{TELL}\nFor an administrator: {error}."),
@@ -36,11 +39,19 @@ pub(super) fn of(error: &ProviderError) -> Words {
                 "Open the application again. If it happens each time: {TELL}\nFor an administrator: {error}."
             ),
         ),
-        ProviderError::TooManyGroups { token_configured } => {
-            return too_many_groups(error, *token_configured);
+        ProviderError::TooManyGroups { api_configured } => {
+            return too_many_groups(error, *api_configured);
         }
         ProviderError::IdToken(fault) => return id_token(error, *fault),
+        ProviderError::PersonInactive { .. } => (
+            StatusCode::FORBIDDEN,
+            "Your account may not sign in",
+            format!(
+                "Your identity provider has suspended or locked your account. {TELL}\nFor an administrator: {error}."
+            ),
+        ),
         ProviderError::GroupsClaimUnreadable { .. }
+        | ProviderError::ServiceAppRefused { .. }
         | ProviderError::GroupsToken
         | ProviderError::GroupsForbidden
         | ProviderError::GroupsUserUnknown
@@ -61,13 +72,13 @@ pub(super) fn of(error: &ProviderError) -> Words {
     Words { status, code: error.code(), title, text, next: Next::Nothing }
 }
 
-fn too_many_groups(error: &ProviderError, token_configured: bool) -> Words {
-    let mend = if token_configured {
+fn too_many_groups(error: &ProviderError, api_configured: bool) -> Words {
+    let mend = if api_configured {
         "the identity provider refuses to list this person's groups in the token. Narrow the filter of the groups claim \
-         at the provider, or leave the claim out: the gateway then asks the groups API with its token."
+         at the provider, or leave the claim out: the gateway then asks the groups API."
     } else {
         "the groups claim stops at 100 groups, and there may be more. Create a read-only API token in Okta and configure \
-         it as `api_token` of this identity provider, or narrow the filter of the groups claim. If Okta then still \
+         it as `api_token` of this identity provider (or a service app), or narrow the filter of the groups claim. If Okta then still \
          refuses the token, leave the claim out as well: the gateway asks the groups API instead."
     };
     Words {
@@ -86,6 +97,10 @@ fn id_token(error: &ProviderError, fault: IdTokenFault) -> Words {
     let mend = match fault {
         IdTokenFault::Expired | IdTokenFault::IssuedInFuture => {
             "compare the clocks of the gateway and of the identity provider."
+        }
+        IdTokenFault::Algorithm => "compare `signing_algorithm` with the application at the provider.",
+        IdTokenFault::Encrypted => {
+            "turn the encryption of ID tokens off for the application at the provider."
         }
         IdTokenFault::Audience => "compare `client_id` with the application at the provider.",
         IdTokenFault::Issuer => "compare `issuer` with the issuer that the provider's application names.",

@@ -12,10 +12,14 @@ struct Source {
 }
 
 impl Source {
-    async fn fetch(&self) -> Result<usize, ProviderError> {
+    async fn fetch(&self) -> Result<Fetched<usize>, ProviderError> {
         let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
         tokio::task::yield_now().await;
-        if self.down.load(Ordering::SeqCst) { Err(DOWN) } else { Ok(number) }
+        if self.down.load(Ordering::SeqCst) {
+            Err(DOWN)
+        } else {
+            Ok(Fetched { content: number, max_age_s: None })
+        }
     }
 
     fn fetches(&self) -> usize {
@@ -97,4 +101,33 @@ async fn a_clock_set_back_does_not_freeze_the_document() {
     current(&kept, &source, 1_000_000).await;
     assert_eq!(current(&kept, &source, 1_000_000 - CLOCK_STEP_S).await, Some(1));
     assert_eq!(current(&kept, &source, 1_000_000 - CLOCK_STEP_S - 1).await, Some(2));
+}
+
+#[tokio::test]
+async fn the_sender_may_shorten_the_life_of_a_document_but_not_lengthen_it() {
+    for (told, life) in
+        [(Some(60), 60), (Some(0), REFETCH_FLOOR_S), (Some(86_400), MAX_AGE_S), (None, MAX_AGE_S)]
+    {
+        let fetch = async || Ok(Fetched { content: (), max_age_s: told });
+        let kept = Kept::new();
+        let first = kept.current(1000, fetch()).await.unwrap();
+        let before = kept.current(1000 + life - 1, fetch()).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &before), "{told:?}");
+        let after = kept.current(1000 + life, fetch()).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &after), "{told:?}");
+    }
+}
+
+#[test]
+fn cache_control_is_read_whatever_its_form() {
+    let read = |fields: &[&'static str]| {
+        let fields = fields.iter().map(|field| (CACHE_CONTROL, http::HeaderValue::from_static(field)));
+        max_age_s(&fields.collect())
+    };
+    assert_eq!(read(&[]), None);
+    assert_eq!(read(&["max-age=5, must-revalidate"]), Some(5));
+    assert_eq!(read(&["public", "MAX-AGE=\"7\""]), Some(7));
+    assert_eq!(read(&["max-age=900, no-store"]), Some(0));
+    assert_eq!(read(&["max-age=soon"]), None);
+    assert_eq!(read(&["max-age=99999999999999999999"]), None);
 }

@@ -12,6 +12,7 @@ use crate::assertion::identity;
 use crate::body::Body;
 use crate::config::Application;
 use crate::cookies;
+use crate::credential;
 use crate::form;
 use crate::gateway::Gateway;
 use crate::live::{ApplicationSession, LiveSession};
@@ -82,6 +83,7 @@ pub(crate) async fn on_auth_host(
         }),
         ("logo", "") => respond::logo(&gateway.look).ok_or(Rejection::NotFound),
         ("certs", "") => Ok(respond::keys(gateway.process.signer.ring().published())),
+        ("get-identity", "") if shows_service(asked) => Err(Rejection::NoIdentity),
         ("get-identity", "") => match login_visitor(&gateway.process.live, &asked.head.headers, asked.now) {
             Visitor::Known(session) => Ok(told_about(gateway, asked, &session)),
             Visitor::Nobody | Visitor::Contradictory | Visitor::Ended(_) => Err(Rejection::NoIdentity),
@@ -120,6 +122,7 @@ pub(crate) async fn on_application_host(
         "logout/app" => Ok(login::application_logout(gateway, asked.head, host, asked.now).await?),
         "logo" => respond::logo(&gateway.look).ok_or(Rejection::NotFound),
         "certs" => Ok(respond::keys(gateway.process.signer.ring().published())),
+        "get-identity" if shows_service(asked) => Err(Rejection::NoIdentity),
         "get-identity" => {
             match application_visitor(&gateway.process.live, &asked.head.headers, host, None, asked.now) {
                 Visitor::Known(known) => Ok(told_about(gateway, asked, &known.session)),
@@ -208,6 +211,11 @@ async fn initiate(
         _ => return Err(Rejection::MethodNotAllowed("GET, POST")),
     };
     Ok(login::initiate(gateway, asked.head, &told, asked.now)?)
+}
+
+/// A service is nobody, also beside somebody's cookie.
+fn shows_service(asked: &Asked<'_>) -> bool {
+    credential::shows_service(&asked.head.headers, None)
 }
 
 fn only_get(asked: &Asked<'_>) -> Result<(), Rejection> {

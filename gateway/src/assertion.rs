@@ -92,6 +92,20 @@ struct Claims<'a> {
     custom: Map<String, Value>,
 }
 
+/// The same for a service, which is known by its client id and is nobody.
+#[derive(Serialize)]
+struct ServiceClaims<'a> {
+    aud: [&'a str; 1],
+    exp: i64,
+    iat: i64,
+    nbf: i64,
+    iss: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    common_name: &'a str,
+    sub: &'static str,
+}
+
 impl Signer {
     /// Signs with the active one of these keys.
     pub(crate) fn new(issuer: String, keys: &[SigningKey], sealer: &Sealer) -> Result<Self, AssertionError> {
@@ -122,6 +136,21 @@ impl Signer {
     ) -> Option<HeaderValue> {
         let (profile, subject) = (&standing.profile, &session.subject);
         let asserted = &target.application.asserted;
+        if let Some(service) = &session.service {
+            return sign(
+                ring,
+                &ServiceClaims {
+                    aud: [&asserted.audience],
+                    exp: now.saturating_add(asserted.life_s),
+                    iat: now,
+                    nbf: now,
+                    iss: &self.issuer,
+                    kind: "app",
+                    common_name: &service.client_id,
+                    sub: "",
+                },
+            );
+        }
         let claims = Claims {
             aud: [&asserted.audience],
             email: profile.email.as_deref(),
@@ -135,12 +164,16 @@ impl Signer {
             country: "",
             custom: custom(asserted, &session.provider, profile, &standing.groups)?,
         };
-        let header = Header { kid: Some(ring.key_id.clone()), ..Header::new(ring.algorithm.in_header()) };
-        let token = jsonwebtoken::encode(&header, &claims, &ring.key).ok()?;
-        let mut value = HeaderValue::try_from(token).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        sign(ring, &claims)
     }
+}
+
+fn sign(ring: &Ring, claims: &impl Serialize) -> Option<HeaderValue> {
+    let header = Header { kid: Some(ring.key_id.clone()), ..Header::new(ring.algorithm.in_header()) };
+    let token = jsonwebtoken::encode(&header, claims, &ring.key).ok()?;
+    let mut value = HeaderValue::try_from(token).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl Asserted {

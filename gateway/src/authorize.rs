@@ -14,10 +14,11 @@ use portcullis_store::{EndReason, SessionId};
 use crate::admission::Admitted;
 use crate::config::Cors;
 use crate::cors::is_preflight;
+use crate::credential::{Credential, CredentialError};
 use crate::decision_log::Journal;
 use crate::forwarded::Ways;
 use crate::in_use::Requests;
-use crate::live::{ApplicationSession, Life, LiveSession, NewPassage, Passage, Policies, Standing};
+use crate::live::{Life, LiveSession, NewPassage, Passage, Policies, Standing};
 use crate::route::Target;
 use crate::socket::{Cutter, Kept};
 use crate::tls::Handshake;
@@ -71,6 +72,12 @@ pub(crate) enum Denial {
     /// The policy's no.
     #[error("denied by policy: {}", .0.reason)]
     Policy(Decision),
+    /// The same, to a service.
+    #[error("denied by policy: {}", .0.reason)]
+    Service(Decision),
+    /// A service's token was taken away after the stage before had looked.
+    #[error("{0}")]
+    Credential(CredentialError),
     /// The session ended after the stage before had looked.
     #[error("the session has ended: {}", .0.as_str())]
     Ended(EndReason),
@@ -138,16 +145,11 @@ impl Client {
 
     /// The passage of a session to an application over this connection. It stays known until the connection closes, so that
     /// also what is still in the connection's buffers after a request ends can be dropped.
-    fn passage(
-        &self,
-        visitor: &ApplicationSession,
-        target: &Target,
-        client_ip: IpAddr,
-    ) -> Option<Arc<Passage>> {
+    fn passage(&self, credential: &Credential, target: &Target, client_ip: IpAddr) -> Option<Arc<Passage>> {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
         let application = &target.application.name;
         let known = passages.iter().find(|it| {
-            let same_client = it.owner() == visitor.id && it.client_ip() == client_ip;
+            let same_client = it.owner() == credential.id() && it.client_ip() == client_ip;
             same_client && it.application() == application.as_ref()
         });
         if let Some(passage) = known {
@@ -157,11 +159,11 @@ impl Client {
         if passages.len() >= MAX_PASSAGES_PER_CONNECTION {
             return None;
         }
-        let passage = visitor.session.open_passage(NewPassage {
-            owner: visitor.id,
+        let passage = credential.session().open_passage(NewPassage {
+            owner: credential.id(),
             application,
             client_ip,
-            life: visitor.life,
+            life: credential.life(),
             longest: target.application.session_duration,
             client: &self.cutter,
         });
@@ -187,13 +189,13 @@ impl Client {
 pub(crate) fn authorize(
     policies: &Policies,
     (client, client_ip): (&Client, IpAddr),
-    visitor: &ApplicationSession,
+    credential: &Credential,
     target: &Arc<Target>,
     now: i64,
 ) -> Result<Permit, NoPermit> {
-    let passage = client.passage(visitor, target, client_ip).ok_or(Denial::CrowdedConnection)?;
-    let verified = verify(policies, client_ip, visitor, target, now)?;
-    passage.decide_again_before(policies.lasts(&verified.decision, visitor.life));
+    let passage = client.passage(credential, target, client_ip).ok_or(Denial::CrowdedConnection)?;
+    let verified = verify(policies, client_ip, credential, target, now)?;
+    passage.decide_again_before(policies.lasts(&verified.decision, credential.life()));
     Ok(Permit { verified: Some(verified), target: target.clone(), passage })
 }
 
@@ -213,17 +215,14 @@ pub(crate) fn preflight(
 pub(crate) fn verify(
     policies: &Policies,
     client_ip: IpAddr,
-    visitor: &ApplicationSession,
+    credential: &Credential,
     target: &Arc<Target>,
     now: i64,
 ) -> Result<Verified, NoPermit> {
-    let session = &visitor.session;
+    let session = credential.session();
     let standing = session.standing();
-    if let Some(reason) = standing.ended {
-        return Err(Denial::Ended(reason).into());
-    }
-    if visitor.is_over(now) {
-        return Err(Denial::Ended(EndReason::SignedOut).into());
+    if let Some(reason) = standing.ended.or(credential.over(now)) {
+        return Err(credential.denial(reason).into());
     }
     let anew;
     let principal = match standing.policies.generation.cmp(&policies.generation) {
@@ -232,15 +231,16 @@ pub(crate) fn verify(
         Ordering::Greater => return Err(NoPermit::Superseded),
         // This configuration is being put in force; it has not come to this session yet, and will find the passage.
         Ordering::Less => {
-            anew = policies.principal(&session.provider, &standing.profile, &standing.groups);
+            anew = session.principal(policies, &standing);
             &anew
         }
     };
     let decision = policies.set.decide(target.id, &Question { principal, client_ip, now });
     if !decision.is_allowed() {
-        return Err(Denial::Policy(decision).into());
+        let denial = if session.service.is_some() { Denial::Service } else { Denial::Policy };
+        return Err(denial(decision).into());
     }
-    if now >= policies.lasts(&decision, visitor.life) {
+    if now >= policies.lasts(&decision, credential.life()) {
         return Err(NoPermit::Outlived);
     }
     Ok(Verified { session: session.clone(), standing, target: target.clone(), decision })

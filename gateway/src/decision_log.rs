@@ -158,7 +158,7 @@ pub(crate) fn write(mut outcome: Outcome<'_>, status: StatusCode) {
 
 fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
     let decision = outcome.decision.or(match &outcome.rejection {
-        Some(Rejection::Denied(Denial::Policy(decision))) => Some(*decision),
+        Some(Rejection::Denied(Denial::Policy(decision) | Denial::Service(decision))) => Some(*decision),
         Some(Rejection::StepUp(summons)) => Some(summons.decision),
         _ => None,
     });
@@ -178,6 +178,7 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         email: profile.and_then(|profile| profile.email.as_deref()).unwrap_or_default(),
         subject: session.map_or("", |session| &session.subject),
         provider: session.map_or("", |session| &session.provider),
+        service: session.and_then(|session| session.service.as_ref()).map_or("", |service| &service.token),
         policy: outcome.policy.unwrap_or_default(),
         cause: "",
     };
@@ -195,7 +196,7 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         answer,
         trace: outcome.asked.trace,
         client: outcome.client_ip,
-        session: session.map(|session| session.id),
+        session: session.filter(|session| session.service.is_none()).map(|session| session.id),
         rule: decision.and_then(|decision| decision.rule),
         reason: decision.map(|decision| decision.reason),
     };

@@ -70,7 +70,12 @@ pub(crate) fn of(
     }
     let assertion = signer.assertion(&ring, session, standing, target, now);
     let assertion = assertion.ok_or(IdentityError::Assertion)?;
+    let grounds = Grounds { target: target.clone(), standing: standing.clone(), ring: Arc::clone(&ring) };
     let mut fields = vec![(ASSERTION, assertion)];
+    if session.service.is_some() {
+        // Nothing else is true of a service; whoever reads the other fields reads about people.
+        return Ok(keep(session, grounds, now, fields));
+    }
     if let Some(email) = &standing.profile.email {
         fields.push((EMAIL, field(&EMAIL, encoding::single(email, Encoding::default()))?));
     }
@@ -79,11 +84,19 @@ pub(crate) fn of(
     for told in &target.application.headers.told {
         fields.extend(value_of(told, &about)?.map(|value| (told.name.clone(), value)));
     }
+    Ok(keep(session, grounds, now, fields))
+}
+
+fn keep(
+    session: &LiveSession,
+    grounds: Grounds,
+    now: i64,
+    fields: Vec<(HeaderName, HeaderValue)>,
+) -> Arc<IdentityHeaders> {
     let built = Arc::new(IdentityHeaders(fields.into()));
-    let until = now.saturating_add(target.application.asserted.reuse_s());
-    let grounds = Grounds { target: target.clone(), standing: standing.clone(), ring: Arc::clone(&ring) };
+    let until = now.saturating_add(grounds.target.application.asserted.reuse_s());
     session.identity.keep(grounds, until, built.clone());
-    Ok(built)
+    built
 }
 
 /// Whom an upstream is told about.

@@ -15,6 +15,7 @@ mod body;
 mod client_address;
 mod cookies;
 mod cors;
+mod credential;
 mod decision_log;
 mod descriptors;
 mod forward;

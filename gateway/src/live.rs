@@ -16,6 +16,7 @@ mod passage;
 mod people;
 mod policies;
 mod renewal;
+mod service;
 mod session;
 mod uses;
 
@@ -25,11 +26,13 @@ use passage::Reach;
 pub(crate) use passage::{Attached, Dropped, Life, NewPassage, Passage};
 pub(crate) use policies::Policies;
 pub(crate) use renewal::{Attempt, Freshness, Pace};
+pub(crate) use service::ServiceSecret;
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
 use crate::gateway::now;
 use crate::metrics;
 use people::People;
+use service::Services;
 use uses::IdleLimit;
 
 /// The memory of the gateway.
@@ -37,6 +40,7 @@ use uses::IdleLimit;
 pub(crate) struct Live {
     sessions: RwLock<HashMap<SessionId, Arc<LiveSession>>>,
     application_sessions: RwLock<HashMap<SessionId, Arc<ApplicationSession>>>,
+    services: RwLock<Services>,
     followed: Mutex<Followed>,
     idle_limit: IdleLimit,
 }
@@ -55,6 +59,7 @@ impl Live {
         Self {
             sessions: RwLock::default(),
             application_sessions: RwLock::default(),
+            services: RwLock::default(),
             followed: Mutex::new(Followed { policies, people, sessions_of }),
             idle_limit: IdleLimit::default(),
         }
@@ -81,7 +86,8 @@ impl Live {
             session.last(&longest);
             denied + session.drop_run_out(now).0
         });
-        Cuts(refreshed.sum())
+        let people: usize = refreshed.sum();
+        Cuts(people + self.refresh_services(&followed).0)
     }
 
     /// The login with this id, live or ended.
@@ -308,7 +314,8 @@ impl Live {
             Change::SessionRenewed { session, profile } => self.renew(followed, session, profile),
             Change::SessionsLinked { sessions, person } => self.link(followed, sessions, *person),
             Change::SessionsEnded { sessions, reason } => self.end(followed, sessions, *reason),
-            Change::Key { .. } | Change::ServiceToken(_) => Cuts(0),
+            Change::ServiceToken(record) => self.set_service(followed, record),
+            Change::Key { .. } => Cuts(0),
         }
     }
 }
@@ -321,8 +328,9 @@ impl Follower for Live {
             sessions.drain().map(|(_, session)| session).collect()
         };
         self.application_sessions.write().unwrap_or_else(PoisonError::into_inner).clear();
+        let services = std::mem::take(&mut *self.services.write().unwrap_or_else(PoisonError::into_inner));
         // What was let in by the old state has nobody left who could drop it later.
-        for session in earlier {
+        for session in earlier.into_iter().chain(services.all()) {
             session.abandon(now());
         }
         followed.people = People::new(snapshot.persons, snapshot.groups, snapshot.former_group_names);
@@ -332,6 +340,9 @@ impl Follower for Live {
         }
         for record in &snapshot.application_sessions {
             self.begin_application(record);
+        }
+        for record in &snapshot.service_tokens {
+            self.set_service(&followed, record);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::authorize::{Client, Permit, Verified};
 use crate::body::Body;
 use crate::config::Cors;
 use crate::cors::Readable;
+use crate::credential;
 use crate::decision_log::{self, Outcome};
 use crate::forward::{self, Context, ForwardError};
 use crate::gateway::{Current, Gateway, now};
@@ -60,6 +61,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
             return respond::rejected(&Rejection::TooFast, &reader);
         }
     };
+    let audience = if shows_service(&head, &verdict) { Audience::Program } else { audience };
     let mut outcome = Outcome::new(asked, (via.client, client_ip), &canonical);
     let stage = Stage { gateway: &gateway, via, client_ip, canonical: &canonical, id, now };
     let (mut asker, mut readable) = (None, Readable::AsItIs);
@@ -108,6 +110,17 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     }
     decision_log::write(outcome, response.status());
     response
+}
+
+/// Whether a service asks: it is told as a program, whatever else it sends, and is never led to a login.
+fn shows_service(head: &Parts, verdict: &Verdict) -> bool {
+    let field = match verdict {
+        Verdict::Application { target, .. } | Verdict::Asked { target: Some(target), .. } => {
+            target.application.headers.service_token.as_ref()
+        }
+        _ => None,
+    };
+    credential::shows_service(&head.headers, field)
 }
 
 /// A request that names no application, or none in a single way.

@@ -18,6 +18,7 @@ use crate::authorize::Denial;
 use crate::body::Body;
 use crate::config::{Application, CorsRules};
 use crate::cookies;
+use crate::credential::CredentialError;
 use crate::form::FormError;
 use crate::forward::ForwardError;
 use crate::login::{Challenge, LoginError, Summons};
@@ -51,6 +52,9 @@ pub(crate) enum Rejection {
     StepUp(Box<Summons>),
     #[error("{0}")]
     Denied(#[from] Denial),
+    /// A service token that lets nobody in.
+    #[error("{0}")]
+    Credential(#[from] CredentialError),
     #[error("{0}")]
     Forward(#[from] ForwardError),
     #[error("{error}")]
@@ -210,6 +214,10 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
             if audience == Audience::Person {
                 cookies::append(headers, challenge.cookies.iter().cloned());
             }
+        }
+        Rejection::Credential(error) | Rejection::Denied(Denial::Credential(error)) => {
+            let value = format!("Portcullis error=\"{}\"", error.code());
+            headers.extend(HeaderValue::try_from(value).ok().map(|value| (WWW_AUTHENTICATE, value)));
         }
         // RFC 9470: what the login is to bring, for a program that can see to that itself.
         Rejection::StepUp(summons) => {

@@ -16,6 +16,8 @@ use crate::metrics;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the store is told what it need not know at once.
 const CHORE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the store is told when services asked last.
+const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 /// Of the time that a session may be idle, the part that its last use is noted late at most.
 const IDLE_PARTS: u32 = 4;
 /// How long a stop waits for renewals, beyond what a provider may take for one answer.
@@ -25,10 +27,15 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 pub(crate) async fn run(current: Arc<Current>) {
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     let mut done = Instant::now();
+    let mut noted = done;
     loop {
         ticks.tick().await;
         let gateway = current.get();
         look(&gateway, now());
+        if noted.elapsed() >= NOTE_INTERVAL {
+            noted = Instant::now();
+            note_service_uses(&gateway);
+        }
         if done.elapsed() >= chore_interval(&gateway) {
             done = Instant::now();
             chores(&gateway, now()).await;
@@ -57,6 +64,7 @@ fn look(gateway: &Arc<Gateway>, now: i64) {
             unconfirmed += session.drop_all().0;
         }
     }
+    expired += gateway.process.live.drop_run_out_services(now).0;
     report("expired", Cuts(expired));
     report("unconfirmed", Cuts(unconfirmed));
 }
@@ -71,6 +79,17 @@ fn report(change: &'static str, cuts: Cuts) {
 fn chore_interval(gateway: &Gateway) -> Duration {
     let idle = gateway.config.session.idle_timeout.map(|idle| idle / IDLE_PARTS);
     idle.map_or(CHORE_INTERVAL, |part| part.clamp(LOOK_INTERVAL, CHORE_INTERVAL))
+}
+
+/// Requests leave them in memory. Losing some in a crash harms nobody.
+fn note_service_uses(gateway: &Gateway) {
+    let uses = gateway.process.live.service_uses();
+    if uses.is_empty() {
+        return;
+    }
+    if let Err(cause) = gateway.process.store.note_service_token_uses(uses) {
+        tracing::warn!(target: "portcullis::session", %cause, "uses of service tokens could not be noted");
+    }
 }
 
 /// Tells the store what is not urgent. What fails is done the next time.

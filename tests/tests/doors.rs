@@ -22,15 +22,21 @@ enum Visitor {
     Outsider,
     /// Somebody whose groups do.
     Good,
+    /// A program whose service token opens the wiki, beside the cookies of somebody for whom more doors open.
+    Service,
+    /// One with a token that was never given out, beside the same cookies.
+    WrongService,
 }
 
-const VISITORS: [Visitor; 6] = [
+const VISITORS: [Visitor; 8] = [
     Visitor::Nobody,
     Visitor::Forged,
     Visitor::SignedOut,
     Visitor::Deactivated,
     Visitor::Outsider,
     Visitor::Good,
+    Visitor::Service,
+    Visitor::WrongService,
 ];
 
 /// How they knock, in the order of the table's columns.
@@ -63,27 +69,27 @@ type Statuses = [u16; 4];
 struct Door {
     on: On,
     path: &'static str,
-    expected: [Statuses; 6],
+    expected: [Statuses; 8],
     /// Whether a good session gets through to the upstream.
     opens: bool,
     /// Whether a GET ends the session that knocks.
     ends: bool,
 }
 
-const fn door(on: On, path: &'static str, expected: [Statuses; 6]) -> Door {
+const fn door(on: On, path: &'static str, expected: [Statuses; 8]) -> Door {
     Door { on, path, expected, opens: false, ends: false }
 }
 
 /// The application's own paths: log in, or you may not, or the application's answer.
 const fn application(path: &'static str, good: Statuses) -> Door {
     const LOG_IN: Statuses = [303, 401, 401, 401];
-    let expected = [LOG_IN, LOG_IN, LOG_IN, [403; 4], [403; 4], good];
+    let expected = [LOG_IN, LOG_IN, LOG_IN, [403; 4], [403; 4], good, good, [401; 4]];
     Door { on: On::Wiki, path, expected, opens: true, ends: false }
 }
 
 /// The same answer to everybody.
 const fn alike(on: On, path: &'static str, statuses: Statuses) -> Door {
-    door(on, path, [statuses; 6])
+    door(on, path, [statuses; 8])
 }
 
 /// One that answers GET only: the same to everybody.
@@ -95,11 +101,11 @@ const fn ending(on: On, path: &'static str, get: u16) -> Door {
     Door { ends: true, ..endpoint(on, path, get) }
 }
 
-/// Who am I: a good session is known, and so is one that may not enter the wiki.
+/// Who am I: a good session is known, and so is one that may not enter the wiki. A service is nobody.
 const fn identity(on: On) -> Door {
     const NO: Statuses = [401, 405, 401, 405];
     const YES: Statuses = [200, 405, 200, 405];
-    door(on, "/cdn-cgi/access/get-identity", [NO, NO, NO, NO, YES, YES])
+    door(on, "/cdn-cgi/access/get-identity", [NO, NO, NO, NO, YES, YES, NO, NO])
 }
 
 const DOORS: &[Door] = &[
@@ -166,12 +172,32 @@ struct Cookies {
     auth: Option<String>,
 }
 
+/// The fields of a program with a service token, which policies call `ci`.
+type ServiceFields = [(&'static str, String); 2];
+
 /// The world, the visitors' cookies and their two browsers, which keep no cookies of their own.
 struct Rig {
     world: World,
     known: Vec<(Visitor, Cookies)>,
+    service: ServiceFields,
     http1: Browser,
     http2: Browser,
+}
+
+const SERVICE_POLICY: &str = r#"
+[[policy]]
+name = "ci"
+action = "service_auth"
+include = [{ service_token = "ci" }]
+"#;
+
+fn service_fields(world: &World) -> ServiceFields {
+    let output = world.gateway.command(&["service-token", "create", "ci"]);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    ["CF-Access-Client-Id", "CF-Access-Client-Secret"].map(|name| {
+        let line = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        (name, line.unwrap_or_else(|| panic!("no {name} in {shown}")).to_owned())
+    })
 }
 
 async fn cookies_of(world: &World, login: &str) -> Cookies {
@@ -186,7 +212,11 @@ impl Rig {
     async fn start() -> Self {
         let world = World::with(WorldConfig {
             // Each of the many refusals below costs its address one of these.
-            change: |settings| settings.extra = "[limits]\nlogin_per_minute = 100000\n".to_owned(),
+            change: |settings| {
+                settings.extra = "[limits]\nlogin_per_minute = 100000\n".to_owned();
+                settings.applications[0].policies.push("ci".to_owned());
+                settings.policies.push_str(SERVICE_POLICY);
+            },
             ..WorldConfig::default()
         })
         .await;
@@ -203,8 +233,10 @@ impl Rig {
         let ca = world.gateway.ca_pem();
         let http1 = Browser::speaking(&ca, Versions::Http1);
         let http2 = Browser::speaking(&ca, Versions::Http2);
-        let rig = Self { world, known, http1, http2 };
+        let service = service_fields(&world);
+        let rig = Self { world, known, service, http1, http2 };
         rig.end_the_ended().await;
+        rig.until_the_service_is_known().await;
         rig
     }
 
@@ -212,25 +244,48 @@ impl Rig {
     async fn end_the_ended(&self) {
         for visitor in [Visitor::SignedOut, Visitor::Deactivated] {
             let cookies = self.cookies(visitor).await;
-            let before = self.knock(On::Wiki, "/whoami", &cookies, Way::Get).await;
+            let before = self.knock(On::Wiki, "/whoami", (visitor, &cookies), Way::Get).await;
             assert_eq!(before, 200, "{visitor:?}");
         }
         let cookies = self.cookies(Visitor::SignedOut).await;
-        assert_eq!(self.knock(On::Auth, "/cdn-cgi/access/logout", &cookies, Way::Get).await, 200);
+        let signed_out = (Visitor::SignedOut, &cookies);
+        assert_eq!(self.knock(On::Auth, "/cdn-cgi/access/logout", signed_out, Way::Get).await, 200);
         self.world.deactivate("admin@corp.example").await;
         self.world.upstream.recorder().clear();
+    }
+
+    /// The command line is another process; the gateway follows what it writes.
+    async fn until_the_service_is_known(&self) {
+        let begun = std::time::Instant::now();
+        while self.knock(On::Wiki, "/whoami", (Visitor::Service, &Cookies::default()), Way::Get).await != 200
+        {
+            assert!(begun.elapsed().as_secs() < 30, "the gateway does not know the token");
+        }
+        self.world.upstream.recorder().clear();
+    }
+
+    /// The fields of a program that asks with a service token.
+    fn fields(&self, visitor: Visitor) -> Option<ServiceFields> {
+        let [id, (name, secret)] = self.service.clone();
+        match visitor {
+            Visitor::Service => Some([id, (name, secret)]),
+            Visitor::WrongService => Some([(id.0, format!("{}.access", "0".repeat(32))), (name, secret)]),
+            _ => None,
+        }
     }
 
     /// Sessions that live are begun anew each time they are asked for, since some doors end them.
     async fn cookies(&self, visitor: Visitor) -> Cookies {
         match visitor {
             Visitor::Outsider => cookies_of(&self.world, "designer@corp.example").await,
-            Visitor::Good => cookies_of(&self.world, "engineer@corp.example").await,
+            Visitor::Good | Visitor::Service | Visitor::WrongService => {
+                cookies_of(&self.world, "engineer@corp.example").await
+            }
             _ => self.known.iter().find(|(known, _)| *known == visitor).unwrap().1.clone(),
         }
     }
 
-    async fn knock(&self, on: On, path: &str, cookies: &Cookies, way: Way) -> u16 {
+    async fn knock(&self, on: On, path: &str, (visitor, cookies): (Visitor, &Cookies), way: Way) -> u16 {
         let (base, cookie) = match on {
             On::Wiki => (self.world.settings.application_url("wiki"), &cookies.wiki),
             On::Auth | On::Unknown => (self.world.settings.auth_url(), &cookies.auth),
@@ -254,6 +309,9 @@ impl Rig {
         };
         if let Some(cookie) = cookie {
             outgoing = outgoing.header("cookie", cookie);
+        }
+        for (name, value) in self.fields(visitor).iter().flatten() {
+            outgoing = outgoing.header(name, value);
         }
         if on == On::Unknown {
             outgoing = outgoing.for_authority(&format!("unknown.localhost:{}", self.world.settings.port));
@@ -285,13 +343,13 @@ async fn every_door_for_everybody_in_every_way() {
             for door in DOORS.iter().filter(|door| door.opens == opens) {
                 for (column, way) in WAYS.into_iter().enumerate() {
                     rig.world.upstream.recorder().clear();
-                    let status = rig.knock(door.on, door.path, &cookies, way).await;
+                    let status = rig.knock(door.on, door.path, (visitor, &cookies), way).await;
                     let seen = rig.seen_upstream();
                     let cell = format!("{visitor:?} {way:?} {:?} {}", door.on, door.path);
                     if status != door.expected[row][column] {
                         wrong.push(format!("{cell}: {status}, not {}", door.expected[row][column]));
                     }
-                    let may_pass = visitor == Visitor::Good && door.opens;
+                    let may_pass = matches!(visitor, Visitor::Good | Visitor::Service) && door.opens;
                     if !may_pass && seen > 0 {
                         wrong.push(format!("{cell}: {seen} bytes at the upstream"));
                     }
@@ -329,7 +387,7 @@ fn every_endpoint_of_the_program_is_in_the_table() {
 const MARK: &str = "forged-by-the-client";
 
 /// Names by which upstreams are told who somebody is or where a request came from, as an attacker would spell them.
-const FORGED: [&str; 34] = [
+const FORGED: [&str; 32] = [
     "Cf-Access-Authenticated-User-Email",
     "CF-ACCESS-AUTHENTICATED-USER-EMAIL",
     "cf_access_authenticated_user_email",
@@ -338,8 +396,6 @@ const FORGED: [&str; 34] = [
     "Cf-Access-Jwt-Assertion",
     "cf-access-JWT-assertion",
     "CF_ACCESS_JWT_ASSERTION",
-    "cf-access-token",
-    "Cf-Access-Client-Id",
     "X-Forwarded-For",
     "X-Forwarded-Host",
     "X-Forwarded-Proto",

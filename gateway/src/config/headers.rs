@@ -52,6 +52,8 @@ const NOT_IN_RESPONSES: [&str; 10] = [
 pub struct RequestHeaders {
     /// The same for everybody.
     pub fixed: Vec<(HeaderName, HeaderValue)>,
+    /// The field in which the application takes both halves of a service token; it goes no further.
+    pub service_token: Option<HeaderName>,
     /// Something about the person. Absent when there is nothing to tell; what a client sent under the name never passes.
     pub told: Vec<Told>,
 }
@@ -128,6 +130,10 @@ pub(super) fn read_request_headers(section: &mut Section<'_, '_>, folder: &Path)
             None => {}
         }
     }
+    headers.service_token = section.optional("service_token_header").and_then(|value| {
+        let name = value.string()?;
+        read_name(name, &value, &NOT_IN_REQUESTS)
+    });
     headers
 }
 

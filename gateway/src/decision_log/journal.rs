@@ -32,11 +32,13 @@ pub(crate) struct Texts<'a> {
     pub(crate) email: &'a str,
     pub(crate) subject: &'a str,
     pub(crate) provider: &'a str,
+    /// The name of its token, when a service asks; its client id is the subject then.
+    pub(crate) service: &'a str,
     pub(crate) policy: &'a str,
     pub(crate) cause: &'a str,
 }
 
-const TEXTS: usize = 12;
+const TEXTS: usize = 13;
 
 /// The rest of an event.
 #[derive(Debug, Clone, Copy)]
@@ -160,6 +162,7 @@ impl<'a> Texts<'a> {
             email,
             subject,
             provider,
+            service,
             policy,
             cause,
         } = *self;
@@ -174,6 +177,7 @@ impl<'a> Texts<'a> {
             email,
             subject,
             provider,
+            service,
             policy,
             cause,
         ]
@@ -191,6 +195,7 @@ impl<'a> Texts<'a> {
             email,
             subject,
             provider,
+            service,
             policy,
             cause,
         ] = texts;
@@ -205,6 +210,7 @@ impl<'a> Texts<'a> {
             email,
             subject,
             provider,
+            service,
             policy,
             cause,
         }

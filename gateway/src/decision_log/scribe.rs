@@ -52,6 +52,7 @@ impl Scribe {
         line.text("email", texts.email);
         line.text("subject", texts.subject);
         line.text("provider", texts.provider);
+        line.text("service", texts.service);
         if let Some(session) = &facts.session {
             line.shown("session", Short(session));
         }

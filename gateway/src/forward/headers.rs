@@ -16,6 +16,7 @@ mod names;
 use super::Context;
 use crate::config::{RequestHeaders, ResponseHeaders};
 use crate::cookies;
+use crate::credential;
 use names::Fate;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -61,6 +62,11 @@ pub(super) fn for_upstream(
     let trailers = strip_request(headers);
     // What a client sent under a name of ours is gone also when we have nothing to tell under it.
     for name in rules.told.iter().map(|told| &told.name).chain(rules.fixed.iter().map(|(name, _)| name)) {
+        headers.remove(name);
+    }
+    if let Some(name) = &rules.service_token
+        && headers.get_all(name).iter().any(|value| credential::is_pair(name, value))
+    {
         headers.remove(name);
     }
     headers.reserve(PUT_IN + rules.fixed.len() + rules.told.len());
@@ -169,7 +175,8 @@ fn announced_trailers(headers: &HeaderMap, rules: &RequestHeaders) -> Option<Hea
 
 fn may_trail(name: &HeaderName, rules: &RequestHeaders) -> bool {
     let ours = rules.told.iter().any(|told| told.name == *name)
-        || rules.fixed.iter().any(|(fixed, _)| fixed == name);
+        || rules.fixed.iter().any(|(fixed, _)| fixed == name)
+        || rules.service_token.as_ref() == Some(name);
     // Fields that decide how a message is read, or whose it is, have no place in trailers (RFC 9110 section 6.5.1).
     let misplaced = [AUTHORIZATION, HOST, CONTENT_LENGTH].contains(name);
     names::fate(name) == Fate::Passes && !ours && !misplaced

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_policy::{Decision, EmailAddress, Person, PolicySet, Principal};
+use portcullis_policy::{Decision, EmailAddress, Person, PolicySet, Principal, Service};
 use portcullis_store::Profile;
 
 use super::login_facts::login_facts;
@@ -32,6 +32,11 @@ impl Policies {
     pub(crate) fn lasts(&self, decision: &Decision, life: Life) -> i64 {
         let longest = decision.policy.and_then(|policy| self.set.session_duration(policy));
         decision.until.min(life.until(longest))
+    }
+
+    /// A service: its token's name is the same to all policies.
+    pub(crate) fn service(token: &str) -> Principal {
+        Principal::Service(Service { token: token.into() })
     }
 
     /// Somebody in the ids of these policies.

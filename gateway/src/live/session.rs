@@ -10,19 +10,22 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use portcullis_policy::{Principal, Question};
-use portcullis_store::{ApplicationSessionRecord, EndReason, Person, Profile, SessionId, SessionRecord};
+use portcullis_store::{
+    ApplicationSessionRecord, EndReason, Person, Profile, ServiceTokenRecord, SessionId, SessionRecord,
+};
 
 use super::identity_cache::IdentityCache;
 use super::passage::{Life, NewPassage, Passage, Reach};
 use super::policies::Policies;
 use super::renewal::Renewals;
+use super::service::Service;
 use super::uses::{IdleLimit, Uses};
 use crate::host::Host;
 
 /// What is true of a session now.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Standing {
-    /// What the provider last said of them.
+    /// What the provider last said of them; nothing of a service.
     pub(crate) profile: Arc<Profile>,
     /// The person of a directory whom it belongs to.
     pub(crate) person: Option<Arc<Person>>,
@@ -59,14 +62,16 @@ impl Standing {
     }
 }
 
-/// A login that lives, or that ended and is remembered until it would have expired.
+/// A login that lives, or that ended and is remembered until it would have expired. Or a service, which needs no login.
 #[derive(Debug)]
 pub(crate) struct LiveSession {
     pub(crate) id: SessionId,
-    /// The identity provider's configured name.
+    /// The identity provider's configured name; empty for a service, which no provider knows.
     pub(crate) provider: String,
-    /// The `sub` at that provider.
+    /// The `sub` at that provider, or the client id of a service.
     pub(crate) subject: String,
+    /// What it is called, if it is nobody's but a service's.
+    pub(crate) service: Option<Service>,
     /// In unix seconds.
     pub(crate) begun_at: i64,
     /// In unix seconds.
@@ -95,6 +100,7 @@ impl LiveSession {
             id: record.id,
             provider: record.provider.clone(),
             subject: record.subject.clone(),
+            service: None,
             begun_at: record.begun_at,
             expires_at: record.expires_at,
             pace_key: hasher.finish(),
@@ -103,6 +109,37 @@ impl LiveSession {
             identity: IdentityCache::default(),
             standing: ArcSwap::from_pointee(standing),
             passages: Mutex::default(),
+        }
+    }
+
+    /// A service. What is true of it depends on its token alone, and each of its secrets has an end of its own.
+    pub(super) fn of_service(record: &ServiceTokenRecord, standing: Standing) -> Self {
+        let mut id = [0; 32];
+        id.copy_from_slice(digest::digest(&digest::SHA256, record.client_id.as_bytes()).as_ref());
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        Self {
+            id: SessionId::new(id),
+            provider: String::new(),
+            subject: record.client_id.clone(),
+            service: Some(Service::new(record)),
+            begun_at: record.created_at,
+            expires_at: i64::MAX,
+            pace_key: hasher.finish(),
+            renewals: None,
+            // No login that could grow idle.
+            uses: Uses::new(i64::MAX, IdleLimit::default()),
+            identity: IdentityCache::default(),
+            standing: ArcSwap::from_pointee(standing),
+            passages: Mutex::default(),
+        }
+    }
+
+    /// Whoever it is, in the ids of these policies.
+    pub(crate) fn principal(&self, policies: &Policies, standing: &Standing) -> Principal {
+        match &self.service {
+            Some(service) => Policies::service(&service.token),
+            None => policies.principal(&self.provider, &standing.profile, &standing.groups),
         }
     }
 
@@ -163,15 +200,7 @@ impl LiveSession {
     pub(super) fn abandon(&self, now: i64) -> Cuts {
         let standing = self.standing();
         let ended = standing.ended.or(Some(EndReason::Revoked));
-        let last = Standing {
-            profile: standing.profile.clone(),
-            person: standing.person.clone(),
-            groups: standing.groups.clone(),
-            policies: standing.policies.clone(),
-            principal: standing.principal.clone(),
-            ended,
-        };
-        self.change(last, Reach::BothSides, now)
+        self.change(Standing { ended, ..Standing::clone(&standing) }, Reach::BothSides, now)
     }
 
     /// Drops the passages of one application session.

@@ -13,9 +13,10 @@ use crate::authorize::{Client, Denial, NoPermit, Permit, Verified, authorize, pr
 use crate::client_address::client_address;
 use crate::config::{Application, Cors};
 use crate::cors::is_preflight;
+use crate::credential::{self, Credential, CredentialError};
 use crate::forward::is_websocket;
 use crate::gateway::{self, Current, Gateway};
-use crate::live::{ApplicationSession, Freshness, LiveSession};
+use crate::live::{Freshness, LiveSession};
 use crate::login::{self, Need, Summons};
 use crate::respond::Rejection;
 use crate::route::{Canonical, Destination, RouteError, Target};
@@ -171,8 +172,8 @@ impl Asking<'_> {
                     return Some(Judged { canonical, verdict });
                 }
                 let client = (self.client, self.client_ip);
-                let authorize = |visitor: &ApplicationSession| {
-                    authorize(&self.gateway.policies, client, visitor, &target, self.now)
+                let authorize = |credential: &Credential| {
+                    authorize(&self.gateway.policies, client, credential, &target, self.now)
                 };
                 let (session, permit) = self.decide(&canonical, &target, authorize)?;
                 Verdict::Application { target, session, permit }
@@ -228,8 +229,8 @@ impl Asking<'_> {
                 return Some(Judged { canonical: outer, verdict });
             }
         };
-        let verify = |visitor: &ApplicationSession| {
-            verify(&self.gateway.policies, self.client_ip, visitor, &target, self.now)
+        let verify = |credential: &Credential| {
+            verify(&self.gateway.policies, self.client_ip, credential, &target, self.now)
         };
         let (session, verified) = self.decide(&canonical, &target, verify)?;
         let verdict = Verdict::Asked { by: Some(asker), target: Some(target), session, verified };
@@ -241,14 +242,22 @@ impl Asking<'_> {
         &self,
         canonical: &Canonical,
         target: &Target,
-        decide: impl FnOnce(&ApplicationSession) -> Result<P, NoPermit>,
+        decide: impl FnOnce(&Credential) -> Result<P, NoPermit>,
     ) -> Option<Decided<P>> {
         let (gateway, headers) = (self.gateway, &self.head.headers);
         let application = &target.application;
-        let challenge =
-            || Box::new(login::challenge(gateway, (canonical, application), None, headers, self.now));
-        let longest = application.session_duration;
-        match application_visitor(&gateway.process.live, headers, &canonical.host, longest, self.now) {
+        let live = &gateway.process.live;
+        let asked = (canonical, application.as_ref());
+        match credential::service(live, headers, application.headers.service_token.as_ref(), self.now) {
+            None => {}
+            Some(Ok(secret)) => return self.decide_for(&Credential::Service(secret), asked, decide),
+            Some(Err(error)) if gateway.limits.logins.allows(self.client_ip) => {
+                return Some((None, Err(error.into())));
+            }
+            Some(Err(_)) => return Some((None, Err(Rejection::TooManyRequests))),
+        }
+        let challenge = || Box::new(login::challenge(gateway, asked, None, headers, self.now));
+        match application_visitor(live, headers, &canonical.host, application.session_duration, self.now) {
             Visitor::Nobody => Some((None, Err(Rejection::LoginRequired(challenge())))),
             Visitor::Contradictory => Some((None, Err(Rejection::CredentialsDisagree))),
             // It was begun before the application asked for a second cookie. A token at a terminal is in no cookie.
@@ -258,29 +267,40 @@ impl Asking<'_> {
                 Some((None, Err(Rejection::LoginRequired(challenge()))))
             }
             Visitor::Ended(reason) => Some((None, Err(Rejection::SessionEnded(reason, challenge())))),
-            Visitor::Known(visitor) => {
-                let session = Some(visitor.session.clone());
-                if !gateway.limits.of_person.allows_somebody(visitor.session.pace_key) {
-                    return Some((session, Err(Rejection::TooFast)));
-                }
-                if login::keep_fresh(gateway, &visitor.session, self.now) == Freshness::Overdue {
-                    return Some((session, Err(Rejection::ProviderUnavailable)));
-                }
-                match decide(&visitor) {
-                    Ok(proof) => Some((session, Ok(proof))),
-                    // To this application they are nobody: another login opens it.
-                    Err(NoPermit::Denied(denial)) if denial.is_login_elsewhere() => {
-                        Some((session, Err(Rejection::LoginRequired(challenge()))))
-                    }
-                    Err(NoPermit::Denied(denial)) => {
-                        let summons = self.summons(canonical, application, &denial);
-                        Some((session, Err(summons.unwrap_or(denial.into()))))
-                    }
-                    Err(NoPermit::Outlived) => Some((session, Err(Rejection::LoginRequired(challenge())))),
-                    Err(NoPermit::Superseded) => None,
-                }
-            }
+            Visitor::Known(visitor) => self.decide_for(&Credential::Session(visitor), asked, decide),
         }
+    }
+
+    /// May whoever has proven themselves.
+    fn decide_for<P>(
+        &self,
+        credential: &Credential,
+        asked: (&Canonical, &Application),
+        decide: impl FnOnce(&Credential) -> Result<P, NoPermit>,
+    ) -> Option<Decided<P>> {
+        let session = credential.session();
+        if !self.gateway.limits.of_person.allows_somebody(session.pace_key) {
+            return Some((Some(session.clone()), Err(Rejection::TooFast)));
+        }
+        if login::keep_fresh(self.gateway, session, self.now) == Freshness::Overdue {
+            return Some((Some(session.clone()), Err(Rejection::ProviderUnavailable)));
+        }
+        let another_login = || {
+            let headers = &self.head.headers;
+            let challenge = login::challenge(self.gateway, asked, None, headers, self.now);
+            Rejection::LoginRequired(Box::new(challenge))
+        };
+        let rejection = match decide(credential) {
+            Ok(proof) => return Some((Some(session.clone()), Ok(proof))),
+            Err(NoPermit::Superseded) => return None,
+            // What a service proved is as old as its request, and no login makes it newer.
+            Err(NoPermit::Outlived) if session.service.is_some() => CredentialError::Expired.into(),
+            Err(NoPermit::Outlived) => another_login(),
+            // To this application they are nobody: another login opens it.
+            Err(NoPermit::Denied(denial)) if denial.is_login_elsewhere() => another_login(),
+            Err(NoPermit::Denied(denial)) => self.summons(asked.0, asked.1, &denial).unwrap_or(denial.into()),
+        };
+        Some((Some(session.clone()), Err(rejection)))
     }
 
     /// The way to a better login, where one is all that a policy asks for.

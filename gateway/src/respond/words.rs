@@ -5,6 +5,7 @@ use portcullis_store::EndReason;
 
 mod initiate;
 mod provider;
+mod service;
 mod terminal;
 
 use super::{Next, Rejection, Words};
@@ -79,6 +80,8 @@ pub(super) fn of(rejection: &Rejection) -> Words {
                 .to_owned(),
             next: Next::SignOut,
         },
+        Rejection::Denied(Denial::Service(decision)) => service::denied(*decision),
+        Rejection::Credential(error) | Rejection::Denied(Denial::Credential(error)) => service::refused(*error),
         // Browsers repeat a misdirected request over a connection of its own (RFC 9110 section 15.5.20).
         Rejection::Denied(Denial::CrowdedConnection) => Words {
             status: StatusCode::MISDIRECTED_REQUEST,

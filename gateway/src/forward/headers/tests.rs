@@ -22,7 +22,11 @@ fn rules() -> RequestHeaders {
     let source = Source::Claim("department".to_owned());
     let told =
         vec![Told { name: HeaderName::from_static("department"), source, encoding: Encoding::default() }];
-    RequestHeaders { fixed: vec![(HeaderName::from_static("stage"), HeaderValue::from_static("1"))], told }
+    RequestHeaders {
+        fixed: vec![(HeaderName::from_static("stage"), HeaderValue::from_static("1"))],
+        told,
+        service_token: Some(HeaderName::from_static("x-service")),
+    }
 }
 
 #[test]

@@ -10,12 +10,15 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
 
 mod outside {
+    use std::time::{Duration, Instant};
+
     use portcullis_tests::browser::{Browser, Form, Page};
     use portcullis_tests::harness::{Gateway, Launch, Settings, ports};
     use portcullis_tests::outside::Script;
     use portcullis_tests::upstream::{Upstream, UpstreamConfig};
     use serde_json::{Value, json};
 
+    const PATIENCE: Duration = Duration::from_secs(60);
     const SECRET: &str = "emulated:secret/of=no&worth%";
     const TOKEN: &str = "00emulatedTokenOfNoWorth";
 
@@ -145,6 +148,28 @@ mod outside {
                 settings.provider_extra = "scopes = [\"openid\", \"profile\", \"email\"]".to_owned();
             });
             world.await.groups_decide().await;
+        }
+    }
+
+    /// Each refresh token is used once, and the next one comes with the answer.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sessions_are_renewed_by_refresh_tokens_that_rotate() {
+        for server in [ORG, DEFAULT] {
+            let world = start(server, |settings| {
+                settings.provider_extra = "refresh = true".to_owned();
+                settings.extra = "[session]\nrenew_every = \"2s\"\n".to_owned();
+            });
+            let world = world.await;
+            let (browser, page) = world.log_in("00u_engineer").await;
+            assert_eq!(page.status, 200, "{}\n{}", page.trail(), page.text());
+            let wiki = format!("{}/whoami", world.settings.application_url("wiki"));
+            let until = Instant::now() + PATIENCE;
+            let is_renewal = |event: &&Value| event["message"] == "a session was renewed";
+            while world.gateway.log().events().iter().filter(is_renewal).count() < 3 {
+                assert_eq!(browser.fetch(&wiki).await.unwrap().status, 200, "{}", server.id);
+                assert!(Instant::now() < until, "{}: not renewed again and again", server.id);
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
         }
     }
 }

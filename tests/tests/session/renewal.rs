@@ -28,6 +28,11 @@ async fn t72_fifty_requests_at_a_renewal_redeem_once() {
     logged(&world.gateway, RENEWED, 1).await;
     assert_eq!(redeemed(&world), before + 1);
     assert_eq!(burst(&world, &browser, 50).await, [200; 50]);
+    let (_, figures) = world.gateway.inner("/metrics").await.unwrap();
+    let counted = figures.lines().any(|line| {
+        line.starts_with("portcullis_session_renewals_total{outcome=\"done\"}") && line.ends_with(" 1")
+    });
+    assert!(counted, "{figures}");
     assert_eq!(count(&world.gateway, "logged in"), 1);
 }
 

@@ -22,7 +22,10 @@ const FORGEABLE: [&str; 7] =
     ["cf-access-", "x-forwarded-", "x-auth-", "remote-", "x-remote-", "x-original-", "x-rewrite-"];
 
 /// Fields of one connection alone.
-const HOP_BY_HOP: [&str; 5] = ["keep-alive", "proxy-connection", "proxy-authorization", "expect", "trailer"];
+const HOP_BY_HOP: [&str; 4] = ["keep-alive", "proxy-connection", "proxy-authorization", "expect"];
+/// Names that a message must not end with: they say where it ends, for whom it is, or who asks.
+const NEVER_LAST: [&str; 7] =
+    ["authorization", "content-length", "cookie", "host", "te", "trailer", "transfer-encoding"];
 
 /// One request as it came out.
 pub(super) struct Arrived {
@@ -76,8 +79,19 @@ pub(super) fn assert_head<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>)
         let ours = OURS.iter().any(|(known, _)| known == name)
             || ["x-forwarded-port", "x-forwarded-prefix"].contains(&name.as_str());
         assert!(!forgeable || ours, "{name}: {value:?}");
+        if name == "trailer" {
+            assert_announces_nothing_forged(value);
+        }
         let cookie = value.split(|byte| *byte == b';').any(|pair| is_ours(pair.trim_ascii()));
         assert!(name != "cookie" || !cookie, "{value:?}");
+    }
+}
+
+fn assert_announces_nothing_forged(value: &[u8]) {
+    for announced in String::from_utf8_lossy(value).to_ascii_lowercase().split(',').map(str::trim) {
+        let forgeable = FORGEABLE.iter().any(|known| announced.starts_with(known));
+        let misplaced = HOP_BY_HOP.contains(&announced) || NEVER_LAST.contains(&announced);
+        assert!(!forgeable && !misplaced, "{announced} is announced");
     }
 }
 

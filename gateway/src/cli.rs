@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+mod idp;
 mod keys;
 mod scim_key;
 mod service_token;
@@ -37,6 +38,9 @@ enum Command {
     Run(ConfigFile),
     /// Read the configuration and report every fault with its line; serves nothing
     Check(ConfigFile),
+    /// What concerns an identity provider: what to paste there, and whether it works
+    #[command(subcommand)]
+    Idp(idp::Command),
     /// Keys that sign the assertions for upstreams
     #[command(subcommand)]
     Keys(keys::Command),
@@ -121,6 +125,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
             ))
         }
         Command::Keys(command) => keys::run(command),
+        Command::Idp(command) => idp::run(command),
         Command::Scim(Scim::Key(command)) => scim_key::run(command),
         Command::ServiceToken(command) => service_token::run(command),
         Command::Login(asked) => terminal::login(asked),

@@ -48,6 +48,7 @@ pub use upstream_health::{Health, Outlier};
 use portcullis_policy::PolicySet;
 
 use crate::host::{Host, HostPattern};
+use crate::route::RESERVED_PREFIX;
 
 /// Everything that the gateway was told, checked as a whole.
 #[derive(Debug)]
@@ -186,6 +187,11 @@ impl Config {
     /// `https://<host>[:port]`, as a browser sees it.
     pub fn origin(&self, host: &Host) -> String {
         format!("https://{}", self.authority(host))
+    }
+
+    /// Where providers send people back to; registered there letter by letter.
+    pub fn redirect_uri(&self) -> String {
+        format!("{}{RESERVED_PREFIX}callback", self.origin(&self.server.auth_host))
     }
 
     /// Every host that is served.

@@ -19,7 +19,7 @@ use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
 use crate::login::Provider;
 use crate::respond::Look;
-use crate::route::{RESERVED_PREFIX, Routes};
+use crate::route::Routes;
 use crate::seal::{Sealer, SingleUse};
 use crate::terminal::Devices;
 use crate::tls::{Issued, Tls};
@@ -120,7 +120,7 @@ impl Gateway {
 
     /// Where providers send people back to; registered there letter by letter.
     pub(crate) fn redirect_uri(&self) -> String {
-        format!("{}{RESERVED_PREFIX}callback", self.config.origin(&self.config.server.auth_host))
+        self.config.redirect_uri()
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) use challenge::{Challenge, challenge};
 pub(crate) use hand_over::{longest_session, redeem};
 pub(crate) use initiate::{InitiateError, initiate};
 pub(crate) use logout::{application_logout, ask_everywhere, everywhere, logout};
-pub(crate) use provider::{IdTokenFault, Provider, ProviderError};
+pub(crate) use provider::{IdTokenFault, Provider, ProviderError, Step, Verdict};
 pub(crate) use renewal::{MAX_RENEWALS_AT_ONCE, keep_fresh};
 pub(crate) use start::start;
 pub(crate) use step_up::{Need, Summons};

@@ -39,6 +39,16 @@ pub(crate) async fn groups_of(
     }
 }
 
+/// What the API says of somebody, asked as a login would ask; none where there is nothing to ask it with.
+pub(super) async fn try_api(
+    provider: &Provider,
+    user: &str,
+    now: i64,
+) -> Option<Result<Vec<String>, ProviderError>> {
+    let api = Api::of(provider, now)?;
+    Some(api.groups_of_active(user).await)
+}
+
 /// The groups of the claim, where there is nobody to ask.
 fn claimed(claims: &VerifiedClaims) -> Result<Vec<String>, ProviderError> {
     match &claims.groups {

@@ -12,6 +12,7 @@
 
 mod rig;
 
+mod idp;
 mod several_providers;
 mod sign_in_domains;
 mod tile;

@@ -21,6 +21,7 @@ pub(super) struct Metadata {
     pub(super) issuer_parameter_announced: bool,
     pub(super) pushed_requests_endpoint: Option<Url>,
     pub(super) pushed_requests_demanded: bool,
+    pub(super) scopes_supported: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +36,7 @@ struct Announced {
     pushed_authorization_request_endpoint: Option<Url>,
     #[serde(default)]
     require_pushed_authorization_requests: bool,
+    scopes_supported: Option<Vec<String>>,
 }
 
 pub(super) async fn fetch(http: &WebClient, issuer: &str) -> Result<Fetched<Metadata>, ProviderError> {
@@ -66,6 +68,7 @@ pub(super) async fn fetch(http: &WebClient, issuer: &str) -> Result<Fetched<Meta
         issuer_parameter_announced: announced.authorization_response_iss_parameter_supported,
         pushed_requests_endpoint: announced.pushed_authorization_request_endpoint,
         pushed_requests_demanded: announced.require_pushed_authorization_requests,
+        scopes_supported: announced.scopes_supported,
     };
     Ok(Fetched { content, max_age_s: max_age_s(answer.headers()) })
 }

@@ -309,6 +309,10 @@ fn judge_login(name: &'static str, answer: &Response<Vec<u8>>, redirect_uri: &st
             format!("the provider shows an error page (status {})", status.as_u16()),
             "open an application in a browser and read it: mostly the client id, or a Sign-in redirect URI",
         ),
+        // A pushed request is looked at as a whole when it is taken (RFC 9126 section 2.1).
+        200..=399 if asked.query_pairs().any(|(name, _)| name == "request_uri") => {
+            Step::good(name, format!("`{redirect_uri}` is known at the provider"))
+        }
         200..=399 => Step::doubtful(
             name,
             "the provider shows its sign-in page, so it did not refuse the redirect URI so far",

@@ -179,7 +179,7 @@ async fn step_up_at_a_provider_that_pays_no_heed_ends_in_a_page_and_no_loop() {
     world.okta.neglect(Neglect::MaxAge);
     for (application, wanted, came) in [
         ("vault", "acr urn:okta:loa:2fa:any or phr, amr mfa", "no acr, amr pwd"),
-        ("payroll", "no older than 900 seconds", "seconds old"),
+        ("payroll", "a login no older than 900 s", "a login 36"),
     ] {
         let asked = world.okta.requests(Endpoint::Authorize);
         let page = browser.navigate(&at(&world, application, "/too-weak")).await.unwrap();
@@ -249,9 +249,7 @@ async fn ask(
     browser.navigate(&at(world, "asked", "/")).await.unwrap();
     let host = at(world, "asked", "");
     let cookies = browser.jar().header(&at(world, "asked", "/").parse().unwrap()).unwrap_or_default();
-    let question =
-        Outgoing::script(Method::GET, &format!("{}/cdn-cgi/access/verify", world.settings.auth_url()));
-    let question = question
+    let question = question(&format!("{}/cdn-cgi/access/verify", world.settings.auth_url()))
         .unwrap()
         .header("x-portcullis-forward-auth", world.settings.client_secret.as_deref().unwrap())
         .header("x-forwarded-for", "203.0.113.7")

@@ -132,8 +132,8 @@ pub(crate) async fn application_logout(
     let page = Page::new(StatusCode::OK, "You are signed out of this application")
         .text("You are still signed in here: other applications know you, and this one opens again without a password.")
         .link("/", "Open it again")
-        .link(&format!("{auth}{RESERVED_PREFIX}logout"), "Sign out of all applications")
-        .link(&format!("{auth}{RESERVED_PREFIX}logout/everywhere"), "Sign out in all browsers");
+        .other_link(&format!("{auth}{RESERVED_PREFIX}logout"), "Sign out of all applications")
+        .other_link(&format!("{auth}{RESERVED_PREFIX}logout/everywhere"), "Sign out in all browsers");
     Ok(respond::page(&gateway.look, page, forget(&head.headers)))
 }
 

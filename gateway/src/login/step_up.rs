@@ -86,7 +86,7 @@ impl Need {
     fn in_words(&self) -> String {
         let contexts = (!self.acr.is_empty()).then(|| format!("acr {}", self.acr.join(" or ")));
         let methods = self.amr.iter().map(|any_of| format!("amr {}", any_of.join(" or ")));
-        let age = self.max_age_s.map(|age| format!("no older than {age} seconds"));
+        let age = self.max_age_s.map(|age| format!("a login no older than {age} s"));
         contexts.into_iter().chain(methods).chain(age).collect::<Vec<_>>().join(", ")
     }
 }
@@ -124,7 +124,7 @@ fn described(facts: &LoginFacts, now: i64) -> String {
         _ => "no amr".to_owned(),
     };
     let age = match facts.authenticated_at {
-        Some(at) => format!("{} seconds old", now.saturating_sub(at)),
+        Some(at) => format!("a login {} s old", now.saturating_sub(at)),
         None => "no auth_time".to_owned(),
     };
     let text = [age, acr, amr].join(", ");

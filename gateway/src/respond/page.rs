@@ -54,6 +54,13 @@ impl Page {
         self
     }
 
+    /// The same for what is less often wanted than the button above it.
+    pub(crate) fn other_link(mut self, address: &str, label: &str) -> Self {
+        let (address, label) = (escape(address), escape(label));
+        let _ = write!(self.content, "<p><a class=\"action other\" href=\"{address}\">{label}</a></p>");
+        self
+    }
+
     /// Leads on by itself, as if it had been pressed: the request that follows begins on this page.
     pub(crate) fn leading_to(mut self, address: &str, label: &str) -> Self {
         let _ = write!(self.onwards, "<meta http-equiv=\"refresh\" content=\"0;url={}\">", escape(address));

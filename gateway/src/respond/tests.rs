@@ -154,6 +154,7 @@ fn t69_names_and_addresses_on_the_other_pages_are_text_too() {
         let page = Page::new(StatusCode::OK, "Choose how to sign in")
             .text(text)
             .link(text, text)
+            .other_link(text, text)
             .form(text, &[(text, text)], &[(text, text), ("deny", text)])
             .entry(text, text, text, text)
             .leading_to(text, text)

@@ -337,8 +337,8 @@ fn login(error: &LoginError) -> Words {
             StatusCode::FORBIDDEN,
             "That sign-in is not strong enough",
             format!(
-                "This application asks for a stronger or newer sign-in than the one that your identity provider reports. \
-                 If you can sign in there in another way, for example with a second factor, try again with that; otherwise \
+                "This application asks for a stronger or newer sign-in than the one that your identity provider reports.\n\
+                 If you can sign in there in another way, for example with a second factor, try again with that. Otherwise \
                  ask your administrator, with the reference below.\n\
                  For an administrator: the policy asks for {wanted}; the provider reported {came}. Does the provider know \
                  that context or method, and is the person enrolled for it?"

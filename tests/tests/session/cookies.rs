@@ -87,7 +87,11 @@ async fn t75_t77_a_cookie_is_one_and_of_its_host() {
 /// The byte is changed to every other kind of it; what is answered does not tell which.
 #[tokio::test(flavor = "multi_thread")]
 async fn t74_an_attempt_with_one_flipped_byte_is_told_like_any_other() {
-    let world = World::start().await;
+    // A pushed request would keep the state out of the address.
+    let change = |settings: &mut Settings| {
+        settings.provider_extra = "pushed_authorization_requests = \"off\"\n".to_owned();
+    };
+    let world = World::with(WorldConfig { change, ..WorldConfig::default() }).await;
     let browser = world.browser();
     let form = browser.navigate(&world.wiki("/")).await.unwrap();
     let auth = world.settings.auth_host.clone();

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, TokenData, Validation};
 use portcullis_tests::browser::Browser;
@@ -29,6 +31,10 @@ async fn told(world: &World, browser: &Browser) -> String {
     world.upstream.recorder().clear();
     let answer = browser.fetch(&world.wiki("/echo")).await.unwrap();
     assert_eq!(answer.status, 200);
+    received(world)
+}
+
+fn received(world: &World) -> String {
     let received = world.upstream.recorder().raw_received_for("/echo");
     let received = String::from_utf8_lossy(&received).into_owned();
     let field = received.lines().find_map(|line| {
@@ -36,6 +42,38 @@ async fn told(world: &World, browser: &Browser) -> String {
         name.eq_ignore_ascii_case("cf-access-jwt-assertion").then(|| value.to_owned())
     });
     field.unwrap_or_else(|| panic!("no assertion: {received}"))
+}
+
+/// T79: what is kept of one person and application is told of no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn t79_what_is_kept_for_one_person_and_application_is_told_of_no_other() {
+    let world = World::start().await;
+    let canteen = world.settings.application_url("canteen");
+    let mut people = Vec::new();
+    for login in [ENGINEER, "developer@corp.example"] {
+        let (browser, page) = world.logged_in(login).await.unwrap();
+        assert_eq!(page.status, 200, "{}", page.trail());
+        let page = browser.navigate(&canteen).await.unwrap();
+        assert_eq!(page.status, 200, "{}", page.trail());
+        people.push((login, browser));
+    }
+    for _ in 0..3 {
+        for (login, browser) in &people {
+            for (application, url) in [("wiki", world.wiki("/echo")), ("canteen", format!("{canteen}/echo"))]
+            {
+                world.upstream.recorder().clear();
+                assert_eq!(browser.fetch(&url).await.unwrap().status, 200);
+                let assertion = received(&world);
+                let claims = assertion.split('.').nth(1).unwrap();
+                let claims: Value =
+                    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+                assert_eq!(
+                    (&claims["email"], &claims["aud"][0]),
+                    (&Value::from(*login), &Value::from(application))
+                );
+            }
+        }
+    }
 }
 
 async fn published(world: &World, base: &str) -> Value {

@@ -11,7 +11,8 @@ use portcullis_tests::okta::{CLAIM_LIMIT, ClaimMode, Company, Endpoint, Fault, G
 use serde_json::Value;
 
 const ENGINEER: &str = "engineer@corp.example";
-/// In one group: what the size of a cookie is compared with.
+/// In more groups than any token should tell of.
+const HOARDER: &str = "hoarder@corp.example";
 const POWERLESS: &str = "00tokenWithoutPermission";
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -272,12 +273,17 @@ async fn a_rate_limit_that_ends_soon_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cookie_is_as_large_for_one_group_as_for_many() {
-    let world = world(ClaimMode::Whole, None).await;
+async fn the_cookie_is_as_large_for_one_group_as_for_five_thousand() {
+    let mut config = config(ClaimMode::Whole, None, |_| {});
+    let many: Vec<String> = (1..=5_000).map(|number| format!("Team {number:04}")).collect();
+    let person = Person::new(HOARDER, "Hattie", "Hoarder").in_groups(["Engineering"]);
+    config.company.people.push(person.in_groups(many.iter().map(String::as_str)));
+    let world = World::with(config).await;
     let mut sizes = Vec::new();
-    for login in [ENGINEER, COLLECTOR] {
+    for (login, count) in [(ENGINEER, 1), (COLLECTOR, COLLECTOR_GROUPS), (HOARDER, 5_001)] {
         let (browser, page) = log_in(&world, login).await;
         assert_eq!(page.status, 200, "{}", page.trail());
+        assert!(groups(&world, &browser).await.len() >= count, "{login} has lost groups");
         for host in ["auth.localhost", "wiki.localhost"] {
             let cookies = browser.jar().of_host(host);
             let session: Vec<_> =

@@ -18,6 +18,7 @@ mod serve;
 mod discovery;
 mod exchange;
 mod keys;
+mod signing;
 
 mod authorize;
 mod client_key;
@@ -280,28 +281,6 @@ impl Okta {
         self.grants().rotation = rotation;
     }
 
-    /// The planned rotation of both servers' keys: the next key takes over.
-    pub fn rotate_keys(&self) {
-        for server in [AuthServer::Org, AuthServer::Default] {
-            self.ring_mut(server, KeyRing::rotate);
-        }
-    }
-
-    /// The emergency rotation: all published keys are replaced at once.
-    pub fn rotate_keys_in_emergency(&self) {
-        for server in [AuthServer::Org, AuthServer::Default] {
-            self.ring_mut(server, KeyRing::replace_all);
-        }
-    }
-
-    /// Signs with RS256, ES256 or EdDSA from now on, with new keys: Okta itself knows RS256 alone, other providers do not.
-    pub fn sign_with(&self, algorithm: Algorithm) {
-        *lock(&self.signs_with) = algorithm;
-        for ring in &self.rings {
-            *lock(ring) = None;
-        }
-    }
-
     /// Sends `iss` along with every callback and announces that (RFC 9207), as Okta does not.
     pub fn announce_issuer_parameter(&self) {
         self.announces_issuer_parameter.store(true, Ordering::Relaxed);
@@ -309,10 +288,6 @@ impl Okta {
 
     fn announces_issuer_parameter(&self) -> bool {
         self.announces_issuer_parameter.load(Ordering::Relaxed)
-    }
-
-    fn signs_with(&self) -> Algorithm {
-        *lock(&self.signs_with)
     }
 
     /// A parameter of the authorization request that was pushed last.
@@ -324,27 +299,6 @@ impl Okta {
     /// Ends all access tokens of service apps, as a change of their rights does.
     pub fn revoke_service_tokens(&self) {
         self.grants().forget_service_tokens();
-    }
-
-    /// The `kid` that new tokens carry.
-    #[must_use]
-    pub fn current_kid(&self, server: AuthServer) -> String {
-        self.ring(server, |ring| ring.current_kid().to_owned())
-    }
-
-    fn ring<T>(&self, server: AuthServer, read: impl FnOnce(&KeyRing) -> T) -> T {
-        self.ring_mut(server, |ring| read(ring))
-    }
-
-    /// Keys are made when a server is first used: RSA keys take their time.
-    fn ring_mut<T>(&self, server: AuthServer, change: impl FnOnce(&mut KeyRing) -> T) -> T {
-        let [org, default] = &self.rings;
-        let ring = match server {
-            AuthServer::Org => org,
-            AuthServer::Default => default,
-        };
-        let algorithm = self.signs_with();
-        change(lock(ring).get_or_insert_with(|| KeyRing::generate(algorithm)))
     }
 
     /// Seconds since the epoch by the org's clock.

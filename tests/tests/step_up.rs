@@ -76,11 +76,13 @@ fn at(world: &World, application: &str, path: &str) -> String {
     format!("{}{path}", world.settings.application_url(application))
 }
 
-/// The query of the provider's address that a page was led to.
+/// What the provider, which a page was led to, is asked for: pushed there, and left out of the address.
 fn asked_of_the_provider(world: &World, page: &Page) -> HashMap<String, String> {
     let url = &page.chain.last().unwrap().url;
     assert!(url.as_str().starts_with(&world.okta.issuer()), "not at the provider\n{}", page.trail());
-    url.query_pairs().into_owned().collect()
+    assert!(url.query().unwrap().contains("request_uri="), "not pushed\n{}", page.trail());
+    let names = ["acr_values", "max_age", "prompt", "login_hint", "state"].into_iter();
+    names.filter_map(|name| Some((name.to_owned(), world.okta.last_pushed(name)?))).collect()
 }
 
 fn session_at(browser: &Browser, host: &str) -> String {

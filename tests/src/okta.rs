@@ -241,36 +241,6 @@ impl Okta {
         self.clock_ahead_s.fetch_add(by.as_secs(), Ordering::Relaxed);
     }
 
-    /// Dates every login from now on so far back, as if it had been made then.
-    pub fn backdate_logins(&self, by: Duration) {
-        self.logins_back_s.store(by.as_secs(), Ordering::Relaxed);
-    }
-
-    /// Pays no heed to something from now on.
-    pub fn neglect(&self, what: Neglect) {
-        lock(&self.neglected).insert(what);
-    }
-
-    /// Makes an endpoint misbehave until it is told to behave.
-    pub fn misbehave(&self, endpoint: Endpoint, fault: Fault) {
-        lock(&self.faults).set(endpoint, fault, 0, None);
-    }
-
-    /// Makes an endpoint misbehave for its next so many requests.
-    pub fn misbehave_times(&self, endpoint: Endpoint, fault: Fault, times: u32) {
-        lock(&self.faults).set(endpoint, fault, 0, Some(times));
-    }
-
-    /// Makes an endpoint misbehave after so many more good answers, until it is told to behave.
-    pub fn misbehave_after(&self, endpoint: Endpoint, fault: Fault, good: u32) {
-        lock(&self.faults).set(endpoint, fault, good, None);
-    }
-
-    /// Ends the faults of an endpoint, or of all.
-    pub fn behave(&self, endpoint: Option<Endpoint>) {
-        lock(&self.faults).clear(endpoint);
-    }
-
     /// Makes every ID token wrong in this way, or right again.
     pub fn spoil_id_tokens(&self, spoil: Option<Spoil>) {
         *lock(&self.spoil) = spoil;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use serde_json::json;
 
 use super::exchange::{Answer, Ask};
 use super::users_api;
+use super::{Okta, lock};
 
 /// A body that may stream or break.
 pub(super) type SimBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -133,6 +135,38 @@ impl Faults {
                 Some(*fault)
             }
         }
+    }
+}
+
+impl Okta {
+    /// Dates every login from now on so far back, as if it had been made then.
+    pub fn backdate_logins(&self, by: Duration) {
+        self.logins_back_s.store(by.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Pays no heed to something from now on.
+    pub fn neglect(&self, what: Neglect) {
+        lock(&self.neglected).insert(what);
+    }
+
+    /// Makes an endpoint misbehave until it is told to behave.
+    pub fn misbehave(&self, endpoint: Endpoint, fault: Fault) {
+        lock(&self.faults).set(endpoint, fault, 0, None);
+    }
+
+    /// Makes an endpoint misbehave for its next so many requests.
+    pub fn misbehave_times(&self, endpoint: Endpoint, fault: Fault, times: u32) {
+        lock(&self.faults).set(endpoint, fault, 0, Some(times));
+    }
+
+    /// Makes an endpoint misbehave after so many more good answers, until it is told to behave.
+    pub fn misbehave_after(&self, endpoint: Endpoint, fault: Fault, good: u32) {
+        lock(&self.faults).set(endpoint, fault, good, None);
+    }
+
+    /// Ends the faults of an endpoint, or of all.
+    pub fn behave(&self, endpoint: Option<Endpoint>) {
+        lock(&self.faults).clear(endpoint);
     }
 }
 

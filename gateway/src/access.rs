@@ -8,20 +8,20 @@ use http::request::Parts;
 use http::{Method, Response};
 use hyper::body::Incoming;
 
+mod terminals;
+
 use crate::assertion::identity;
 use crate::body::Body;
-use crate::config::Application;
 use crate::cookies;
 use crate::credential;
 use crate::form;
 use crate::gateway::Gateway;
-use crate::live::{ApplicationSession, LiveSession};
+use crate::live::LiveSession;
 use crate::login;
 use crate::query::Query;
 use crate::respond::{self, Audience, Reader, Rejection};
 use crate::route::{Canonical, RESERVED_PREFIX};
 use crate::session::{Visitor, application_visitor, login_visitor};
-use crate::terminal::{self, TerminalError};
 
 /// The one of our endpoints for browsers that changes something by a POST.
 const EVERYWHERE: &str = "logout/everywhere";
@@ -60,6 +60,9 @@ pub(crate) async fn on_auth_host(
     if endpoint == "initiate" {
         return initiate(gateway, asked, (query, body)).await;
     }
+    if let Some((page @ ("terminal" | "device"), host)) = endpoint.split_once('/') {
+        return terminals::on_auth_host(gateway, asked, body, (page, host)).await;
+    }
     if endpoint != EVERYWHERE {
         only_get(asked)?;
     }
@@ -92,7 +95,7 @@ pub(crate) async fn on_auth_host(
     }
 }
 
-/// Whether a login may come back to an endpoint: it shows a page of its own to whoever is logged in.
+/// Whether a login may come back to an endpoint of an application's host: it leads on to a page for whoever is logged in.
 pub(crate) fn is_page(endpoint: &str) -> bool {
     matches!(endpoint, "terminal" | "device")
 }
@@ -105,7 +108,7 @@ pub(crate) async fn on_application_host(
     endpoint: &str,
 ) -> Result<Response<Body>, Rejection> {
     if let "terminal" | "device" | "device/begin" | "token" | "token/revoke" = endpoint {
-        return for_terminals(gateway, asked, body, endpoint).await;
+        return terminals::on_application_host(gateway, asked, body, endpoint).await;
     }
     only_get(asked)?;
     let host = &asked.canonical.host;
@@ -138,64 +141,6 @@ fn told_about(gateway: &Gateway, asked: &Asked<'_>, session: &LiveSession) -> Re
     let provider = gateway.config.identity_provider(&session.provider);
     let provider = provider.map(AsRef::as_ref);
     respond::identity(&identity(session, &session.standing(), provider, asked.client_ip))
-}
-
-/// The endpoints by which programs at a terminal come to a token.
-async fn for_terminals(
-    gateway: &Arc<Gateway>,
-    asked: &Asked<'_>,
-    body: Incoming,
-    endpoint: &str,
-) -> Result<Response<Body>, Rejection> {
-    limited(gateway, asked)?;
-    let (host, now) = (&asked.canonical.host, asked.now);
-    let mut applications = gateway.routes.applications(host);
-    let application = applications.find(|application| application.terminals).ok_or(TerminalError::Off)?;
-    let form = match asked.canonical.method {
-        Method::POST => Some(form::read(asked.head, body).await?),
-        _ if is_page(endpoint) => only_get(asked).map(|()| None)?,
-        _ => return Err(Rejection::MethodNotAllowed("POST")),
-    };
-    let query = Query::parse(asked.canonical.query.as_deref());
-    match (endpoint, &form) {
-        ("token", Some(form)) => Ok(terminal::redeem(gateway, host, form, now).await),
-        ("token/revoke", Some(form)) => Ok(terminal::revoke(gateway, host, form, now).await),
-        ("device/begin", Some(form)) => Ok(terminal::begin_device(gateway, host, asked.client_ip, form, now)),
-        ("terminal", None) => {
-            let visitor = at_the_page(gateway, asked, application)?;
-            Ok(terminal::loopback_page(gateway, host, &visitor, &query, now)?)
-        }
-        ("device", None) => {
-            let visitor = at_the_page(gateway, asked, application)?;
-            Ok(terminal::device_page(gateway, host, &visitor, &query, now)?)
-        }
-        (page, Some(form)) => {
-            form::from_our_page(asked.head, &gateway.config.origin(host))?;
-            let visitor = at_the_page(gateway, asked, application)?;
-            Ok(match page {
-                "terminal" => terminal::confirm_loopback(gateway, host, &visitor, form, now)?,
-                _ => terminal::confirm_device(gateway, host, &visitor, form)?,
-            })
-        }
-        (_, None) => Err(Rejection::NotFound),
-    }
-}
-
-/// Who looks at a page of ours in a browser. A program's token cannot confirm another's.
-fn at_the_page(
-    gateway: &Gateway,
-    asked: &Asked<'_>,
-    application: &Application,
-) -> Result<Arc<ApplicationSession>, Rejection> {
-    let (headers, host) = (&asked.head.headers, &asked.canonical.host);
-    let challenge =
-        || Box::new(login::challenge(gateway, (asked.canonical, application), None, headers, asked.now));
-    match application_visitor(&gateway.process.live, headers, host, None, asked.now) {
-        Visitor::Known(visitor) if visitor.terminal.is_none() => Ok(visitor),
-        Visitor::Known(_) | Visitor::Nobody => Err(Rejection::LoginRequired(challenge())),
-        Visitor::Ended(reason) => Err(Rejection::SessionEnded(reason, challenge())),
-        Visitor::Contradictory => Err(Rejection::CredentialsDisagree),
-    }
 }
 
 /// Another site may send a browser here, by a link or a form.

@@ -17,7 +17,7 @@ use crate::forward::{Bounds, Fleet, Upstreams};
 use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
-use crate::login::{MAX_RENEWALS_AT_ONCE, Provider};
+use crate::login::{MAX_RENEWALS_AT_ONCE, Parting, Provider};
 use crate::respond::Look;
 use crate::route::Routes;
 use crate::seal::{KeyFileError, Sealer, random_text};
@@ -50,6 +50,7 @@ pub(crate) async fn first(
         sealer,
         signer: Arc::new(signer),
         used: Arc::new(spent_logins()),
+        parting: Arc::new(Parting::new()),
         devices: Arc::new(Devices::new()),
         run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?.into(),
         scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),

@@ -17,7 +17,7 @@ use crate::descriptors::Borne;
 use crate::forward::{Fleet, Upstreams};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
-use crate::login::Provider;
+use crate::login::{Parting, Provider};
 use crate::respond::Look;
 use crate::route::Routes;
 use crate::seal::{Sealer, SingleUse};
@@ -40,6 +40,8 @@ pub(crate) struct Process {
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) signer: Arc<Signer>,
     pub(crate) used: Arc<SingleUse>,
+    /// Sign-outs that are on their way to the auth host.
+    pub(crate) parting: Arc<Parting>,
     /// Programs that wait for somebody to type their code.
     pub(crate) devices: Arc<Devices>,
     /// Names this run of the process: what is used once is remembered no longer than it.

@@ -26,7 +26,7 @@ pub(crate) use callback::{RefusedCallback, callback};
 pub(crate) use challenge::{Challenge, challenge};
 pub(crate) use hand_over::{longest_session, redeem};
 pub(crate) use initiate::{InitiateError, initiate};
-pub(crate) use logout::{application_logout, ask_everywhere, everywhere, logout};
+pub(crate) use logout::{Parting, application_logout, ask_everywhere, everywhere, logout};
 pub(crate) use provider::{IdTokenFault, Provider, ProviderError, Step, Verdict};
 pub(crate) use renewal::{MAX_RENEWALS_AT_ONCE, keep_fresh};
 pub(crate) use start::start;

@@ -153,11 +153,14 @@ pub(crate) fn application_visitor(
     if !found.admits(cookies::only(headers, cookies::BINDING)) {
         return Visitor::Nobody;
     }
-    found.session.touch(now);
     match found.session.standing().ended {
         Some(reason) => ended(reason),
         None if found.is_over(now) || now >= found.life.until(longest) => Visitor::Nobody,
-        None => Visitor::Known(found),
+        None => {
+            // What opens nothing any more does not keep the login from falling idle.
+            found.session.touch(now);
+            Visitor::Known(found)
+        }
     }
 }
 
@@ -168,10 +171,12 @@ pub(crate) fn login_visitor(live: &Live, headers: &HeaderMap, now: i64) -> Visit
     if found.is_expired(now) {
         return Visitor::Nobody;
     }
-    found.touch(now);
     match found.standing().ended {
         Some(reason) => ended(reason),
-        None => Visitor::Known(found),
+        None => {
+            found.touch(now);
+            Visitor::Known(found)
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! People at a terminal: how a program on somebody's machine comes to a token that is theirs, for one application's host. The
 //! program is `portcullis login`, or any other that speaks the two grants below.
 //!
-//! Two ways, both confirmed by the person on a page of the application's host, where they are logged in:
+//! Two ways, both confirmed by the person on a page of the auth host: on the application's host its own scripts could press the button.
 //! - `loopback`: the browser is on the same machine; the answer goes to a port of it (RFC 8252 section 7.3, with PKCE);
 //! - `device`: the browser is elsewhere; the person types a code (RFC 8628).
 //!
@@ -39,6 +39,8 @@ pub(crate) enum TerminalError {
     Malformed,
     #[error("the request was answered already, or took too long, or is another login's")]
     Stale,
+    #[error("nobody is logged in on the auth host in this browser")]
+    SignedOut,
     #[error("no request has that code")]
     UnknownCode,
     #[error("this application gives no tokens to terminals")]
@@ -51,6 +53,7 @@ impl TerminalError {
         match self {
             Self::Malformed => "terminal_malformed",
             Self::Stale => "terminal_stale",
+            Self::SignedOut => "terminal_signed_out",
             Self::UnknownCode => "terminal_code_unknown",
             Self::Off => "terminal_off",
         }

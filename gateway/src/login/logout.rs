@@ -2,11 +2,13 @@
 //! concerns, so nobody can sign out somebody else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{HeaderMap, ORIGIN};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use portcullis_store::{EndReason, EndWhat};
+use moka::sync::Cache;
+use portcullis_store::{EndReason, EndWhat, SessionId};
 
 use super::{ATTEMPT_LIFE_S, LoginError, hint};
 use crate::body::Body;
@@ -20,6 +22,11 @@ use crate::route::RESERVED_PREFIX;
 use crate::seal::Purpose;
 use crate::session::{Visitor, application_visitor, login_of_cookie, login_visitor};
 
+/// Most sign-outs that are on their way from an application's host; beyond it the provider's session stays.
+const MAX_PARTING: u64 = 10_000;
+/// How long a browser may take for that.
+const PARTING_LIFE: Duration = Duration::from_secs(60);
+
 /// `logout` on any host: the login ends, and with it every application session. Then the browser goes to the provider, where that ends
 /// its session too; and from an application's host to the auth host, whose cookie it cannot reach from there.
 pub(crate) async fn logout(
@@ -31,39 +38,58 @@ pub(crate) async fn logout(
 ) -> Result<Response<Body>, LoginError> {
     let auth_host = &gateway.config.server.auth_host;
     let live = &gateway.process.live;
-    let login = if host == auth_host {
-        known(login_visitor(live, &head.headers, now))
-    } else {
-        let visitor = application_visitor(live, &head.headers, host, None, now);
-        known(visitor).map(|application| application.session.clone())
-    };
-    if let Some(session) = &login {
-        // Read before the end, since an ended session has lost its tokens; used after it, since the provider may be slow.
-        let sealed = gateway.process.store.sealed(session.id)?;
-        end(gateway, EndWhat::Session(session.id), now).await?;
-        let onwards = match sealed {
-            Some(sealed) => provider_logout(gateway, session, &sealed, now).await,
-            None => None,
-        };
-        if let Some(location) = onwards {
-            return Ok(respond::redirect(&location, forget(&head.headers)));
-        }
-    }
     if host != auth_host {
+        if let Visitor::Known(application) = application_visitor(live, &head.headers, host, None, now) {
+            // A token at a terminal speaks for itself alone.
+            if application.terminal.is_some() {
+                return application_logout(gateway, head, host, now).await;
+            }
+            part(gateway, &application.session, now).await?;
+        }
         let location = format!("{}{RESERVED_PREFIX}logout", gateway.config.origin(auth_host));
         return Ok(respond::redirect(&location, forget(&head.headers)));
     }
-    // Whoever came from an application's host has ended the session there.
+    if let Visitor::Known(session) = login_visitor(live, &head.headers, now) {
+        part(gateway, &session, now).await?;
+    }
+    // Whoever came from an application's host has ended the session there. What it takes to end the provider's too is told to nobody
+    // but who has the cookie of this host.
     let over = login_of_cookie(live, &head.headers);
+    let parting =
+        over.as_ref().and_then(|session| Some((session, gateway.process.parting.take(session.id)?)));
+    if let Some((session, sealed)) = parting
+        && let Some(location) = provider_logout(gateway, session, &sealed, now).await
+    {
+        return Ok(respond::redirect(&location, forget(&head.headers)));
+    }
     let others = over.map_or(0, |session| live.others_of(&session, now));
     let page = signed_out(gateway, query, others, now);
     Ok(respond::page(&gateway.look, page, forget(&head.headers)))
 }
 
-fn known<S>(visitor: Visitor<S>) -> Option<Arc<S>> {
-    match visitor {
-        Visitor::Known(known) => Some(known),
-        Visitor::Nobody | Visitor::Ended(_) | Visitor::Contradictory => None,
+/// Ends a login, and keeps for a moment what ending the provider's session takes: an ended session has lost its tokens.
+async fn part(gateway: &Gateway, session: &LiveSession, now: i64) -> Result<(), LoginError> {
+    if let Some(sealed) = gateway.process.store.sealed(session.id)? {
+        gateway.process.parting.keep(session.id, sealed);
+    }
+    end(gateway, EndWhat::Session(session.id), now).await
+}
+
+/// ID tokens of logins that were just signed out, sealed, until the browser comes to the auth host.
+#[derive(Debug)]
+pub(crate) struct Parting(Cache<SessionId, Arc<[u8]>>);
+
+impl Parting {
+    pub(crate) fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_PARTING).time_to_live(PARTING_LIFE).build())
+    }
+
+    fn keep(&self, session: SessionId, sealed: Vec<u8>) {
+        self.0.insert(session, sealed.into());
+    }
+
+    fn take(&self, session: SessionId) -> Option<Arc<[u8]>> {
+        self.0.remove(&session)
     }
 }
 

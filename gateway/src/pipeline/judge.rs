@@ -261,6 +261,10 @@ impl Asking<'_> {
             Visitor::Nobody => Some((None, Err(Rejection::LoginRequired(challenge())))),
             Visitor::Contradictory => Some((None, Err(Rejection::CredentialsDisagree))),
             // It was begun before the application asked for a second cookie. A token at a terminal is in no cookie.
+            // Its host gives tokens, for another application or by an earlier configuration.
+            Visitor::Known(visitor) if visitor.terminal.is_some() && !target.application.terminals => {
+                Some((None, Err(Rejection::LoginRequired(challenge()))))
+            }
             Visitor::Known(visitor)
                 if target.application.binding_cookie && !visitor.is_bound() && visitor.terminal.is_none() =>
             {

@@ -86,12 +86,12 @@ impl Page {
         self
     }
 
-    /// One line to fill in, that is asked for again in the query.
+    /// A form with one line to fill in.
     pub(crate) fn entry(mut self, action: &str, name: &str, label: &str, button: &str) -> Self {
         let (action, name, label, button) = (escape(action), escape(name), escape(label), escape(button));
         let _ = write!(
             self.content,
-            "<form method=\"get\" action=\"{action}\"><label for=\"{name}\">{label}</label>\
+            "<form method=\"post\" action=\"{action}\"><label for=\"{name}\">{label}</label>\
              <input id=\"{name}\" name=\"{name}\" required autofocus autocomplete=\"off\" autocapitalize=\"characters\" \
              spellcheck=\"false\"><button class=\"action\">{button}</button></form>"
         );

@@ -18,7 +18,7 @@ use super::{CONFIRM_LIFE_S, GrantError, Program, TerminalError};
 use crate::body::Body;
 use crate::gateway::Gateway;
 use crate::host::Host;
-use crate::live::ApplicationSession;
+use crate::live::LiveSession;
 use crate::query::Query;
 use crate::respond::{self, Page};
 use crate::route::RESERVED_PREFIX;
@@ -106,8 +106,8 @@ pub(crate) fn begin(
         Ok(respond::identity(&serde_json::json!({
             "device_code": device_code,
             "user_code": shown,
+            // No address that brings the code along: whoever confirms shall have it before their eyes, and not in a link.
             "verification_uri": page,
-            "verification_uri_complete": format!("{page}?user_code={shown}"),
             "expires_in": CONFIRM_LIFE_S,
             "interval": INTERVAL_S,
         })))
@@ -144,37 +144,39 @@ fn user_code() -> Option<String> {
     Some(code)
 }
 
-/// `device` on an application's host: asks for the code, or shows what it belongs to.
-pub(crate) fn page(
+/// `device` on the auth host: asks for the code.
+pub(crate) fn page(gateway: &Gateway, host: &Host) -> Response<Body> {
+    let page = Page::new(http::StatusCode::OK, "Connect a terminal")
+        .text(&format!("Type the code that the terminal shows, to let it use {host} as you."))
+        .entry(&format!("{RESERVED_PREFIX}device/{host}"), "user_code", "Code", "Go on");
+    respond::page(&gateway.look, page, None)
+}
+
+/// Shows what a code belongs to.
+fn question(
     gateway: &Gateway,
     host: &Host,
-    visitor: &ApplicationSession,
-    query: &Query,
+    session: &LiveSession,
+    code: &str,
     now: i64,
 ) -> Result<Response<Body>, TerminalError> {
-    let action = format!("{RESERVED_PREFIX}device");
-    let Some(code) = query.only("user_code") else {
-        let page = Page::new(http::StatusCode::OK, "Connect a terminal")
-            .text("Type the code that the terminal shows.")
-            .entry(&action, "user_code", "Code", "Go on");
-        return Ok(respond::page(&gateway.look, page, None));
-    };
     let (code, waiting) = find(gateway, host, code)?;
     let minutes = (now - waiting.asked_at) / 60;
-    let page = asking(host, visitor, &waiting.program.name)
+    let carried = [("user_code", code.as_str()), ("for", &owner(session))];
+    let page = asking(host, session, &waiting.program.name)
         .text(&format!(
             "The request came from the address {}, {minutes} min ago, and shows the code {}. Allow it only if you have started it \
              yourself and see this code there. Nobody who helps you needs it.",
             waiting.asked_from,
             shown(&code)
         ))
-        .form(&action, &[("user_code", &code), ("for", &owner(visitor))], &[("allow", "Allow"), ("deny", "Deny")]);
+        .form(&format!("{RESERVED_PREFIX}device/{host}"), &carried, &[("allow", "Allow"), ("deny", "Deny")]);
     Ok(respond::page(&gateway.look, page, None))
 }
 
 /// Says in the form on whose page it stands, without showing the session's id.
-fn owner(visitor: &ApplicationSession) -> String {
-    digest_text(&format!("device page {}", visitor.id))
+fn owner(session: &LiveSession) -> String {
+    digest_text(&format!("device page {}", session.id))
 }
 
 fn find(gateway: &Gateway, host: &Host, code: &str) -> Result<(String, Arc<Waiting>), TerminalError> {
@@ -183,14 +185,19 @@ fn find(gateway: &Gateway, host: &Host, code: &str) -> Result<(String, Arc<Waiti
     Ok((code, waiting))
 }
 
-/// The person's answer.
+/// The code, and then the person's answer.
 pub(crate) fn confirm(
     gateway: &Gateway,
     host: &Host,
-    visitor: &ApplicationSession,
+    session: &LiveSession,
     form: &Query,
+    now: i64,
 ) -> Result<Response<Body>, TerminalError> {
-    if form.only("for") != Some(&owner(visitor)) {
+    if form.only("answer").is_none() {
+        let code = form.only("user_code").ok_or(TerminalError::Malformed)?;
+        return question(gateway, host, session, code, now);
+    }
+    if form.only("for") != Some(&owner(session)) {
         return Err(TerminalError::Stale);
     }
     let (code, waiting) = find(gateway, host, form.only("user_code").ok_or(TerminalError::Malformed)?)?;
@@ -202,7 +209,7 @@ pub(crate) fn confirm(
         return Err(TerminalError::Stale);
     }
     let (title, text) = if allowed {
-        let code = Code::new(gateway, visitor, waiting.program.clone()).ok_or(TerminalError::Stale)?;
+        let code = Code::new(gateway, session, waiting.program.clone()).ok_or(TerminalError::Stale)?;
         answer.given = Given::Yes(code);
         ("The program may act as you", "It goes on in the terminal; this page can be closed.")
     } else {

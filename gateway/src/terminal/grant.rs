@@ -16,7 +16,7 @@ use super::{CODE_LIFE_S, GrantError, Program};
 use crate::body::Body;
 use crate::gateway::Gateway;
 use crate::host::Host;
-use crate::live::ApplicationSession;
+use crate::live::LiveSession;
 use crate::login::longest_session;
 use crate::query::Query;
 use crate::respond;
@@ -40,10 +40,10 @@ pub(super) struct Code {
 
 impl Code {
     /// None when the system has no random bytes.
-    pub(super) fn new(gateway: &Gateway, visitor: &ApplicationSession, program: Program) -> Option<Self> {
+    pub(super) fn new(gateway: &Gateway, session: &LiveSession, program: Program) -> Option<Self> {
         let id = random_text::<16>()?;
         let run = gateway.process.run.to_string();
-        Some(Self { id, run, session: *visitor.session.id.as_bytes(), program })
+        Some(Self { id, run, session: *session.id.as_bytes(), program })
     }
 
     pub(super) fn seal(self, gateway: &Gateway, host: &Host, now: i64) -> Option<String> {
@@ -123,7 +123,7 @@ pub(crate) async fn revoke(gateway: &Arc<Gateway>, host: &Host, form: &Query, no
     let found = gateway.process.live.application_session(&token.id());
     if found.is_some_and(|found| found.host == *host && found.terminal.is_some()) {
         let what = EndWhat::ApplicationSession(token.id());
-        if let Err(error) = gateway.process.store.end_sessions(what, EndReason::SignedOut, now).await {
+        if let Err(error) = gateway.process.store.end_sessions(what, EndReason::Revoked, now).await {
             return GrantError::Store(error).into_response();
         }
     }

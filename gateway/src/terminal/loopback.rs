@@ -9,7 +9,7 @@ use super::{CONFIRM_LIFE_S, MAX_STATE_BYTES, Program, TerminalError, is_url_safe
 use crate::body::Body;
 use crate::gateway::Gateway;
 use crate::host::Host;
-use crate::live::ApplicationSession;
+use crate::live::LiveSession;
 use crate::query::Query;
 use crate::respond::{self, Page};
 use crate::route::RESERVED_PREFIX;
@@ -29,11 +29,11 @@ struct Question {
     state: String,
 }
 
-/// `terminal` on an application's host: asks the person.
+/// `terminal` on the auth host: asks the person.
 pub(crate) fn page(
     gateway: &Gateway,
     host: &Host,
-    visitor: &ApplicationSession,
+    session: &LiveSession,
     query: &Query,
     now: i64,
 ) -> Result<Response<Body>, TerminalError> {
@@ -44,10 +44,10 @@ pub(crate) fn page(
         .only("state")
         .filter(|state| (1..=MAX_STATE_BYTES).contains(&state.len()) && state.bytes().all(is_url_safe));
     let (Some(port), Some(state)) = (port, state) else { return Err(TerminalError::Malformed) };
-    let page = asking(host, visitor, &program.name);
+    let page = asking(host, session, &program.name);
     let question = Question {
         id: random_text::<16>().ok_or(TerminalError::Stale)?,
-        session: *visitor.id.as_bytes(),
+        session: *session.id.as_bytes(),
         program,
         port,
         state: state.to_owned(),
@@ -56,7 +56,7 @@ pub(crate) fn page(
         gateway.process.sealer.seal(Purpose::Terminal, host.as_str(), now + CONFIRM_LIFE_S, question);
     let sealed = sealed.ok_or(TerminalError::Stale)?;
     let page = page.text("Allow it only if you have started it yourself, just now, on this computer.").form(
-        &format!("{RESERVED_PREFIX}terminal"),
+        &format!("{RESERVED_PREFIX}terminal/{host}"),
         &[("question", &sealed)],
         &[("allow", "Allow"), ("deny", "Deny")],
     );
@@ -64,10 +64,10 @@ pub(crate) fn page(
 }
 
 /// The beginning of the page on both ways: who asks for what.
-pub(super) fn asking(host: &Host, visitor: &ApplicationSession, name: &str) -> Page {
-    let standing = visitor.session.standing();
+pub(super) fn asking(host: &Host, session: &LiveSession, name: &str) -> Page {
+    let standing = session.standing();
     let profile = &standing.profile;
-    let who = profile.email.as_ref().or(profile.display_name.as_ref()).unwrap_or(&visitor.session.subject);
+    let who = profile.email.as_ref().or(profile.display_name.as_ref()).unwrap_or(&session.subject);
     Page::new(StatusCode::OK, "Let a program act as you?").text(&format!(
         "\u{201c}{name}\u{201d} asks to use {host} as {who}. It will be able to do there what you can do, until you sign out or your \
          session ends."
@@ -78,21 +78,21 @@ pub(super) fn asking(host: &Host, visitor: &ApplicationSession, name: &str) -> P
 pub(crate) fn confirm(
     gateway: &Gateway,
     host: &Host,
-    visitor: &ApplicationSession,
+    session: &LiveSession,
     form: &Query,
     now: i64,
 ) -> Result<Response<Body>, TerminalError> {
     let sealed = form.only("question").ok_or(TerminalError::Malformed)?;
     let opened = gateway.process.sealer.open::<Question>(Purpose::Terminal, host.as_str(), now, sealed);
     let question = opened.map_err(|_| TerminalError::Stale)?;
-    if question.session != *visitor.id.as_bytes() || !gateway.process.used.claim(&question.id) {
+    if question.session != *session.id.as_bytes() || !gateway.process.used.claim(&question.id) {
         return Err(TerminalError::Stale);
     }
     let mut back = format!("http://127.0.0.1:{}/?state={}", question.port, question.state);
     let (title, text) = match form.only("answer") {
         Some("allow") => {
             let code =
-                Code::new(gateway, visitor, question.program).and_then(|code| code.seal(gateway, host, now));
+                Code::new(gateway, session, question.program).and_then(|code| code.seal(gateway, host, now));
             back.push_str("&code=");
             back.push_str(&code.ok_or(TerminalError::Stale)?);
             ("The program may act as you", "It goes on in the terminal; this page can be closed.")

@@ -21,11 +21,18 @@ pub(super) fn of(error: TerminalError) -> Words {
             "It was answered already, took too long, or belongs to another sign-in. Start the program again in the terminal.",
             Next::Nothing,
         ),
+        TerminalError::SignedOut => (
+            StatusCode::UNAUTHORIZED,
+            "Nobody is signed in here",
+            "This browser is not signed in at the gateway any more. Open the application, sign out and in again, then start the program \
+             anew.",
+            Next::Nothing,
+        ),
         TerminalError::UnknownCode => (
             StatusCode::NOT_FOUND,
             "No terminal shows that code",
             "Check the letters. A code is good for ten minutes and for one answer; the program shows a new one when it is started again.",
-            Next::Open(format!("{}device", crate::route::RESERVED_PREFIX)),
+            Next::Again,
         ),
         TerminalError::Off => (
             StatusCode::FORBIDDEN,

@@ -108,6 +108,21 @@ const fn identity(on: On) -> Door {
     door(on, "/cdn-cgi/access/get-identity", [NO, NO, NO, NO, YES, YES, NO, NO])
 }
 
+/// Where a person says yes to a program at a terminal: leads whoever is logged in on to the auth host.
+const fn onwards(path: &'static str) -> Door {
+    const LOG_IN: Statuses = [303, 405, 401, 405];
+    const ENDED: Statuses = [403, 405, 403, 405];
+    const ON: Statuses = [303, 405, 303, 405];
+    door(On::Wiki, path, [LOG_IN, LOG_IN, LOG_IN, ENDED, ON, ON, ON, ON])
+}
+
+/// The page itself: a form is heard when it is one.
+const fn question(path: &'static str, get: u16) -> Door {
+    const NO: Statuses = [401, 415, 401, 415];
+    let yes = [get, 415, get, 415];
+    door(On::Auth, path, [NO, NO, NO, NO, yes, yes, yes, yes])
+}
+
 const DOORS: &[Door] = &[
     application("/whoami", [200, 200, 200, 200]),
     application("/ws/echo", [426, 426, 101, 426]),
@@ -123,6 +138,15 @@ const DOORS: &[Door] = &[
     ending(On::Wiki, "/cdn-cgi/access/logout/app", 200),
     endpoint(On::Wiki, "/cdn-cgi/access/logout/everywhere", 404),
     identity(On::Wiki),
+    onwards("/cdn-cgi/access/terminal"),
+    onwards("/cdn-cgi/access/device"),
+    alike(On::Wiki, "/cdn-cgi/access/device/begin", [405, 415, 405, 415]),
+    alike(On::Wiki, "/cdn-cgi/access/token", [405, 415, 405, 415]),
+    alike(On::Wiki, "/cdn-cgi/access/token/revoke", [405, 415, 405, 415]),
+    question("/cdn-cgi/access/terminal/wiki.localhost", 400),
+    question("/cdn-cgi/access/device/wiki.localhost", 200),
+    alike(On::Auth, "/cdn-cgi/access/terminal/unknown.localhost", [404; 4]),
+    endpoint(On::Auth, "/cdn-cgi/access/token", 404),
     endpoint(On::Wiki, "/cdn-cgi/access/initiate", 404),
     endpoint(On::Wiki, "/cdn-cgi/access/certs", 200),
     endpoint(On::Wiki, "/cdn-cgi/access/logo", 404),
@@ -372,7 +396,9 @@ async fn every_door_for_everybody_in_every_way() {
 /// A door that is added to the program and not to the table fails here.
 #[test]
 fn every_endpoint_of_the_program_is_in_the_table() {
-    let source = std::fs::read_to_string(binary::repository().join("gateway/src/access.rs")).unwrap();
+    let source = ["gateway/src/access.rs", "gateway/src/access/terminals.rs"]
+        .map(|file| std::fs::read_to_string(binary::repository().join(file)).unwrap())
+        .concat();
     let arms = source.lines().filter_map(|line| line.split_once("=>")).map(|(arm, _)| arm.trim());
     let named = arms.filter(|arm| arm.starts_with(['"', '('])).filter_map(|arm| arm.split('"').nth(1));
     let named: Vec<&str> = named.collect();

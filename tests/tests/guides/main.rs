@@ -13,6 +13,7 @@
 mod rig;
 
 mod idp;
+mod okta_apps;
 mod several_providers;
 mod sign_in_domains;
 mod tile;

@@ -218,6 +218,14 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let branding = branding::read_branding(&mut root, folder);
     let providers = provider::read_all(&mut root, folder);
     let directories = application::read_directories(&mut root, &providers);
+    for provider in providers.iter().filter(|provider| provider.groups_source == GroupsSource::Scim) {
+        if !directories.iter().any(|directory| directory.identity_provider == provider.name) {
+            let name = &provider.name;
+            root.fault(format!(
+                "`{name}` takes groups from SCIM alone, but no `[[directory]]` belongs to it"
+            ));
+        }
+    }
     let place = application::Place {
         server: server.as_ref(),
         limits: &limits.clone().unwrap_or_default(),

@@ -31,7 +31,7 @@ pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
 use crate::gateway::now;
 use crate::metrics;
-use people::People;
+use people::{CountedGroups, People};
 use service::Services;
 use uses::IdleLimit;
 
@@ -160,12 +160,19 @@ impl Live {
     ) -> Standing {
         let Followed { people, policies, .. } = followed;
         let person = person.and_then(|id| people.person(id)).cloned();
-        let groups = people.groups_that_count(person.as_deref(), &profile.groups, profile.told_at);
+        let (claimed, told_at) = (&profile.groups, profile.told_at);
+        let counted = if policies.directory_alone(provider) {
+            people.groups_of_directory_alone(person.as_deref(), claimed, told_at)
+        } else {
+            let names = people.groups_that_count(person.as_deref(), claimed, told_at);
+            CountedGroups { names, unproved: Vec::new() }
+        };
         // The store ends the sessions of a deactivated person in the same transaction; this holds the door besides.
         let inactive = person.as_ref().is_some_and(|person| !person.active);
         let ended = ended.or_else(|| inactive.then_some(EndReason::Deactivated));
-        let principal = policies.principal(provider, &profile, &groups);
-        Standing { profile, person, groups, policies: policies.clone(), principal, ended }
+        let principal = policies.principal(provider, &profile, &counted.names, &counted.unproved);
+        let CountedGroups { names: groups, unproved: doubts } = counted;
+        Standing { profile, person, groups, doubts, policies: policies.clone(), principal, ended }
     }
 
     fn begin(&self, followed: &mut Followed, record: &Arc<SessionRecord>) {

@@ -202,10 +202,14 @@ impl Facts<'_> {
             },
             Test::Groups(wanted) => {
                 let groups = &person.groups;
-                if groups.revision == self.revision {
-                    Holds::from(overlap(wanted, &groups.ids))
-                } else {
+                if groups.revision != self.revision {
                     Holds::Unknown(Reason::StaleGroups)
+                } else if overlap(wanted, &groups.ids) {
+                    Holds::Yes
+                } else if overlap(wanted, &groups.unproved) {
+                    Holds::Unknown(Reason::UnprovedGroup)
+                } else {
+                    Holds::No
                 }
             }
             Test::LoginMethods(wanted) => match person.login_method {

@@ -53,6 +53,8 @@ pub enum Reason {
     StaleApplication,
     /// A policy asks for groups, and the principal's were interned for another revision.
     StaleGroups,
+    /// A policy asks for a group in which the person is by the word of somebody whose word does not count.
+    UnprovedGroup,
     /// A policy asks for the login method, and the principal's is of another revision or no longer configured.
     UnknownLoginMethod,
     /// A policy asks for the e-mail address, and the principal has no verified one.
@@ -103,7 +105,7 @@ impl Verdict {
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AllowedByPolicy,
         Self::AllowedByServiceAuth,
         Self::BlockedByPolicy,
@@ -112,6 +114,7 @@ impl Reason {
         Self::NoServiceAuth,
         Self::StaleApplication,
         Self::StaleGroups,
+        Self::UnprovedGroup,
         Self::UnknownLoginMethod,
         Self::NoVerifiedEmail,
         Self::LoginElsewhere,
@@ -131,6 +134,7 @@ impl Reason {
             Self::NoServiceAuth => "no_service_auth",
             Self::StaleApplication => "stale_application",
             Self::StaleGroups => "stale_groups",
+            Self::UnprovedGroup => "unproved_group",
             Self::UnknownLoginMethod => "unknown_login_method",
             Self::NoVerifiedEmail => "no_verified_email",
             Self::LoginElsewhere => "login_elsewhere",

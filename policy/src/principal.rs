@@ -51,11 +51,13 @@ pub struct Question<'a> {
 
 /// Membership in the groups that the policies of one revision mention: sorted, without repetition.
 ///
-/// Made by [`PolicySet::intern_groups`](crate::PolicySet::intern_groups) alone.
+/// Made by [`PolicySet::intern_groups`](crate::PolicySet::intern_groups) alone, with or without doubts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSet {
     pub(crate) revision: u64,
     pub(crate) ids: Box<[u32]>,
+    /// Groups that somebody says the person is in whose word does not count: whether the person is, is unknown.
+    pub(crate) unproved: Box<[u32]>,
 }
 
 /// One of the identity providers of one revision.

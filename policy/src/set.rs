@@ -98,10 +98,25 @@ impl PolicySet {
     /// A person's groups, cut down to those that some policy mentions. Names are compared exactly.
     #[must_use]
     pub fn intern_groups<'a>(&self, names: impl Iterator<Item = &'a str>) -> GroupSet {
+        self.intern_groups_with_doubts(names, [].into_iter())
+    }
+
+    /// A person's groups, and those in which the person may be: a rule about one of them cannot be evaluated, so that it allows nobody
+    /// and blocks whoever it might mean.
+    #[must_use]
+    pub fn intern_groups_with_doubts<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+        unproved: impl Iterator<Item = &'a str>,
+    ) -> GroupSet {
+        GroupSet { revision: self.revision, ids: self.group_ids(names), unproved: self.group_ids(unproved) }
+    }
+
+    fn group_ids<'a>(&self, names: impl Iterator<Item = &'a str>) -> Box<[u32]> {
         let mut ids: Vec<u32> = names.filter_map(|name| self.group_ids.get(name).copied()).collect();
         ids.sort_unstable();
         ids.dedup();
-        GroupSet { revision: self.revision, ids: ids.into() }
+        ids.into()
     }
 
     /// The groups that some policy mentions, in no order: a name that no directory has is worth a warning.

@@ -93,6 +93,9 @@ struct Case {
     email: Option<String>,
     #[serde(default)]
     groups: Vec<String>,
+    /// Groups in which the person is by a word that does not count.
+    #[serde(default)]
+    unproved_groups: Vec<String>,
     login_method: Option<String>,
     acr: Option<String>,
     amr: Option<Vec<String>>,
@@ -231,7 +234,10 @@ fn decide(set: &PolicySet, other: &PolicySet, case: &Case) -> Decision {
     let of = |stale: Stale| if case.stale.contains(&stale) { other } else { set };
     let person = Person {
         email: case.email.as_ref().and_then(|text| text.parse().ok()),
-        groups: of(Stale::Groups).intern_groups(case.groups.iter().map(String::as_str)),
+        groups: of(Stale::Groups).intern_groups_with_doubts(
+            case.groups.iter().map(String::as_str),
+            case.unproved_groups.iter().map(String::as_str),
+        ),
         login_method: case.login_method.as_ref().and_then(|name| of(Stale::LoginMethod).login_method(name)),
         login: LoginFacts {
             authenticated_at: case.login_age.map(|age| NOW - age),

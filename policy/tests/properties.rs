@@ -158,9 +158,14 @@ fn decide(policies: &[Policy], person: &Person) -> Decision {
 }
 
 fn decide_at(policies: &[Policy], person: &Person, now: u64) -> Decision {
+    decide_in_doubt(policies, person, &[], now)
+}
+
+/// Of somebody who may be in some more groups.
+fn decide_in_doubt(policies: &[Policy], person: &Person, doubts: &[&str], now: u64) -> Decision {
     let set = compile(policies, &PROVIDERS);
     let groups = match &person.groups {
-        Some(groups) => set.intern_groups(groups.iter().copied()),
+        Some(groups) => set.intern_groups_with_doubts(groups.iter().copied(), doubts.iter().copied()),
         None => compile(policies, &["okta", "partners", "added"]).intern_groups(GROUPS.into_iter()),
     };
     let principal = Principal::Person(portcullis_policy::Person {
@@ -396,6 +401,20 @@ proptest! {
         if decide(&policies, &person).reason == Reason::NoPolicyMatched {
             for completion in completions(&person) {
                 prop_assert_eq!(model(&policies, &completion), (false, None), "{:?}", completion);
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_in_doubt_never_helps(
+        policies in policies(), person in known_person(), doubts in subsequence(GROUPS.to_vec(), 0..=4),
+    ) {
+        if decide_in_doubt(&policies, &person, &doubts, NOW).is_allowed() {
+            for bits in 0..1_usize << doubts.len() {
+                let mut maybe = person.clone();
+                let more = doubts.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| *name);
+                maybe.groups.get_or_insert_default().extend(more);
+                prop_assert!(decide(&policies, &maybe).is_allowed(), "{:?}", maybe);
             }
         }
     }

@@ -9,7 +9,9 @@ use jsonwebtoken::Algorithm;
 use portcullis_tests::browser::{Form, Outgoing, Page};
 use portcullis_tests::harness::{Settings, World, WorldConfig};
 use portcullis_tests::okta::company::{COLLECTOR, DEMO_CLIENT_ID};
-use portcullis_tests::okta::{AuthServer, ClaimMode, Client, ClientKey, Endpoint, Fault, GroupFilter, Spoil};
+use portcullis_tests::okta::{
+    AuthServer, ClaimMode, Client, ClientKey, Company, Endpoint, Fault, GroupFilter, Spoil,
+};
 use serde_json::Value;
 
 const ENGINEER: &str = "engineer@corp.example";
@@ -257,6 +259,30 @@ async fn the_groups_of_all_sources_are_joined_where_that_is_configured() {
     assert_login(&world).await;
     assert_eq!(world.okta.requests(Endpoint::UserGroups), 1);
     assert_eq!(world.okta.requests(Endpoint::Users), 1, "whether the person is active");
+}
+
+/// Pushed groups alone let in; what the provider says besides lets nobody in, and past no rule that forbids.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_scim_is_the_source_a_login_proves_no_group_and_hides_none() {
+    let change = |settings: &mut Settings| {
+        settings.provider_extra = "[identity_provider.groups]\nsource = \"scim\"\n".to_owned();
+    };
+    let mut company = Company::demo();
+    for group in company.groups.iter_mut().filter(|group| group.name == "Contractors") {
+        group.pushed = false;
+    }
+    let world = World::with(WorldConfig { company, change, ..WorldConfig::default() }).await;
+    assert_login(&world).await;
+    // Engineering is pushed, Contractors is not: the policy excludes whoever the provider calls one.
+    let (browser, page) = world.logged_in("contractor@corp.example").await.unwrap();
+    assert_eq!(page.status, 403, "{}", page.trail());
+    assert!(page.text().contains("unproved_group"), "{}", page.text());
+    let identity = browser.fetch(&world.wiki("/cdn-cgi/access/get-identity")).await.unwrap().json();
+    assert_eq!(identity["groups"], serde_json::json!(["Engineering"]), "{identity}");
+    // The claim still says Engineering, and the directory no longer knows such a group: a doubt, or a no for a claim of the same second.
+    world.okta.unlink_group("Engineering").await.unwrap();
+    let (_, page) = world.logged_in(ENGINEER).await.unwrap();
+    assert_eq!(page.status, 403, "{}\n{}", page.trail(), page.text());
 }
 
 /// Ten tabs that log in at once are ten logins and one question.

@@ -204,6 +204,11 @@ fn what_a_provider_is_asked_for_is_checked() {
         let faults = provider_with(&lines).unwrap_err();
         assert!(faults.iter().any(|fault| fault.contains(words)), "{lines}: {faults:#?}");
     }
+    let alone = "client_id = \"portcullis\"\ngroups = { source = \"scim\" }\n[[directory]]";
+    let nobody = WHOLE.replace("client_id = \"portcullis\"\n[[directory]]", alone);
+    assert!(nobody != WHOLE && faults(&nobody).is_empty(), "{:#?}", faults(&nobody));
+    let nobody = nobody.replace("[[directory]]\nname = \"corp\"\nidentity_provider = \"okta\"\n", "");
+    assert!(faults(&nobody).concat().contains("no `[[directory]]` belongs to it"), "{:#?}", faults(&nobody));
     let foreign = WHOLE.replace("type = \"okta\"", &format!("type = \"oidc\"\ngroups = {{ {app} }}"));
     let foreign = faults(&foreign);
     assert!(foreign.iter().any(|fault| fault.contains("only `type = \"okta\"`")), "{foreign:#?}");

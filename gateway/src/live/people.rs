@@ -16,6 +16,15 @@ pub(super) struct People {
     former_names: HashMap<DirectoryName, HashMap<String, i64>>,
 }
 
+/// Groups by name, sorted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct CountedGroups {
+    /// Those that somebody is in.
+    pub(super) names: Vec<String>,
+    /// Those that somebody is in by a word that does not count.
+    pub(super) unproved: Vec<String>,
+}
+
 impl People {
     pub(super) fn new(
         persons: Vec<Arc<Person>>,
@@ -96,6 +105,22 @@ impl People {
         *held = Arc::new(person);
     }
 
+    /// Names of the groups that the directory alone says somebody is in. What the provider claims beside them allows nothing, but a rule
+    /// that forbids such a group is not passed in silence: whether somebody is in it is then unknown.
+    pub(super) fn groups_of_directory_alone(
+        &self,
+        person: Option<&Person>,
+        claimed: &[String],
+        told_at: i64,
+    ) -> CountedGroups {
+        let joined = self.groups_that_count(person, claimed, told_at);
+        let ids = person.map(|person| person.groups.iter()).into_iter().flatten();
+        let held = ids.filter_map(|id| self.groups.get(id)).map(|group| group.display_name.as_str());
+        let held: BTreeSet<&str> = held.collect();
+        let unproved = joined.into_iter().filter(|name| !held.contains(name.as_str())).collect();
+        CountedGroups { names: held.into_iter().map(str::to_owned).collect(), unproved }
+    }
+
     /// Names of the groups that count for somebody of whom the provider claimed these at a time, at login or a renewal.
     ///
     /// The directory speaks for the groups that it holds: whoever was removed from one there is out at once, whatever the
@@ -169,6 +194,22 @@ mod tests {
         let people = people(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
         assert_eq!(names(&people, Some(1), &["Engineering", "Book club"]), ["Book club", "Finance"]);
         assert_eq!(names(&people, None, &["Engineering", "Book club"]), ["Book club", "Engineering"]);
+    }
+
+    #[test]
+    fn where_the_directory_alone_speaks_a_claim_is_a_doubt() {
+        let people = people(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
+        let claimed = ["Engineering", "Book club", "Finance"].map(str::to_owned);
+        let counted = |id: Option<i64>| {
+            let person = id.and_then(|id| people.person(PersonId(id)).cloned());
+            let CountedGroups { names, unproved } =
+                people.groups_of_directory_alone(person.as_deref(), &claimed, 100);
+            (names, unproved)
+        };
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        // The directory holds Engineering and says no: that is no doubt.
+        assert_eq!(counted(Some(1)), (owned(&["Finance"]), owned(&["Book club"])));
+        assert_eq!(counted(None), (owned(&[]), owned(&["Book club", "Engineering", "Finance"])));
     }
 
     #[test]

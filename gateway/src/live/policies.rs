@@ -7,6 +7,7 @@ use portcullis_store::Profile;
 
 use super::login_facts::login_facts;
 use super::passage::Life;
+use super::session::Standing;
 
 /// The policies of one configuration.
 #[derive(Debug, Clone)]
@@ -14,17 +15,24 @@ pub(crate) struct Policies {
     /// Counts the configurations of this process: of two, the later one has the greater number.
     pub(crate) generation: u64,
     pub(crate) set: Arc<PolicySet>,
+    /// The providers of whose people a directory alone says which groups they are in.
+    directory_alone: Arc<[String]>,
 }
 
 impl Policies {
     /// Those of the configuration that the process began with.
-    pub(crate) fn first(set: Arc<PolicySet>) -> Self {
-        Self { generation: 1, set }
+    pub(crate) fn first(set: Arc<PolicySet>, directory_alone: Arc<[String]>) -> Self {
+        Self { generation: 1, set, directory_alone }
     }
 
     /// Those of the configuration that follows this one.
-    pub(crate) fn followed_by(&self, set: Arc<PolicySet>) -> Self {
-        Self { generation: self.generation + 1, set }
+    pub(crate) fn followed_by(&self, set: Arc<PolicySet>, directory_alone: Arc<[String]>) -> Self {
+        Self { generation: self.generation + 1, set, directory_alone }
+    }
+
+    /// Whether what this provider says of groups counts only against somebody.
+    pub(crate) fn directory_alone(&self, provider: &str) -> bool {
+        self.directory_alone.iter().any(|alone| alone == provider)
     }
 
     /// Until when a decision that allows holds for an application session, in unix seconds: a login grows old, and a policy
@@ -39,11 +47,30 @@ impl Policies {
         Principal::Service(Service { token: token.into() })
     }
 
+    /// Somebody whose groups were counted for earlier policies. Where the provider's word no longer counts, what was counted with its
+    /// help is a doubt, until `Live` has counted anew.
+    pub(crate) fn principal_anew(&self, provider: &str, standing: &Standing) -> Principal {
+        let Standing { profile, groups, doubts, .. } = standing;
+        if self.directory_alone(provider) && !standing.policies.directory_alone(provider) {
+            return self.principal(provider, profile, &[], groups);
+        }
+        self.principal(provider, profile, groups, doubts)
+    }
+
     /// Somebody in the ids of these policies.
-    pub(crate) fn principal(&self, provider: &str, profile: &Profile, groups: &[String]) -> Principal {
+    pub(crate) fn principal(
+        &self,
+        provider: &str,
+        profile: &Profile,
+        groups: &[String],
+        doubts: &[String],
+    ) -> Principal {
         Principal::Person(Person {
             email: profile.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
-            groups: self.set.intern_groups(groups.iter().map(String::as_str)),
+            groups: self.set.intern_groups_with_doubts(
+                groups.iter().map(String::as_str),
+                doubts.iter().map(String::as_str),
+            ),
             login_method: self.set.login_method(provider),
             login: login_facts(&profile.claims_json, profile.authenticated_at),
         })

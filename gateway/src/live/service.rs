@@ -59,6 +59,7 @@ impl Standing {
             profile: Arc::new(profile),
             person: None,
             groups: Vec::new(),
+            doubts: Vec::new(),
             policies: policies.clone(),
             principal: Policies::service(&record.name),
             ended: record.revoked_at.map(|_| EndReason::Revoked),

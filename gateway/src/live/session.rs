@@ -31,6 +31,8 @@ pub(crate) struct Standing {
     pub(crate) person: Option<Arc<Person>>,
     /// Names of all groups that count now, sorted.
     pub(crate) groups: Vec<String>,
+    /// Names of groups that the person is in by a word that does not count; see `people`.
+    pub(crate) doubts: Vec<String>,
     /// The policies that decide.
     pub(crate) policies: Policies,
     /// The same facts as these policies see them.
@@ -139,7 +141,7 @@ impl LiveSession {
     pub(crate) fn principal(&self, policies: &Policies, standing: &Standing) -> Principal {
         match &self.service {
             Some(service) => Policies::service(&service.token),
-            None => policies.principal(&self.provider, &standing.profile, &standing.groups),
+            None => policies.principal_anew(&self.provider, standing),
         }
     }
 

@@ -27,7 +27,9 @@ pub(crate) async fn groups_of(
 ) -> Result<Vec<String>, ProviderError> {
     let Some(api) = Api::of(provider, now) else { return claimed(claims) };
     match (provider.settings().groups_source, &claims.groups) {
-        (GroupsSource::Token, GroupsClaim::Listed(names)) if names.len() < CLAIM_CUT => Ok(names.clone()),
+        (GroupsSource::Token | GroupsSource::Scim, GroupsClaim::Listed(names)) if names.len() < CLAIM_CUT => {
+            Ok(names.clone())
+        }
         (GroupsSource::Union, GroupsClaim::Listed(names)) => {
             let mut all = asked(provider, api, claims, now).await?;
             all.extend(names.iter().cloned());

@@ -19,6 +19,8 @@ pub enum GroupsSource {
     Api,
     /// All that the claim or the API says.
     Union,
+    /// What a directory holds, and nothing else. What the provider says can still forbid: `live` makes a doubt of it.
+    Scim,
 }
 
 /// Okta's API for users and groups.
@@ -91,8 +93,9 @@ fn read_sound(
             "token" => GroupsSource::Token,
             "api" => GroupsSource::Api,
             "union" => GroupsSource::Union,
+            "scim" => GroupsSource::Scim,
             other => {
-                value.fault(format!("`{other}` is unknown: \"token\", \"api\" or \"union\""));
+                value.fault(format!("`{other}` is unknown: \"token\", \"api\", \"scim\" or \"union\""));
                 return None;
             }
         },

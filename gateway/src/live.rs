@@ -216,7 +216,10 @@ impl Live {
         let before = session.standing();
         let person = before.person.as_ref().map(|person| person.id);
         let standing = Self::standing(followed, &session.provider, profile.clone(), person, before.ended);
-        session.renewed(profile.told_at);
+        // Groups that nothing was said of keep their age: how fresh the session is, whoever asked the provider knows.
+        if profile.told_at != before.profile.told_at {
+            session.renewed(profile.told_at);
+        }
         session.change(standing, Reach::BothSides, now())
     }
 

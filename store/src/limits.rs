@@ -42,6 +42,8 @@ pub const DISPLAY_NAME_BYTES: usize = 1024;
 pub const EMAIL_BYTES: usize = 1024;
 /// Addresses that one login may claim without proof.
 pub const CLAIMED_ADDRESSES: usize = 4;
+/// Addresses that one session has claimed so, at its login and its renewals; one more is not kept.
+pub const CLAIMED_ADDRESSES_KEPT: usize = 16;
 /// E-mail addresses of one person.
 pub const EMAILS_PER_PERSON: usize = 100;
 /// Bytes of all other attributes of one person or group, as JSON.

@@ -80,12 +80,12 @@ pub struct Renewal {
     pub id: SessionId,
     /// As at the login: only if the provider says that it is verified.
     pub email: Option<String>,
-    /// Addresses that are claimed without proof, as at the login.
+    /// Addresses that are claimed without proof, as at the login. They join those that were claimed before.
     pub claimed: Vec<String>,
     /// The name to show.
     pub display_name: Option<String>,
-    /// Names of groups, from the claim or the provider's API.
-    pub groups: Vec<String>,
+    /// Names of groups, from the claim or the provider's API; where nothing was said of them, those that are known stay, as old as they are.
+    pub groups: Option<Vec<String>>,
     /// The other claims, as JSON.
     pub claims_json: String,
     /// When the person proved who they are, in unix seconds.

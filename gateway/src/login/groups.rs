@@ -41,6 +41,22 @@ pub(crate) async fn groups_of(
     }
 }
 
+/// The groups of somebody whose session is renewed; none where nothing was said of them, and those that are known stay.
+///
+/// A refreshed ID token need not have all claims of the login's (OpenID Connect Core 1.0 section 12.2), and a group that is not
+/// there might be one that a policy blocks. Okta leaves the claim out when somebody is in none of the groups: that is an answer.
+pub(super) async fn groups_told_anew(
+    provider: &Provider,
+    claims: &VerifiedClaims,
+    now: i64,
+) -> Result<Option<Vec<String>>, ProviderError> {
+    let is_okta = provider.settings().groups_api.is_some();
+    if !is_okta && claims.groups == GroupsClaim::Missing {
+        return Ok(None);
+    }
+    groups_of(provider, claims, now).await.map(Some)
+}
+
 /// What the API says of somebody, asked as a login would ask; none where there is nothing to ask it with.
 pub(super) async fn try_api(
     provider: &Provider,

@@ -13,7 +13,8 @@ use portcullis_store::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::groups::groups_of;
+use super::claims::VerifiedClaims;
+use super::groups::groups_told_anew;
 use super::hint::logout_hint;
 use super::provider::{IdTokenFault, Provider, ProviderError, Refreshed};
 use super::{LoginError, sign_in_domain};
@@ -175,9 +176,11 @@ async fn renew(
     if claims.subject.sub != session.subject {
         return Err(RenewalError::AnotherSubject);
     }
-    sign_in_domain::check(&provider.settings().entrance, &claims).map_err(RenewalError::NotAdmitted)?;
-    let groups = groups_of(provider, &claims, now).await?;
     let before = session.standing().profile.clone();
+    let mut claims = claims;
+    keep_untold_address(&mut claims, &before);
+    sign_in_domain::check(&provider.settings().entrance, &claims).map_err(RenewalError::NotAdmitted)?;
+    let groups = groups_told_anew(provider, &claims, now).await?;
     let sealed = renewed_hint(gateway, provider, &refreshed, session.id);
     let renewed = gateway.process.store.renew_session(Renewal {
         id: session.id,
@@ -216,6 +219,13 @@ fn renewed_hint(
     id: SessionId,
 ) -> Option<Vec<u8>> {
     logout_hint(gateway, provider, refreshed.id_token.as_ref()?, id)
+}
+
+/// A refreshed ID token may leave the address out, which takes nothing back. One that is there and not verified takes the known one away.
+fn keep_untold_address(claims: &mut VerifiedClaims, before: &Profile) {
+    if claims.email.is_none() && !claims.email_ignored {
+        claims.email.clone_from(&before.email);
+    }
 }
 
 /// How somebody proved who they are, and when, is said at the login: a renewed token that leaves it out takes nothing of it back, and none

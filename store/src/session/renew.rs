@@ -22,7 +22,11 @@ impl Store {
     /// [`RenewSessionError`]; nothing was changed then.
     pub async fn renew_session(&self, renewal: Renewal) -> Result<Arc<SessionRecord>, RenewSessionError> {
         check_addresses(renewal.email.as_deref(), &renewal.claimed)?;
-        check_profile(renewal.display_name.as_deref(), &renewal.groups, &renewal.claims_json)?;
+        check_profile(
+            renewal.display_name.as_deref(),
+            renewal.groups.as_deref().unwrap_or_default(),
+            &renewal.claims_json,
+        )?;
         within("sealed", renewal.sealed.as_ref().map_or(0, Vec::len), limits::SEALED_BYTES)?;
         self.write(move |transaction| renew(transaction, renewal)).await
     }
@@ -76,20 +80,37 @@ fn renew(
     let mut record = read(transaction, id)?.filter(|record| record.ended.is_none());
     let record = record.as_mut().ok_or(RenewSessionError::Ended)?;
     let claimed: Vec<String> = renewal.claimed.iter().map(|address| fold(address)).collect();
+    let (groups, told_at) = match renewal.groups {
+        Some(groups) => (groups, now),
+        None => (record.profile.groups.clone(), record.profile.told_at),
+    };
     record.profile = Arc::new(Profile {
         email: renewal.email.as_deref().map(fold).filter(|email| !email.is_empty()),
         display_name: renewal.display_name,
-        groups: renewal.groups,
+        groups,
         claims_json: renewal.claims_json,
         authenticated_at: renewal.authenticated_at,
-        told_at: now,
+        told_at,
     });
     update(transaction, record, sealed.as_deref())?;
-    sql::run(transaction.connection, "DELETE FROM session_claims WHERE session = $1", [id])?;
-    insert_claimed(transaction, id, &claimed)?;
+    let room = room_for_claimed(transaction, id, claimed.len())?;
+    insert_claimed(transaction, id, claimed.get(..room).unwrap_or_default())?;
     transaction.emit(Change::SessionRenewed { session: id, profile: record.profile.clone() }, now)?;
     link::relink_session(transaction, record, now)?;
     read(transaction, id)?.map(Arc::new).ok_or(RenewSessionError::Ended)
+}
+
+/// How many addresses of so many still find room. What was claimed once speaks against somebody as long as the session lives: a renewal
+/// forgets none, and pushes none out.
+fn room_for_claimed(
+    transaction: &WriteTransaction<'_>,
+    id: SessionId,
+    wanted: usize,
+) -> rusqlite::Result<usize> {
+    let query = "SELECT count(*) FROM session_claims WHERE session = $1";
+    let kept: Option<i64> = sql::row(transaction.connection, query, [id], |row| row.get(0))?;
+    let kept = usize::try_from(kept.unwrap_or_default()).unwrap_or(usize::MAX);
+    Ok(limits::CLAIMED_ADDRESSES_KEPT.saturating_sub(kept).min(wanted))
 }
 
 fn read(transaction: &WriteTransaction<'_>, id: SessionId) -> rusqlite::Result<Option<SessionRecord>> {

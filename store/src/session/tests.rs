@@ -24,7 +24,7 @@ fn renewal(number: u64, email: Option<&str>) -> Renewal {
         email: email.map(str::to_owned),
         claimed: Vec::new(),
         display_name: Some("Engineer".to_owned()),
-        groups: vec!["Finance".to_owned()],
+        groups: Some(vec!["Finance".to_owned()]),
         claims_json: r#"{"amr":["mfa"]}"#.to_owned(),
         authenticated_at: 1,
         now: 50,
@@ -132,6 +132,50 @@ async fn a_renewal_looks_again_at_whose_the_session_is() {
     assert_eq!(ended.ended, Some(EndReason::Deactivated), "the address of a deactivated person");
     assert_eq!(live(&store), []);
     assert_eq!(model.snapshot(), store.snapshot().unwrap());
+}
+
+#[tokio::test]
+async fn a_renewal_forgets_no_address_and_no_group_that_it_does_not_speak_of() {
+    let (_folder, store) = new_store().await;
+    let engineer = store.create_person("corp", content("engineer@corp.example"), 1).await.unwrap();
+    let begun = NewSession {
+        claimed: vec!["Engineer@corp.example".to_owned()],
+        groups: vec!["Contractors".to_owned()],
+        ..login(1, "00u1", None)
+    };
+    let before = store.begin_session(begun, Provisioning::Optional).await.unwrap();
+    let silent = || Renewal { groups: None, ..renewal(1, None) };
+    let after = store.renew_session(silent()).await.unwrap();
+    assert_eq!(after.profile.groups, ["Contractors"]);
+    assert_eq!(after.profile.told_at, before.profile.told_at, "what was not said became younger");
+    // More than there is room for pushes none out.
+    claim_aliases(&store).await;
+    set_active(&store, &engineer.scim_id, false).await;
+    store.renew_session(silent()).await.unwrap_err();
+    assert_eq!(live(&store), [], "the address of the login was forgotten");
+}
+
+/// One renewal after the other claims another address, more than are kept.
+async fn claim_aliases(store: &Store) {
+    for number in 1..=limits::CLAIMED_ADDRESSES_KEPT {
+        let claimed = vec![format!("alias-{number}@corp.example")];
+        store.renew_session(Renewal { claimed, ..renewal(1, None) }).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_addresses_that_renewals_claim_are_bounded() {
+    let (_folder, store) = new_store().await;
+    let last = format!("alias-{}@corp.example", limits::CLAIMED_ADDRESSES_KEPT);
+    let one_over = store.create_person("corp", content(&last), 1).await.unwrap();
+    let within = store.create_person("corp", content("alias-1@corp.example"), 1).await.unwrap();
+    let begun = NewSession { claimed: vec!["login@corp.example".to_owned()], ..login(1, "00u1", None) };
+    store.begin_session(begun, Provisioning::Optional).await.unwrap();
+    claim_aliases(&store).await;
+    set_active(&store, &one_over.scim_id, false).await;
+    assert_eq!(live(&store), [session_id(1)], "one over the limit was kept");
+    set_active(&store, &within.scim_id, false).await;
+    assert_eq!(live(&store), [], "one within the limit was not kept");
 }
 
 #[tokio::test]
@@ -288,7 +332,7 @@ async fn what_is_over_a_limit_is_refused() {
         Renewal { email: Some(long(limits::EMAIL_BYTES)), ..renewed() },
         Renewal { claimed: vec![String::new(); limits::CLAIMED_ADDRESSES + 1], ..renewed() },
         Renewal { display_name: Some(long(limits::DISPLAY_NAME_BYTES)), ..renewed() },
-        Renewal { groups: vec![String::new(); limits::GROUPS_PER_SESSION + 1], ..renewed() },
+        Renewal { groups: Some(vec![String::new(); limits::GROUPS_PER_SESSION + 1]), ..renewed() },
         Renewal { claims_json: long(limits::CLAIMS_BYTES), ..renewed() },
         Renewal { sealed: Some(vec![0; limits::SEALED_BYTES + 1]), ..renewed() },
     ] {

@@ -48,9 +48,14 @@ pub enum Spoil {
     EmailUnverified,
     /// Neither `acr` nor `amr` nor `auth_time`.
     Undescribed,
+    /// Nothing of the person but `sub`, as a refreshed ID token may be (OpenID Connect Core 1.0 section 12.2).
+    Terse,
     /// `at_hash` belongs to another access token.
     WrongAccessTokenHash,
 }
+
+/// Claims of the person that a login asks for.
+const TOLD_BY_SCOPES: [&str; 5] = ["email", "email_verified", "preferred_username", "name", "groups"];
 
 /// The ID token of the code and refresh grants: the "fat" one, with the claims of all scopes.
 pub(super) fn mint(
@@ -122,6 +127,7 @@ fn make_wrong(claims: &mut Value, spoil: Spoil) -> Signing {
         Spoil::AnotherSubject => claims["sub"] = json!("00uSomebodyElse"),
         Spoil::EmailUnverified => claims["email_verified"] = json!(false),
         Spoil::Undescribed => ["acr", "amr", "auth_time"].into_iter().for_each(|name| remove(claims, name)),
+        Spoil::Terse => TOLD_BY_SCOPES.into_iter().for_each(|name| remove(claims, name)),
         Spoil::WrongAccessTokenHash => claims["at_hash"] = json!(random_id(16)),
         Spoil::Replayed | Spoil::BrokenSignature => {}
     }

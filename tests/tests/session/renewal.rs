@@ -147,3 +147,32 @@ async fn t72_t89_a_provider_that_fails_logs_nobody_out() {
     until(&world, &browser, 200).await;
     assert_eq!(count(&world.gateway, "logged in"), 1, "nobody had to log in anew");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t72_a_renewal_that_says_little_frees_nobody_and_ends_nobody() {
+    let world = renewing(|settings| {
+        settings.provider_type = "oidc".to_owned();
+        settings.api_token = None;
+        session(settings, "renew_every = \"2s\"\nrenewal_grace = \"1h\"");
+        settings.provider_extra.push_str("domains = [\"corp.example\"]\n");
+        settings.policies.push_str(
+            "\n[[policy]]\nname = \"not-engineers\"\naction = \"block\"\ninclude = [{ group = \"Engineering\" }]\n",
+        );
+        let wiki = settings.applications.iter_mut().find(|application| application.name == "wiki").unwrap();
+        wiki.policies = vec!["not-engineers".to_owned(), "anybody".to_owned()];
+    })
+    .await;
+    let (browser, page) = world.logged_in(ENGINEER).await.unwrap();
+    assert_eq!(page.status, 403, "{}", page.trail());
+    world.okta.spoil_id_tokens(Some(Spoil::Terse));
+    let before = count(&world.gateway, RENEWED);
+    let canteen = format!("{}/", world.settings.application_url("canteen"));
+    let end = Instant::now() + PATIENCE;
+    while count(&world.gateway, RENEWED) < before + 2 {
+        assert!(Instant::now() < end, "nothing was renewed: {}", world.gateway.log().text());
+        assert_eq!(status(&world, &browser).await, 403, "a silent provider freed somebody who is blocked");
+        assert_eq!(browser.navigate(&canteen).await.unwrap().status, 200, "the session ended");
+        tokio::time::sleep(LOOK).await;
+    }
+    assert_eq!(status(&world, &browser).await, 403);
+}

@@ -34,9 +34,10 @@ pub(super) fn read_all(
         section.finish();
     }
     let sources: Vec<Policy> = policies.iter().map(|read| read.policy.clone()).collect();
-    let attached: Vec<ApplicationPolicies> = applications.iter().map(attached_policies).collect();
     let known =
         Known { identity_providers: providers.iter().map(|provider| provider.name.clone()).collect() };
+    let attached: Vec<ApplicationPolicies> =
+        applications.iter().map(|read| attached_policies(read, &known.identity_providers)).collect();
     let compiled = PolicySet::compile(&sources, &attached, &known);
     let found = match compiled {
         Ok(set) => return whole.then(|| Arc::new(set)),
@@ -52,12 +53,14 @@ pub(super) fn read_all(
     None
 }
 
-fn attached_policies(read: &ReadApplication) -> ApplicationPolicies {
+/// An application that names no providers accepts those that there are: a session of one that was taken out opens nothing.
+fn attached_policies(read: &ReadApplication, all: &[String]) -> ApplicationPolicies {
     let application = &read.application;
+    let named = &application.identity_providers;
     ApplicationPolicies {
         application: application.name.to_string(),
         policies: application.policies.clone(),
-        login_methods: application.identity_providers.clone(),
+        login_methods: if named.is_empty() { all.to_vec() } else { named.clone() },
     }
 }
 

@@ -92,3 +92,26 @@ async fn a_session_that_is_accepted_no_longer_opens_nothing_and_its_streams_are_
     // What still accepts it is open as before.
     assert_eq!(browser.fetch(&rig.world.wiki("/whoami")).await.unwrap().status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_a_provider_that_was_taken_out_opens_nothing() {
+    let mut rig = TwoProviders::start("", "").await;
+    let browser = rig.world.browser();
+    let page = browser.navigate(&rig.url("canteen", "/")).await.unwrap();
+    let page = browser.submit(&page, &[("username", GUEST), ("password", DEMO_PASSWORD)]).await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.trail());
+    assert_eq!(browser.navigate(&rig.url("lobby", "/")).await.unwrap().status, 200);
+    let mut stream = browser.websocket(&rig.url("lobby", "/ws/echo")).await.unwrap();
+    rig.world.settings.extra.clear();
+    rig.world.settings.applications[1].extra.clear();
+    rig.reload().await;
+    assert!(tokio::time::timeout(PATIENCE, stream.closed()).await.is_ok(), "the stream goes on");
+    let refused = async |rig: &TwoProviders| {
+        let answer = browser.fetch(&rig.url("lobby", "/whoami")).await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (401, &"login_required".into()));
+    };
+    refused(&rig).await;
+    rig.world.gateway.kill_hard();
+    rig.world.gateway.start_again().await.unwrap_or_else(|e| panic!("{e}"));
+    refused(&rig).await;
+}

@@ -52,8 +52,11 @@ async fn what_happened_is_counted_by_application_and_never_by_person_or_path() {
     let upstream =
         format!("portcullis_upstream_up{{application=\"wiki\",upstream=\"{}\"}}", world.upstream.url());
     assert_eq!(of(&upstream), 1.0);
+    // A certificate is counted under the name that the configuration gives it.
+    let others = text.lines().filter(|line| !line.starts_with("portcullis_certificate_not_after_seconds{"));
+    let others: Vec<&str> = others.collect();
     for secret in [ENGINEER, "whoami", "localhost"] {
-        assert!(!text.contains(secret), "{secret} is in\n{text}");
+        assert!(!others.iter().any(|line| line.contains(secret)), "{secret} is in\n{text}");
     }
 }
 

@@ -164,6 +164,8 @@ impl Rig {
             // One of the shapes is the address of the logout, which leads to no login.
             if told.location.as_ref().is_some_and(|location| location.contains("?request=")) {
                 self.follow(&told, &target).await;
+                // Both hops of it led on: from the login to the application, and there to the page.
+                *redirects.entry("login").or_default() += 1;
                 *redirects.entry("authorized").or_default() += 1;
             }
         }

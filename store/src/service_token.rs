@@ -272,12 +272,15 @@ fn insert_secret(
 fn rotate(
     transaction: &mut WriteTransaction<'_>,
     client_id: &str,
-    made: ServiceSecret,
+    mut made: ServiceSecret,
     grace_until: i64,
     now: i64,
 ) -> Result<ServiceTokenRecord, ServiceTokenError> {
     let connection = transaction.connection;
     let before = secrets_of(connection, client_id)?;
+    // Two rotations in one second, or a clock that was set back, must not make an older secret the newest.
+    let newest = before.first().map_or(i64::MIN, |secret| secret.created_at);
+    made.created_at = made.created_at.max(newest.saturating_add(1));
     for (position, secret) in before.iter().enumerate() {
         let good_until = secret.expires_at.min(grace_until);
         if position == 0 && good_until > now {

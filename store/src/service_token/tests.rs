@@ -185,3 +185,17 @@ async fn what_cannot_be_told_by_itself_is_told_by_the_whole_state() {
     store.create_person("corp", content("designer"), 2).await.unwrap();
     assert_eq!(model.snapshot(), store.snapshot().unwrap());
 }
+
+#[tokio::test]
+async fn rotations_in_one_second_or_under_a_clock_that_was_set_back_keep_the_newest() {
+    let (_folder, store) = new_store().await;
+    let (ci, first) = store.create_service_token("ci", 10 + DAY, 10).await.unwrap();
+    let id = |secret: &crate::Secret<String>| service_secret_id(&ci.client_id, secret.expose()).unwrap();
+    let mut before = id(&first);
+    for now in [10, 10, 10, 10, 10, 10, 5, 5] {
+        let (record, secret) = store.rotate_service_token("ci", 100, 10 + DAY, now).await.unwrap();
+        let kept: Vec<_> = record.secrets.iter().map(|it| it.id).collect();
+        assert_eq!(kept, [id(&secret), before], "at {now}");
+        before = id(&secret);
+    }
+}

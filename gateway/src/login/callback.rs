@@ -94,7 +94,7 @@ async fn finish(
     }
     let code = query.only("code").filter(|code| !code.is_empty()).ok_or(LoginError::Malformed)?;
     let (claims, tokens, groups) = ask_provider(gateway, provider, attempt, code, now).await?;
-    sign_in_domain::check(&provider.settings().entrance, &claims)?;
+    sign_in_domain::check(gateway, provider, &claims)?;
     let need = attempt.return_to.need.as_ref();
     step_up::check(need, &claims, now)?;
     let (token, record) =

@@ -179,7 +179,7 @@ async fn renew(
     let before = session.standing().profile.clone();
     let mut claims = claims;
     keep_untold_address(&mut claims, &before);
-    sign_in_domain::check(&provider.settings().entrance, &claims).map_err(RenewalError::NotAdmitted)?;
+    sign_in_domain::check(gateway, provider, &claims).map_err(RenewalError::NotAdmitted)?;
     let groups = groups_told_anew(provider, &claims, now).await?;
     let sealed = renewed_hint(gateway, provider, &refreshed, session.id);
     let renewed = gateway.process.store.renew_session(Renewal {

@@ -115,3 +115,14 @@ async fn a_session_of_a_provider_that_was_taken_out_opens_nothing() {
     rig.world.gateway.start_again().await.unwrap_or_else(|e| panic!("{e}"));
     refused(&rig).await;
 }
+
+/// T66: a domain that one provider has claimed is nobody else's to vouch for, also where the other has claimed none.
+#[tokio::test(flavor = "multi_thread")]
+async fn t66_no_provider_vouches_for_a_domain_that_another_has_claimed() {
+    let rig = TwoProviders::start("domains = [\"partner.example\"]\n", "").await;
+    let browser = rig.world.browser();
+    let page = browser.navigate(&rig.url("canteen", "/")).await.unwrap();
+    let page = browser.submit(&page, &[("username", GUEST), ("password", DEMO_PASSWORD)]).await.unwrap();
+    assert_eq!(page.status, 403, "{}", page.trail());
+    assert!(page.text().contains("email_domain_refused"), "{}", page.text());
+}

@@ -13,6 +13,7 @@ mod scim_key;
 mod service_token;
 mod terminal;
 
+use crate::causes::with_causes;
 use crate::config::Config;
 use crate::{log, serve};
 
@@ -90,21 +91,6 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error and its causes. One that its own error has quoted already is not said twice.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn run(command: &Command) -> Result<(), Box<dyn Error>> {

@@ -44,6 +44,7 @@ mod verify;
 
 // What is true now.
 mod assertion;
+mod causes;
 mod limit;
 mod live;
 mod seal;

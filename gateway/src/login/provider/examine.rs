@@ -10,6 +10,7 @@ use url::Url;
 use super::discovery::Metadata;
 use super::exchange::get;
 use super::{AuthorizationRequest, Provider, ProviderError, Wanted};
+use crate::causes::with_causes;
 use crate::config::{ClientAuthentication, PushedRequests};
 use crate::login::claims::LEEWAY_S;
 use crate::login::groups::try_api;
@@ -320,21 +321,6 @@ fn judge_login(name: &'static str, answer: &Response<Vec<u8>>, redirect_uri: &st
         ),
         _ => Step::doubtful(name, format!("status {}", status.as_u16()), "try again later"),
     }
-}
-
-/// An error with what caused it: names, certificates and refused connections stand there.
-fn with_causes(error: &ProviderError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn advice(error: &ProviderError) -> &'static str {

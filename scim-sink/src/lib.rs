@@ -23,13 +23,15 @@ mod users;
 
 // Resources as documents.
 mod clean;
-pub mod filter;
 mod group;
 pub mod limits;
 mod patch;
 mod schema;
 mod user;
 
+use portcullis_filter as filter;
+
 pub use limits::MAX_BODY_BYTES;
 pub use provisioning_log::TARGET as PROVISIONING_LOG_TARGET;
+pub use schema::user_case_exact;
 pub use sink::{DirectorySettings, ScimSink};

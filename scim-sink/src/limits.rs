@@ -24,14 +24,7 @@ pub const MAX_MEMBERS_PER_REQUEST: usize = 100_000;
 /// Most values that one multi-valued attribute of a resource may hold (members are not counted here: they are no part of a document).
 pub const MAX_VALUES_PER_ATTRIBUTE: usize = 200;
 
-/// Longest filter, in bytes.
-pub const MAX_FILTER_LENGTH: usize = 8 * 1024;
-
-/// Deepest nesting of parentheses, brackets and `not` in a filter: the parser and the evaluator recurse this deep, never deeper.
-pub const MAX_FILTER_DEPTH: usize = 32;
-
-/// Most comparisons in one filter.
-pub const MAX_FILTER_TERMS: usize = 128;
+pub use portcullis_filter::{MAX_FILTER_DEPTH, MAX_FILTER_LENGTH, MAX_FILTER_TERMS};
 
 /// Most resources in one answer; a larger `count` is cut to this (RFC 7644 section 3.4.2.4 allows fewer than asked for).
 pub const MAX_PAGE: usize = 200;

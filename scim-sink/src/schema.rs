@@ -167,7 +167,7 @@ impl ResourceType {
 }
 
 /// `caseExact` of a user's attributes; what is not known compares without regard to case (RFC 7643 section 2.2).
-pub(crate) fn user_case_exact(path: &AttributePath) -> bool {
+pub fn user_case_exact(path: &AttributePath) -> bool {
     is_case_exact(&USER, path)
 }
 

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};
 
 use super::*;
-use crate::limits::{MAX_FILTER_DEPTH, MAX_FILTER_LENGTH, MAX_FILTER_TERMS};
 
 fn document() -> Map<String, Value> {
     let value = json!({
@@ -230,4 +229,50 @@ proptest! {
         let not = Filter::Not(Box::new(filter.clone()));
         prop_assert_ne!(filter.matches(&document(), |_| false), not.matches(&document(), |_| false));
     }
+}
+
+/// A path of one of two documents.
+#[derive(Debug, Clone, PartialEq)]
+enum Either {
+    Here(AttributePath),
+    Elsewhere,
+}
+
+impl PathForm for Either {
+    const EXPECTED: &'static str = "here or there";
+
+    fn from_token(token: &str) -> Option<Self> {
+        match token.split_once('.')? {
+            ("here", rest) => AttributePath::from_token(rest).map(Either::Here),
+            ("there", _) => Some(Either::Elsewhere),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn what_depends_on_a_document_that_is_not_at_hand_is_unknown() {
+    let document = document();
+    for (text, truth) in [
+        ("here.userName pr", Some(true)),
+        ("there.x pr", None),
+        ("not (there.x pr)", None),
+        ("here.userName pr or there.x pr", Some(true)),
+        ("there.x pr or here.userName pr", Some(true)),
+        ("there.x pr or here.title pr", None),
+        ("there.x pr and here.title pr", Some(false)),
+        ("here.title pr and there.x pr", Some(false)),
+        ("there.x pr and here.userName pr", None),
+        ("not (there.x pr and here.userName pr) or here.title pr", None),
+        (r#"there.emails[type eq "work"] or here.emails[type eq "work"].value co "corp""#, Some(true)),
+    ] {
+        let filter: Filter<Either> = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let found = filter.truth(&|path| match path {
+            Either::Here(path) => Some(Place { document: &document, path, case_exact: |_| false }),
+            Either::Elsewhere => None,
+        });
+        assert_eq!(found, truth, "{text}");
+    }
+    let error = "nowhere.x pr".parse::<Filter<Either>>().unwrap_err();
+    assert_eq!(error, FilterError::Syntax { at: 1, expected: "here or there" });
 }

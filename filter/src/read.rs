@@ -40,7 +40,7 @@ fn container<'d>(document: &'d Map<String, Value>, path: &AttributePath) -> Opti
 }
 
 /// RFC 7643 section 8.7.1: the schemas of the resources themselves.
-pub(crate) fn is_core(schema: &str) -> bool {
+pub fn is_core(schema: &str) -> bool {
     const CORE: &str = "urn:ietf:params:scim:schemas:core:";
     schema.get(..CORE.len()).is_some_and(|head| head.eq_ignore_ascii_case(CORE))
 }

@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter, Result};
 
 use super::{AttributePath, Condition, Filter, Literal};
 
-impl Display for Filter {
+impl<P: Display> Display for Filter<P> {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         match self {
             Filter::Attribute(path, condition) => write!(out, "{path} {condition}"),
@@ -21,11 +21,11 @@ impl Display for Filter {
     }
 }
 
-fn joined(
+fn joined<P: Display>(
     out: &mut Formatter<'_>,
-    terms: &[Filter],
+    terms: &[Filter<P>],
     word: &str,
-    needs_brackets: fn(&Filter) -> bool,
+    needs_brackets: fn(&Filter<P>) -> bool,
 ) -> Result {
     for (index, term) in terms.iter().enumerate() {
         if index > 0 {

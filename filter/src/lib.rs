@@ -4,6 +4,7 @@
 //! index can answer is decided where the index is known.
 
 mod evaluate;
+mod limits;
 mod parse;
 mod print;
 mod read;
@@ -11,48 +12,48 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use evaluate::CaseRule;
-pub use parse::FilterError;
-pub(crate) use parse::parse_target;
-pub(crate) use read::is_core;
-pub use read::{attribute, values_at};
+pub use evaluate::{CaseRule, Place};
+pub use limits::{MAX_FILTER_DEPTH, MAX_FILTER_LENGTH, MAX_FILTER_TERMS};
+pub use parse::{FilterError, PathForm, parse_target};
+pub use read::{attribute, is_core, values_at};
 
 use std::str::FromStr;
 
 use serde_json::Number;
 
-/// A filter as a client wrote it, within the limits on length, depth and number of terms.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Filter {
+/// A filter as its author wrote it, within the limits on length, depth and number of terms. `P` is what stands where an attribute is
+/// named outside of brackets: SCIM's own paths, unless the filter is about several documents.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Filter<P = AttributePath> {
     /// `userName eq "x"`, `title pr`
-    Attribute(AttributePath, Condition),
+    Attribute(P, Condition),
     /// `emails[type eq "work"]`, and with a rest `emails[type eq "work"].value co "@corp"`, which others send.
     Elements {
         /// The multi-valued attribute whose elements are looked at one by one.
-        attribute: AttributePath,
+        attribute: P,
         /// What one element has to meet.
         filter: Box<Filter>,
         /// A sub-attribute of that same element, and what it has to meet.
         rest: Option<(String, Condition)>,
     },
     /// `not (...)`
-    Not(Box<Filter>),
+    Not(Box<Filter<P>>),
     /// All hold; at least two.
-    And(Vec<Filter>),
+    And(Vec<Filter<P>>),
     /// Any holds; at least two.
-    Or(Vec<Filter>),
+    Or(Vec<Filter<P>>),
 }
 
-impl FromStr for Filter {
+impl<P: PathForm> FromStr for Filter<P> {
     type Err = FilterError;
 
-    fn from_str(text: &str) -> Result<Filter, FilterError> {
+    fn from_str(text: &str) -> Result<Self, FilterError> {
         parse::parse_filter(text)
     }
 }
 
 /// What is asked of an attribute.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// `pr`: it has a value that is not empty.
     Present,
@@ -61,7 +62,7 @@ pub enum Condition {
 }
 
 /// The comparison operators of RFC 7644, table 3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// `eq`
     Equal,
@@ -115,7 +116,7 @@ impl Operator {
 }
 
 /// The right side of a comparison.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Literal {
     /// A JSON string.
     Text(String),
@@ -163,6 +164,17 @@ impl AttributePath {
         match (&self.schema, &self.sub) {
             (Some(schema), None) => Some(format!("{schema}:{}", self.name)),
             _ => None,
+        }
+    }
+}
+
+impl<P> Filter<P> {
+    /// Every attribute that is named outside of brackets, in the order of the text and with repetition.
+    pub fn paths(&self) -> Vec<&P> {
+        match self {
+            Filter::Attribute(path, _) | Filter::Elements { attribute: path, .. } => vec![path],
+            Filter::Not(inner) => inner.paths(),
+            Filter::And(terms) | Filter::Or(terms) => terms.iter().flat_map(Filter::paths).collect(),
         }
     }
 }

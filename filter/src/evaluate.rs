@@ -27,27 +27,66 @@ impl Case {
     }
 }
 
+/// Where an attribute of a filter is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The document.
+    pub document: &'a Map<String, Value>,
+    /// The path in it.
+    pub path: &'a AttributePath,
+    /// How its texts compare.
+    pub case_exact: CaseRule,
+}
+
+impl<P> Filter<P> {
+    /// Whether the filter is met, where some of its attributes may be in no document at hand: what is said of those is neither true nor
+    /// false, and `None` is the answer when it depends on them.
+    pub fn truth<'a>(&'a self, place_of: &impl Fn(&'a P) -> Option<Place<'a>>) -> Option<bool> {
+        match self {
+            Filter::Attribute(path, condition) => {
+                let Place { document, path, case_exact } = place_of(path)?;
+                Some(condition.holds_for(&values_at(document, path), Case::of(path, case_exact)))
+            }
+            Filter::Elements { attribute, filter, rest } => {
+                let Place { document, path, case_exact } = place_of(attribute)?;
+                let rule = ElementRule { attribute: path, case_exact };
+                let meets = |element: &&Value| {
+                    filter.matches_element(element, &rule) && rule.rest_holds(element, rest.as_ref())
+                };
+                Some(values_at(document, path).iter().any(meets))
+            }
+            Filter::Not(inner) => inner.truth(place_of).map(|held| !held),
+            Filter::And(terms) => settled_by(false, terms, place_of),
+            Filter::Or(terms) => settled_by(true, terms, place_of),
+        }
+    }
+}
+
+/// One term of that value settles it, whatever the others are; else one that is unknown leaves it unknown.
+fn settled_by<'a, P>(
+    value: bool,
+    terms: &'a [Filter<P>],
+    place_of: &impl Fn(&'a P) -> Option<Place<'a>>,
+) -> Option<bool> {
+    let mut whole = Some(!value);
+    for term in terms {
+        match term.truth(place_of) {
+            Some(found) if found == value => return Some(value),
+            Some(_) => {}
+            None => whole = None,
+        }
+    }
+    whole
+}
+
 impl Filter {
     /// Whether `document` meets the filter.
     pub fn matches(&self, document: &Map<String, Value>, case_exact: CaseRule) -> bool {
-        match self {
-            Filter::Attribute(path, condition) => {
-                condition.holds_for(&values_at(document, path), Case::of(path, case_exact))
-            }
-            Filter::Elements { attribute, filter, rest } => {
-                let rule = ElementRule { attribute, case_exact };
-                values_at(document, attribute).into_iter().any(|element| {
-                    filter.matches_element(element, &rule) && rule.rest_holds(element, rest.as_ref())
-                })
-            }
-            Filter::Not(inner) => !inner.matches(document, case_exact),
-            Filter::And(terms) => terms.iter().all(|term| term.matches(document, case_exact)),
-            Filter::Or(terms) => terms.iter().any(|term| term.matches(document, case_exact)),
-        }
+        self.truth(&|path| Some(Place { document, path, case_exact })).unwrap_or_default()
     }
 
     /// Whether one element of `attribute` meets this filter, as it stands between the brackets of `attribute[...]`.
-    pub(crate) fn selects(&self, element: &Value, attribute: &AttributePath, case_exact: CaseRule) -> bool {
+    pub fn selects(&self, element: &Value, attribute: &AttributePath, case_exact: CaseRule) -> bool {
         self.matches_element(element, &ElementRule { attribute, case_exact })
     }
 

@@ -9,8 +9,8 @@ use winnow::stream::{Stateful, Stream};
 use winnow::token::{literal, take_while};
 use winnow::{Parser, Result};
 
+use super::limits::{MAX_FILTER_DEPTH, MAX_FILTER_LENGTH, MAX_FILTER_TERMS};
 use super::{AttributePath, Condition, Filter, Literal, Operator};
-use crate::limits::{MAX_FILTER_DEPTH, MAX_FILTER_LENGTH, MAX_FILTER_TERMS};
 
 /// Why a filter or a path was refused. Positions are byte offsets, counted from 1 as people do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,17 +40,37 @@ pub enum FilterError {
     NotText(Operator),
 }
 
+/// What may stand where a filter names an attribute.
+pub trait PathForm: Sized {
+    /// What would have been right, for whoever wrote something else.
+    const EXPECTED: &'static str;
+
+    /// Reads a run of letters, digits and `$-_.:`.
+    fn from_token(token: &str) -> Option<Self>;
+}
+
+impl PathForm for AttributePath {
+    const EXPECTED: &'static str = "the name of an attribute";
+
+    fn from_token(token: &str) -> Option<Self> {
+        split_path(token)
+    }
+}
+
 /// Whole text as a filter.
-pub(super) fn parse_filter(text: &str) -> std::result::Result<Filter, FilterError> {
+pub(super) fn parse_filter<P: PathForm>(text: &str) -> std::result::Result<Filter<P>, FilterError> {
     parse_whole(text, any_of)
 }
 
 /// A PATCH `path` (RFC 7644 figure 7): attribute, optional element filter, optional sub-attribute after it.
-pub(crate) fn parse_target(
+///
+/// # Errors
+/// What is wrong with the text, and where.
+pub fn parse_target(
     text: &str,
 ) -> std::result::Result<(AttributePath, Option<Filter>, Option<String>), FilterError> {
     parse_whole(text, |input| {
-        let attribute = attribute_path(input)?;
+        let attribute = path(input)?;
         if opt(literal('[')).parse_next(input)?.is_none() {
             return Ok((attribute, None, None));
         }
@@ -131,20 +151,20 @@ fn space(input: &mut Input<'_>) {
 }
 
 /// `or` binds weakest, then `and`, then `not` (RFC 7644 section 3.4.2.2).
-fn any_of(input: &mut Input<'_>) -> Result<Filter, Fault> {
+fn any_of<P: PathForm>(input: &mut Input<'_>) -> Result<Filter<P>, Fault> {
     chain(input, "or", all_of, Filter::Or)
 }
 
-fn all_of(input: &mut Input<'_>) -> Result<Filter, Fault> {
+fn all_of<P: PathForm>(input: &mut Input<'_>) -> Result<Filter<P>, Fault> {
     chain(input, "and", term, Filter::And)
 }
 
-fn chain(
+fn chain<P: PathForm>(
     input: &mut Input<'_>,
     word: &str,
-    part: fn(&mut Input<'_>) -> Result<Filter, Fault>,
-    join: fn(Vec<Filter>) -> Filter,
-) -> Result<Filter, Fault> {
+    part: fn(&mut Input<'_>) -> Result<Filter<P>, Fault>,
+    join: fn(Vec<Filter<P>>) -> Filter<P>,
+) -> Result<Filter<P>, Fault> {
     let first = part(input)?;
     let mut rest = Vec::new();
     while keyword(input, word) {
@@ -170,7 +190,7 @@ fn keyword(input: &mut Input<'_>, word: &str) -> bool {
     found
 }
 
-fn term(input: &mut Input<'_>) -> Result<Filter, Fault> {
+fn term<P: PathForm>(input: &mut Input<'_>) -> Result<Filter<P>, Fault> {
     if opt(literal('(')).parse_next(input)?.is_some() {
         return deeper(input, ')', "`)`");
     }
@@ -183,7 +203,7 @@ fn term(input: &mut Input<'_>) -> Result<Filter, Fault> {
 }
 
 /// What stands between two brackets, one level deeper.
-fn deeper(input: &mut Input<'_>, close: char, name: &'static str) -> Result<Filter, Fault> {
+fn deeper<P: PathForm>(input: &mut Input<'_>, close: char, name: &'static str) -> Result<Filter<P>, Fault> {
     input.state.depth += 1;
     if input.state.depth > MAX_FILTER_DEPTH {
         return Err(Fault::Final(FilterError::TooDeep));
@@ -202,8 +222,8 @@ fn bracketed(input: &mut Input<'_>) -> Result<Filter, Fault> {
     deeper(input, ']', "`]`")
 }
 
-fn attribute_term(input: &mut Input<'_>) -> Result<Filter, Fault> {
-    let attribute = attribute_path(input)?;
+fn attribute_term<P: PathForm>(input: &mut Input<'_>) -> Result<Filter<P>, Fault> {
+    let attribute = path(input)?;
     if opt(literal('[')).parse_next(input)?.is_none() {
         return Ok(Filter::Attribute(attribute, condition(input)?));
     }
@@ -298,15 +318,15 @@ fn word_token<'i>(input: &mut Input<'i>) -> &'i str {
     run(input, |c| c.is_ascii_alphanumeric())
 }
 
-/// `[URN ":"] name ["." sub]`. The version in a URN has a dot, so the last colon is looked for first.
-fn attribute_path(input: &mut Input<'_>) -> Result<AttributePath, Fault> {
+fn path<P: PathForm>(input: &mut Input<'_>) -> Result<P, Fault> {
     let start = input.checkpoint();
-    split_path(run(input, |c| c.is_ascii_alphanumeric() || "$-_.:".contains(c))).ok_or_else(|| {
+    P::from_token(run(input, |c| c.is_ascii_alphanumeric() || "$-_.:".contains(c))).ok_or_else(|| {
         input.reset(&start);
-        expected(input, "the name of an attribute")
+        expected(input, P::EXPECTED)
     })
 }
 
+/// `[URN ":"] name ["." sub]`. The version in a URN has a dot, so the last colon is looked for first.
 fn split_path(token: &str) -> Option<AttributePath> {
     let (schema, local) = match token.rsplit_once(':') {
         Some((schema, local)) if starts_as_urn(schema) => (Some(schema.to_owned()), local),

@@ -44,6 +44,8 @@ pub(super) struct Forget {
     #[command(flatten)]
     config: ConfigFile,
     /// The key's id, as `list` shows it
+    // Ids are base64url: one of 64 begins with a hyphen, and is no option.
+    #[arg(allow_hyphen_values = true)]
     kid: String,
 }
 
@@ -118,4 +120,27 @@ fn line(key: &SigningKey, wish: Wish) -> String {
         ),
     };
     format!("{kid}  {algorithm}  made {}  {stands}", date(*created_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[test]
+    fn an_id_that_begins_with_a_hyphen_is_an_id() {
+        let line = Line::try_parse_from(["keys", "forget", "--config", "c.toml", "-NF9KzXvu978IUF"]);
+        let Ok(Line { command: Command::Forget(forget) }) = line else { panic!("{line:?}") };
+        assert_eq!(forget.kid, "-NF9KzXvu978IUF");
+        assert!(Line::try_parse_from(["keys", "forget", "abc", "--no-such-option"]).is_err());
+        let first = Line::try_parse_from(["keys", "forget", "-NF9KzXvu978IUF", "--config", "c.toml"]);
+        assert!(first.is_ok(), "{first:?}");
+    }
 }

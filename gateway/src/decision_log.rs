@@ -79,6 +79,7 @@ pub(crate) struct Outcome<'a> {
     client: &'a Client,
     client_ip: IpAddr,
     canonical: &'a Canonical,
+    policies: &'a PolicySet,
     pub(crate) application: Option<Arc<Target>>,
     pub(crate) session: Option<Arc<LiveSession>>,
     pub(crate) rejection: Option<Rejection>,
@@ -86,7 +87,6 @@ pub(crate) struct Outcome<'a> {
     passed: bool,
     decision: Option<Decision>,
     allowed_at: Option<Instant>,
-    policy: Option<&'a str>,
 }
 
 impl<'a> Outcome<'a> {
@@ -94,6 +94,7 @@ impl<'a> Outcome<'a> {
         asked: Asked<'a>,
         (client, client_ip): (&'a Client, IpAddr),
         canonical: &'a Canonical,
+        policies: &'a PolicySet,
     ) -> Self {
         Self {
             written: false,
@@ -101,29 +102,28 @@ impl<'a> Outcome<'a> {
             client,
             client_ip,
             canonical,
+            policies,
             application: None,
             session: None,
             rejection: None,
             passed: false,
             decision: None,
             allowed_at: None,
-            policy: None,
         }
     }
 
     /// Notes the decision that a request is forwarded under.
-    pub(crate) fn allowed(&mut self, permit: &Permit, policies: &'a PolicySet) {
+    pub(crate) fn allowed(&mut self, permit: &Permit) {
         self.passed = true;
         self.allowed_at = Some(Instant::now());
         if let Some(verified) = &permit.verified {
-            self.verified(verified, policies);
+            self.verified(verified);
         }
     }
 
     /// Notes the decision that another proxy may carry a request under.
-    pub(crate) fn verified(&mut self, verified: &Verified, policies: &'a PolicySet) {
+    pub(crate) fn verified(&mut self, verified: &Verified) {
         self.decision = Some(verified.decision);
-        self.policy = verified.decision.policy.and_then(|id| policies.policy_name(id));
     }
 
     fn verdict(&self) -> Verdict {
@@ -162,6 +162,7 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         Some(Rejection::StepUp(summons)) => Some(summons.decision),
         _ => None,
     });
+    let policy = decision.and_then(|decision| outcome.policies.policy_name(decision.policy?));
     let session = outcome.session.as_ref();
     // Of the moment that is told about: a renewal may have replaced it since the decision.
     let standing = session.map(|session| session.standing());
@@ -179,7 +180,7 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         subject: session.map_or("", |session| &session.subject),
         provider: session.map_or("", |session| &session.provider),
         service: session.and_then(|session| session.service.as_ref()).map_or("", |service| &service.token),
-        policy: outcome.policy.unwrap_or_default(),
+        policy: policy.unwrap_or_default(),
         cause: "",
     };
     let answered = Instant::now();
@@ -189,6 +190,7 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         micros: micros(outcome.asked.started, answered),
         upstream_micros: outcome.allowed_at.map(|at| micros(at, answered)),
     };
+    let person = session.filter(|session| session.service.is_none());
     let figures = outcome.application.as_ref().map_or(metrics::elsewhere(), |target| &target.figures);
     figures.count(outcome.client.journal.worker(), &answer);
     let facts = Facts {
@@ -196,7 +198,9 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         answer,
         trace: outcome.asked.trace,
         client: outcome.client_ip,
-        session: session.filter(|session| session.service.is_none()).map(|session| session.id),
+        session: person.map(|session| session.id),
+        login_at: person.and(profile).map(|profile| profile.authenticated_at),
+        revision: Some(outcome.policies.revision()),
         rule: decision.and_then(|decision| decision.rule),
         reason: decision.map(|decision| decision.reason),
     };
@@ -236,6 +240,8 @@ pub(crate) fn write_unrouted(
         trace: asked.trace,
         client: client_ip,
         session: None,
+        login_at: None,
+        revision: None,
         rule: None,
         reason: None,
     };

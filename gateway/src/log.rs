@@ -22,7 +22,7 @@ mod waiting;
 mod wake;
 mod writer;
 
-pub(crate) use line::Lines;
+pub(crate) use line::{Line, Lines};
 pub(crate) use stamp::Stamps;
 pub(crate) use wake::Wake;
 

@@ -62,7 +62,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
         }
     };
     let audience = if shows_service(&head, &verdict) { Audience::Program } else { audience };
-    let mut outcome = Outcome::new(asked, (via.client, client_ip), &canonical);
+    let mut outcome = Outcome::new(asked, (via.client, client_ip), &canonical, &gateway.policies.set);
     let stage = Stage { gateway: &gateway, via, client_ip, canonical: &canonical, id, now };
     let (mut asker, mut readable) = (None, Readable::AsItIs);
     let result = match verdict {
@@ -74,7 +74,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
             outcome.session = session;
             match permit {
                 Ok(permit) => {
-                    outcome.allowed(&permit, &gateway.policies.set);
+                    outcome.allowed(&permit);
                     stage.forward(permit, Request::from_parts(head, body)).await.map_err(Rejection::from)
                 }
                 Err(rejection) => Err(rejection),
@@ -92,7 +92,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
             outcome.application = target;
             outcome.session = session;
             verified.and_then(|verified| {
-                outcome.verified(&verified, &gateway.policies.set);
+                outcome.verified(&verified);
                 Ok(verify::allowed(&gateway, &verified, &head.headers, now).map_err(ForwardError::from)?)
             })
         }

@@ -67,6 +67,8 @@ async fn an_event_says_who_asked_what_and_why_it_was_answered_so() {
     assert_eq!(event["status"], 200);
     assert!(event["micros"].as_u64().is_some() && event["policy"].is_string() && event["rule"].is_string());
     assert_eq!(event["session"].as_str().unwrap().len(), 16);
+    assert_eq!(event["revision"].as_str().unwrap().len(), 16, "by which policies");
+    assert!(event["login_at"].as_u64().unwrap() > 0);
     assert!(!log.text().contains("secret=1"), "a query string must not be logged");
     let refused = |event: &Value| is_decision(event) && event["status"] == 401;
     let event = log.wait_for(PATIENCE, refused).await.expect("an event of the refused request");

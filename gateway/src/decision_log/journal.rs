@@ -48,6 +48,10 @@ pub(crate) struct Facts {
     pub(crate) trace: Option<Trace>,
     pub(crate) client: IpAddr,
     pub(crate) session: Option<SessionId>,
+    /// When the provider last saw the person log in, in unix seconds.
+    pub(crate) login_at: Option<i64>,
+    /// Of the policies that it was judged by.
+    pub(crate) revision: Option<u64>,
     pub(crate) rule: Option<RulePosition>,
     pub(crate) reason: Option<Reason>,
 }
@@ -231,6 +235,8 @@ mod tests {
             trace: None,
             client: Ipv4Addr::LOCALHOST.into(),
             session: None,
+            login_at: None,
+            revision: None,
             rule: None,
             reason: None,
         }

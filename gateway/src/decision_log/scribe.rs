@@ -8,7 +8,7 @@ use portcullis_store::SessionId;
 
 use super::journal::Event;
 use crate::config::LogFormat;
-use crate::log::{Lines, Stamps};
+use crate::log::{Line, Lines, Stamps};
 
 const TARGET: &str = "portcullis::decision";
 
@@ -37,39 +37,51 @@ impl Scribe {
 
     /// Adds an event's line to `out`.
     pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        let (facts, answer, texts) = (event.facts, &event.facts.answer, &event.texts);
-        let mut line = self.lines.begin(out, self.stamps.text(facts.answered), TARGET, "request");
-        line.text("request", texts.request);
-        line.text("verdict", answer.verdict.as_str());
-        line.number("status", answer.status.into());
-        line.text("application", texts.application);
-        line.text("host", texts.host);
-        line.text("method", texts.method);
-        line.text("path", texts.path);
-        line.shown("client", facts.client);
-        line.text("certificate", texts.certificate);
-        line.text("certificate_subject", texts.certificate_subject);
-        line.text("email", texts.email);
-        line.text("subject", texts.subject);
-        line.text("provider", texts.provider);
-        line.text("service", texts.service);
-        if let Some(session) = &facts.session {
-            line.shown("session", Short(session));
-        }
-        line.text("policy", texts.policy);
-        if let Some(rule) = facts.rule {
-            line.shown("rule", rule);
-        }
-        line.text("reason", facts.reason.map_or("", |reason| reason.as_str()));
-        line.text("cause", texts.cause);
-        if let Some(trace) = facts.trace {
-            line.shown("trace", trace.id);
-        }
-        line.number("micros", answer.micros);
-        if let Some(micros) = answer.upstream_micros {
-            line.number("upstream_micros", micros);
-        }
+        let stamp = self.stamps.text(event.facts.answered);
+        let mut line = self.lines.begin(out, stamp, TARGET, "request");
+        write_fields(event, &mut line);
         line.end();
+    }
+}
+
+/// Adds what an event says to a line, in the log and in the record of decisions alike.
+pub(super) fn write_fields(event: &Event<'_>, line: &mut Line<'_>) {
+    let (facts, answer, texts) = (event.facts, &event.facts.answer, &event.texts);
+    line.text("request", texts.request);
+    line.text("verdict", answer.verdict.as_str());
+    line.number("status", answer.status.into());
+    line.text("application", texts.application);
+    line.text("host", texts.host);
+    line.text("method", texts.method);
+    line.text("path", texts.path);
+    line.shown("client", facts.client);
+    line.text("certificate", texts.certificate);
+    line.text("certificate_subject", texts.certificate_subject);
+    line.text("email", texts.email);
+    line.text("subject", texts.subject);
+    line.text("provider", texts.provider);
+    line.text("service", texts.service);
+    if let Some(session) = &facts.session {
+        line.shown("session", Short(session));
+    }
+    if let Some(login_at) = facts.login_at.and_then(|at| u64::try_from(at).ok()) {
+        line.number("login_at", login_at);
+    }
+    line.text("policy", texts.policy);
+    if let Some(rule) = facts.rule {
+        line.shown("rule", rule);
+    }
+    line.text("reason", facts.reason.map_or("", |reason| reason.as_str()));
+    if let Some(revision) = facts.revision {
+        line.shown("revision", format_args!("{revision:016x}"));
+    }
+    line.text("cause", texts.cause);
+    if let Some(trace) = facts.trace {
+        line.shown("trace", trace.id);
+    }
+    line.number("micros", answer.micros);
+    if let Some(micros) = answer.upstream_micros {
+        line.number("upstream_micros", micros);
     }
 }
 

@@ -70,6 +70,8 @@ async fn spans_of_requests_reach_the_collector() {
         trace,
         client: Ipv4Addr::LOCALHOST.into(),
         session: None,
+        login_at: None,
+        revision: None,
         rule: None,
         reason: None,
     };

@@ -28,18 +28,36 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    pub(crate) fn into_response(self) -> Response<Bytes> {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Answer::Found(body) => with_body(StatusCode::OK, &body),
+            Answer::Found(_) => StatusCode::OK,
+            Answer::Created(_) => StatusCode::CREATED,
+            Answer::Gone => StatusCode::NO_CONTENT,
+            Answer::NotModified(_) => StatusCode::NOT_MODIFIED,
+        }
+    }
+
+    /// The resource that was found or made.
+    pub(crate) fn resource(&self) -> Option<&Value> {
+        match self {
+            Answer::Found(body) | Answer::Created(body) => Some(body),
+            Answer::Gone | Answer::NotModified(_) => None,
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Bytes> {
+        let status = self.status();
+        match self {
+            Answer::Found(body) => with_body(status, &body),
             Answer::Created(body) => {
-                let mut response = with_body(StatusCode::CREATED, &body);
+                let mut response = with_body(status, &body);
                 // RFC 7644 section 3.3.
                 set(&mut response, LOCATION, body.pointer("/meta/location").and_then(Value::as_str));
                 response
             }
-            Answer::Gone => without_body(StatusCode::NO_CONTENT),
+            Answer::Gone => without_body(status),
             Answer::NotModified(version) => {
-                let mut response = without_body(StatusCode::NOT_MODIFIED);
+                let mut response = without_body(status);
                 set(&mut response, ETAG, Some(&version));
                 response
             }
@@ -48,16 +66,20 @@ impl Answer {
 }
 
 /// The error in SCIM's form; `status` is a string there.
-pub(crate) fn refuse(rejection: &Rejection) -> Response<Bytes> {
-    let status = rejection.status();
-    let mut body = json!({ "schemas": [ERROR_URN], "status": status.as_str() });
+pub(crate) fn error_body(rejection: &Rejection) -> Value {
+    let mut body = json!({ "schemas": [ERROR_URN], "status": rejection.status().as_str() });
     if let Some(map) = body.as_object_mut() {
         if let Some(scim_type) = rejection.scim_type() {
             map.insert("scimType".to_owned(), Value::from(scim_type));
         }
         map.insert("detail".to_owned(), Value::from(rejection.to_string()));
     }
-    let mut response = with_body(status, &body);
+    body
+}
+
+/// The whole response of an error.
+pub(crate) fn refuse(rejection: &Rejection) -> Response<Bytes> {
+    let mut response = with_body(rejection.status(), &error_body(rejection));
     match rejection {
         Rejection::Unauthorized(_) => set(&mut response, WWW_AUTHENTICATE, Some("Bearer realm=\"scim\"")),
         Rejection::MethodNotAllowed { allow } => set(&mut response, ALLOW, Some(allow)),

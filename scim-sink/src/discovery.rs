@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::limits::MAX_PAGE;
+use crate::limits::{DEFAULT_PAGE, MAX_BODY_BYTES, MAX_BULK_OPERATIONS, MAX_PAGE};
 use crate::rejection::Rejection;
 use crate::route::Target;
 use crate::schema::{Attribute, GROUP, Kind, Mutability, ResourceType, Schema, USER};
@@ -49,17 +49,30 @@ fn configuration(base_url: &str) -> Value {
     json!({
         "schemas": [CONFIG_URN],
         "patch": { "supported": true },
-        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
+        "bulk": { "supported": true, "maxOperations": MAX_BULK_OPERATIONS, "maxPayloadSize": MAX_BODY_BYTES },
         "filter": { "supported": true, "maxResults": MAX_PAGE },
         "changePassword": { "supported": false },
-        "sort": { "supported": false },
+        "sort": { "supported": true },
         "etag": { "supported": true },
+        // RFC 9865 section 4. A cursor never expires, so no time is named.
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_PAGE,
+            "maxPageSize": MAX_PAGE,
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Key of the directory",
             "description": "The key in the Authorization header, with or without the word Bearer",
             "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
             "primary": true,
+        }, {
+            "type": "httpbasic",
+            "name": "Key of the directory as a password",
+            "description": "Any user name, and the key as the password",
+            "specUri": "https://www.rfc-editor.org/rfc/rfc7617",
         }],
         "meta": {
             "resourceType": "ServiceProviderConfig",

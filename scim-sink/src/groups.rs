@@ -9,13 +9,14 @@ use crate::answer::Answer;
 use crate::filter::{AttributePath, Filter};
 use crate::group::{self, Members};
 use crate::limits::MAX_GROUP_PATCH_OPERATIONS;
-use crate::listing::{self, Equality, Source};
+use crate::list_query::ListQuery;
+use crate::listing::{self, Equality, Page, Source};
 use crate::members::MemberPlan;
 use crate::patch;
 use crate::projection::Projection;
 use crate::provisioning_log::{Changed, written};
 use crate::rejection::Rejection;
-use crate::request::{ListQuery, Precondition, expect_schema, has_version, json_object, version_tag};
+use crate::request::{Precondition, expect_schema, has_version, json_object, version_tag};
 use crate::schema::{GROUP, group_case_exact};
 use crate::sink::Visit;
 
@@ -138,8 +139,13 @@ fn shown(visit: &Visit<'_>, group: &StoredGroup, projection: &Projection) -> Res
 
 /// RFC 7644 section 3.4.2.
 pub(crate) async fn list(visit: &Visit<'_>, query: ListQuery) -> Result<Answer, Rejection> {
+    let page = page(visit, query.clone()).await?;
+    Ok(Answer::Found(listing::response(&page, &query)))
+}
+
+pub(crate) async fn page(visit: &Visit<'_>, query: ListQuery) -> Result<Page, Rejection> {
     let source = Groups { store: visit.store.clone(), directory: visit.directory.clone() };
-    listing::list(source, query).await.map(Answer::Found)
+    listing::page(source, query).await
 }
 
 struct Groups {
@@ -152,7 +158,7 @@ impl Source for Groups {
     type Lookup = GroupLookup;
     const ALL: GroupLookup = GroupLookup::All;
 
-    fn lookup(equality: &Equality<'_>) -> Option<GroupLookup> {
+    fn lookup(&self, equality: &Equality<'_>) -> Option<GroupLookup> {
         let text = || equality.text.to_owned();
         if equality.is("displayName", None) {
             Some(GroupLookup::DisplayName(text()))
@@ -165,6 +171,10 @@ impl Source for Groups {
         }
     }
 
+    fn number(group: &StoredGroup) -> i64 {
+        group.id.0
+    }
+
     fn core_urn() -> &'static str {
         GROUP.core.urn
     }
@@ -174,9 +184,8 @@ impl Source for Groups {
         Ok((page.total, page.items))
     }
 
-    fn scan(&self, after: Option<&StoredGroup>, limit: usize) -> Result<Vec<StoredGroup>, Rejection> {
-        let after = after.map_or(GroupId(0), |group| group.id);
-        Ok(self.store.scan_groups(&self.directory.name, after, limit)?)
+    fn scan(&self, after: i64, limit: usize) -> Result<Vec<StoredGroup>, Rejection> {
+        Ok(self.store.scan_groups(&self.directory.name, GroupId(after), limit)?)
     }
 
     /// Members are read only when they are asked for or filtered by.

@@ -11,8 +11,10 @@ mod route;
 mod sink;
 
 // Its operations.
+mod bulk;
 mod discovery;
 mod groups;
+mod list_query;
 mod listing;
 mod members;
 mod projection;

@@ -35,11 +35,22 @@ pub const DEFAULT_PAGE: usize = 100;
 /// Most members written into one answer of several groups: the page ends early after the group that passes it.
 pub const MAX_MEMBERS_PER_PAGE: usize = 100_000;
 
-/// Most resources looked at for a filter that no index answers; beyond it the answer is `tooMany`.
+/// Most resources looked at for a filter that no index answers, or for sorting; beyond it the answer is `tooMany`, and a page of a cursor
+/// ends early.
 pub const MAX_SCANNED: usize = 50_000;
 
 /// Most names in `attributes` or `excludedAttributes`.
 pub const MAX_PROJECTED_ATTRIBUTES: usize = 100;
+
+/// Most operations in one Bulk request: each is a commit of its own, and the client waits for all of them.
+pub const MAX_BULK_OPERATIONS: usize = 1_000;
+
+/// Longest part of a value that resources are sorted by, in characters: the keys of everything looked at are in memory at once, and one
+/// of them goes into a cursor. Beyond it the order of creation decides.
+pub const MAX_SORT_KEY_CHARS: usize = 128;
+
+/// Longest cursor that is looked at, in bytes: the longest of ours is shorter.
+pub const MAX_CURSOR_BYTES: usize = 2 * 1024;
 
 /// What a client is told to wait when the store has no room for its write.
 pub const RETRY_AFTER_S: u32 = 5;

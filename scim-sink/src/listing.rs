@@ -1,17 +1,25 @@
 //! Listings: an index where the filter allows it, else a bounded look through everything, then a page (RFC 7644 section 3.4.2).
 //!
-//! What is listed, and which attributes have an index, is told by a [`Source`].
+//! What is listed, and which attributes have an index, is told by a [`Source`]. Pages of a cursor and sorted ones stand in files of their
+//! own.
+
+mod by_cursor;
+mod candidates;
+mod sorted;
 
 #[cfg(test)]
 mod tests;
 
 use serde_json::{Map, Value, json};
 
-use crate::filter::{AttributePath, Condition, Filter, Literal, Operator};
+use self::candidates::{Candidates, candidates};
+use crate::filter::{AttributePath, Filter};
 use crate::limits::{MAX_MEMBERS_PER_PAGE, MAX_SCANNED};
+use crate::list_query::{Cursor, ListQuery, Place, Start};
 use crate::projection::Projection;
 use crate::rejection::Rejection;
-use crate::request::ListQuery;
+
+pub(crate) use candidates::Equality;
 
 const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
@@ -31,103 +39,135 @@ pub(crate) trait Source: Send + 'static {
     const ALL: Self::Lookup;
 
     /// The index that answers an equality, if there is one.
-    fn lookup(equality: &Equality<'_>) -> Option<Self::Lookup>;
+    fn lookup(&self, equality: &Equality<'_>) -> Option<Self::Lookup>;
     fn core_urn() -> &'static str;
+    /// Rises in the order of creation, and is never given twice.
+    fn number(item: &Self::Item) -> i64;
     /// In a stable order, so that pages neither repeat nor miss.
     fn list(&self, which: &Self::Lookup, offset: usize, limit: usize) -> Listed<Self::Item>;
-    fn scan(&self, after: Option<&Self::Item>, limit: usize) -> Result<Vec<Self::Item>, Rejection>;
+    /// Those behind a number, in the order of creation.
+    fn scan(&self, after: i64, limit: usize) -> Result<Vec<Self::Item>, Rejection>;
     fn resource(&self, item: &Self::Item, projection: &Projection, filter: Option<&Filter>) -> Resource;
     fn case_exact(path: &AttributePath) -> bool;
 }
 
-/// `attribute eq "text"`, wherever it stands in a filter that cannot hold without it.
-pub(crate) struct Equality<'f> {
-    core_urn: &'static str,
-    path: AttributePath,
-    pub(crate) text: &'f str,
+/// A part of a listing, as resources.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// How many there are on all pages, where that was counted.
+    pub(crate) total: Option<usize>,
+    pub(crate) resources: Vec<Value>,
+    /// Where the next page begins, if there is one.
+    pub(crate) next: Option<Place>,
 }
 
-impl Equality<'_> {
-    pub(crate) fn is(&self, name: &str, sub: Option<&str>) -> bool {
-        self.path.names(self.core_urn, name, sub)
-    }
+/// A part of a listing, as they are stored; each with the place behind it.
+struct Window<T> {
+    total: Option<usize>,
+    items: Vec<(Place, T)>,
+    next: Option<Place>,
 }
 
 /// Reads on a blocking thread: looking through a directory takes longer than a runtime's thread should be held.
-pub(crate) async fn list<S: Source>(source: S, query: ListQuery) -> Result<Value, Rejection> {
-    let read = tokio::task::spawn_blocking(move || page(&source, &query));
+pub(crate) async fn page<S: Source>(source: S, query: ListQuery) -> Result<Page, Rejection> {
+    let read = tokio::task::spawn_blocking(move || read_page(&source, &query));
     read.await.map_err(|_| Rejection::BrokeOff)?
 }
 
-fn page<S: Source>(source: &S, query: &ListQuery) -> Result<Value, Rejection> {
+/// RFC 7644 figure 3, and RFC 9865 section 2 for a page of a cursor.
+pub(crate) fn response(page: &Page, query: &ListQuery) -> Value {
+    let mut response = Map::new();
+    let mut set = |name: &str, value: Value| response.insert(name.to_owned(), value);
+    set("schemas", json!([LIST_URN]));
+    if let Some(total) = page.total {
+        set("totalResults", Value::from(total));
+    }
+    match (&query.start, &page.next) {
+        (Start::Index(start), _) => {
+            set("startIndex", Value::from(*start));
+        }
+        (Start::Cursor(_), Some(place)) => {
+            let next = Cursor { kind: 0, place: place.clone(), total: page.total };
+            set("nextCursor", Value::from(next.to_text(query.question)));
+        }
+        (Start::Cursor(_), None) => {}
+    }
+    set("itemsPerPage", Value::from(page.resources.len()));
+    set("Resources", Value::from(page.resources.clone()));
+    Value::Object(response)
+}
+
+fn read_page<S: Source>(source: &S, query: &ListQuery) -> Result<Page, Rejection> {
+    let window = match (&query.sort, &query.start) {
+        (Some(sort), _) => sorted::window(source, query, sort)?,
+        (None, Start::Index(_)) => by_index(source, query)?,
+        (None, Start::Cursor(cursor)) => by_cursor::window(source, query, cursor.as_ref())?,
+    };
+    let mut page =
+        Page { total: window.total, resources: Vec::with_capacity(window.items.len()), next: window.next };
+    let mut members = 0;
+    for (place, item) in &window.items {
+        let (resource, weight) = source.resource(item, &query.projection, None)?;
+        page.resources.push(Value::Object(query.projection.apply(resource)));
+        members += weight;
+        // RFC 7644 section 3.4.2.4: fewer than asked for is allowed; the client goes on from there.
+        if members > MAX_MEMBERS_PER_PAGE && page.resources.len() < window.items.len() {
+            page.next = Some(place.clone());
+            break;
+        }
+    }
+    Ok(page)
+}
+
+fn by_index<S: Source>(source: &S, query: &ListQuery) -> Result<Window<S::Item>, Rejection> {
     let (total, items) = match &query.filter {
         None => source.list(&S::ALL, query.offset(), query.count)?,
         Some(filter) => filtered(source, filter, query)?,
     };
-    let mut resources = Vec::with_capacity(items.len());
-    let mut members = 0;
-    for item in &items {
-        let (resource, weight) = source.resource(item, &query.projection, None)?;
-        resources.push(Value::Object(query.projection.apply(resource)));
-        members += weight;
-        // RFC 7644 section 3.4.2.4: fewer than asked for is allowed; the client goes on from there.
-        if members > MAX_MEMBERS_PER_PAGE {
-            break;
-        }
-    }
-    Ok(response(total, query.start_index, &resources))
+    Ok(Window { total: Some(total), items: items.into_iter().map(placed::<S>).collect(), next: None })
 }
 
-/// RFC 7644 figure 3.
-pub(crate) fn response(total: usize, start_index: usize, resources: &[Value]) -> Value {
-    json!({
-        "schemas": [LIST_URN],
-        "totalResults": total,
-        "startIndex": start_index,
-        "itemsPerPage": resources.len(),
-        "Resources": resources,
-    })
+/// A resource with the place behind it, in the order of creation.
+fn placed<S: Source>(item: S::Item) -> (Place, S::Item) {
+    (Place { key: None, number: S::number(&item) }, item)
 }
 
 fn filtered<S: Source>(source: &S, filter: &Filter, query: &ListQuery) -> Listed<S::Item> {
-    if let Some(which) = equality(filter, S::core_urn()).and_then(|equality| S::lookup(&equality)) {
-        return source.list(&which, query.offset(), query.count);
-    }
-    let mut found = Found { query, total: 0, items: Vec::new() };
-    let narrowed = match filter {
-        Filter::And(terms) => terms
-            .iter()
-            .find_map(|term| equality(term, S::core_urn()).and_then(|equality| S::lookup(&equality))),
-        _ => None,
-    };
-    if let Some(which) = narrowed {
-        let (total, candidates) = source.list(&which, 0, SCAN_BATCH)?;
-        if total <= SCAN_BATCH {
-            found.take(source, filter, candidates)?;
-            return Ok((found.total, found.items));
+    match candidates(source, filter)? {
+        Candidates::Answered(which) => source.list(&which, query.offset(), query.count),
+        Candidates::Few(items) => {
+            let total = items.len();
+            Ok((total, items.into_iter().skip(query.offset()).take(query.count).collect()))
+        }
+        Candidates::Everybody => {
+            let mut found = Found { query, total: 0, items: Vec::new() };
+            look_through_all(source, |batch| found.take(source, filter, batch))?;
+            Ok((found.total, found.items))
         }
     }
-    look_through_all(source, filter, &mut found)?;
-    Ok((found.total, found.items))
 }
 
+/// Gives everything to `see`, as long as it is not too much.
 fn look_through_all<S: Source>(
     source: &S,
-    filter: &Filter,
-    found: &mut Found<'_, S::Item>,
+    mut see: impl FnMut(Vec<S::Item>) -> Result<(), Rejection>,
 ) -> Result<(), Rejection> {
-    let mut scanned = 0;
-    let mut batch = source.scan(None, SCAN_BATCH)?;
-    while !batch.is_empty() {
+    let (mut scanned, mut after) = (0, 0);
+    loop {
+        let batch = source.scan(after, SCAN_BATCH)?;
+        let Some(last) = batch.last() else { return Ok(()) };
+        after = S::number(last);
         scanned += batch.len();
         if scanned > MAX_SCANNED {
             return Err(Rejection::TooMany);
         }
-        let next = source.scan(batch.last(), SCAN_BATCH)?;
-        found.take(source, filter, batch)?;
-        batch = next;
+        see(batch)?;
     }
-    Ok(())
+}
+
+fn meets<S: Source>(source: &S, item: &S::Item, filter: &Filter) -> Result<bool, Rejection> {
+    let (resource, _) = source.resource(item, &Projection::Only(Vec::new()), Some(filter))?;
+    Ok(filter.matches(&resource, S::case_exact))
 }
 
 /// What met the filter so far: all are counted, those of the page are kept.
@@ -145,8 +185,7 @@ impl<T> Found<'_, T> {
         batch: Vec<T>,
     ) -> Result<(), Rejection> {
         for item in batch {
-            let (resource, _) = source.resource(&item, &Projection::Only(Vec::new()), Some(filter))?;
-            if !filter.matches(&resource, S::case_exact) {
+            if !meets(source, &item, filter)? {
                 continue;
             }
             if self.total >= self.query.offset() && self.items.len() < self.query.count {
@@ -155,24 +194,5 @@ impl<T> Found<'_, T> {
             self.total += 1;
         }
         Ok(())
-    }
-}
-
-/// `emails.value eq "x"` and `emails[value eq "x"]` are one question.
-fn equality<'f>(filter: &'f Filter, core_urn: &'static str) -> Option<Equality<'f>> {
-    match filter {
-        Filter::Attribute(path, Condition::Compare(Operator::Equal, Literal::Text(text))) => {
-            Some(Equality { core_urn, path: path.clone(), text })
-        }
-        Filter::Elements { attribute, filter, rest: None } if attribute.sub.is_none() => match &**filter {
-            Filter::Attribute(inner, Condition::Compare(Operator::Equal, Literal::Text(text)))
-                if inner.schema.is_none() && inner.sub.is_none() =>
-            {
-                let path = AttributePath { sub: Some(inner.name.clone()), ..attribute.clone() };
-                Some(Equality { core_urn, path, text })
-            }
-            _ => None,
-        },
-        _ => None,
     }
 }

@@ -51,8 +51,13 @@ pub(crate) enum Rejection {
     InvalidValue(String),
     #[error("{0}")]
     Uniqueness(&'static str),
-    #[error("no index answers this filter, and there are more than {MAX_SCANNED} resources to look through")]
+    #[error("no index answers this, and there are more than {MAX_SCANNED} resources to look through")]
     TooMany,
+    #[error("the cursor is not one of this listing")]
+    InvalidCursor,
+    /// Of an operation that another one of the same job would have had to make possible.
+    #[error("{0}")]
+    Unresolved(String),
     #[error("the resource has changed since the version that was named")]
     VersionChanged,
     #[error("too much is being written just now; repeat it in {RETRY_AFTER_S} seconds")]
@@ -100,8 +105,9 @@ impl Rejection {
             | Self::Mutability(_)
             | Self::InvalidValue(_)
             | Self::TooMuchWork
+            | Self::InvalidCursor
             | Self::TooMany => StatusCode::BAD_REQUEST,
-            Self::Uniqueness(_) => StatusCode::CONFLICT,
+            Self::Uniqueness(_) | Self::Unresolved(_) => StatusCode::CONFLICT,
             Self::VersionChanged => StatusCode::PRECONDITION_FAILED,
             Self::Busy(_) | Self::OutcomeUnknown(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::StoreFailed(_) | Self::BrokeOff => StatusCode::INTERNAL_SERVER_ERROR,
@@ -119,6 +125,8 @@ impl Rejection {
             Self::InvalidValue(_) => Some("invalidValue"),
             Self::Uniqueness(_) => Some("uniqueness"),
             Self::TooMuchWork | Self::TooMany => Some("tooMany"),
+            // RFC 9865 section 2.
+            Self::InvalidCursor => Some("invalidCursor"),
             _ => None,
         }
     }

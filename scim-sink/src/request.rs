@@ -1,6 +1,6 @@
 //! What a request carries: its body as a JSON object, its query, and the version that it is about.
 //!
-//! `password` is dropped here, before anything else sees the body.
+//! `password` is dropped here, before anything else sees the body. What a listing asks for is `list_query`'s matter.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
@@ -8,12 +8,8 @@ use http::{HeaderMap, Request};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use crate::filter::Filter;
-use crate::limits::{DEFAULT_PAGE, MAX_BODY_BYTES, MAX_JSON_DEPTH, MAX_PAGE};
-use crate::projection::Projection;
+use crate::limits::{MAX_BODY_BYTES, MAX_JSON_DEPTH};
 use crate::rejection::Rejection;
-
-const SEARCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
 /// The body as a JSON object, without `password`.
 pub(crate) fn json_object(request: &Request<Bytes>) -> Result<Map<String, Value>, Rejection> {
@@ -52,59 +48,6 @@ pub(crate) fn expect_schema(body: &Map<String, Value>, urn: &str) -> Result<(), 
         Value::Array(listed) if listed.iter().any(names_it) => Ok(()),
         _ => Err(Rejection::InvalidValue(format!("`schemas` must contain `{urn}`"))),
     }
-}
-
-/// The parameters of a listing (RFC 7644 section 3.4.2).
-#[derive(Debug, Clone)]
-pub(crate) struct ListQuery {
-    pub(crate) filter: Option<Filter>,
-    /// Counted from 1.
-    pub(crate) start_index: usize,
-    pub(crate) count: usize,
-    pub(crate) projection: Projection,
-}
-
-impl ListQuery {
-    pub(crate) fn parse(query: &str) -> Result<ListQuery, Rejection> {
-        let filter = parameter(query, "filter")?.map(|text| text.parse::<Filter>()).transpose()?;
-        // RFC 7644 section 3.4.2.4: a start below 1 is 1, a count below 0 is 0.
-        let start_index = integer(query, "startIndex")?.unwrap_or(1).max(1);
-        let count = integer(query, "count")?.map_or(DEFAULT_PAGE, |count| count.min(MAX_PAGE));
-        Ok(ListQuery { filter, start_index, count, projection: Projection::parse(query)? })
-    }
-
-    /// The body of a `.search` (RFC 7644 section 3.4.3): the same parameters, as JSON.
-    pub(crate) fn from_body(request: &Request<Bytes>) -> Result<ListQuery, Rejection> {
-        let body = json_object(request)?;
-        expect_schema(&body, SEARCH_URN)?;
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for name in ["filter", "startIndex", "count", "attributes", "excludedAttributes"] {
-            let text = match crate::filter::attribute(&body, name) {
-                None | Some(Value::Null) => continue,
-                Some(Value::String(text)) => text.clone(),
-                Some(Value::Number(number)) => number.to_string(),
-                Some(Value::Array(names)) => {
-                    names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
-                }
-                Some(_) => return Err(Rejection::InvalidValue(format!("`{name}` has a wrong type"))),
-            };
-            query.append_pair(name, &text);
-        }
-        ListQuery::parse(&query.finish())
-    }
-
-    pub(crate) fn offset(&self) -> usize {
-        self.start_index.saturating_sub(1)
-    }
-}
-
-/// A whole number, from zero up; anything larger than can be counted is as large as can be.
-fn integer(query: &str, name: &str) -> Result<Option<usize>, Rejection> {
-    let Some(text) = parameter(query, name)? else { return Ok(None) };
-    let number = text
-        .parse::<i128>()
-        .map_err(|_| Rejection::InvalidValue(format!("`{name}` must be a whole number")))?;
-    Ok(Some(usize::try_from(number.max(0)).unwrap_or(usize::MAX)))
 }
 
 /// A parameter of the query, decoded; giving it twice is refused, for nobody could say which is meant.
@@ -161,8 +104,11 @@ fn same_tag(tag: &str, version: i64) -> bool {
 
 /// Whether the client has this version already (`If-None-Match` of a GET).
 pub(crate) fn has_version(headers: &HeaderMap, version: i64) -> bool {
-    headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .any(|value| value.to_str().unwrap_or_default().split(',').any(|tag| same_tag(tag.trim(), version)))
+    headers.get_all(IF_NONE_MATCH).iter().any(|value| {
+        value
+            .to_str()
+            .unwrap_or_default()
+            .split(',')
+            .any(|tag| tag.trim() == "*" || same_tag(tag.trim(), version))
+    })
 }

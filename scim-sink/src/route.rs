@@ -19,6 +19,7 @@ pub(crate) enum Target<'p> {
     Groups,
     SearchGroups,
     Group(&'p str),
+    Bulk,
     ServiceProviderConfig,
     ResourceTypes,
     ResourceType(&'p str),
@@ -49,6 +50,7 @@ pub(crate) fn target(rest: &str) -> Result<Target<'_>, Rejection> {
         ("Users", Some(id)) => Ok(Target::User(id)),
         ("Groups", None) => Ok(Target::Groups),
         ("Groups", Some(id)) => Ok(Target::Group(id)),
+        ("Bulk", None) => Ok(Target::Bulk),
         ("ServiceProviderConfig", None) => Ok(Target::ServiceProviderConfig),
         ("ResourceTypes", None) => Ok(Target::ResourceTypes),
         ("ResourceTypes", Some(name)) => Ok(Target::ResourceType(name)),
@@ -65,7 +67,7 @@ impl Target<'_> {
         let allow = match self {
             Target::Users | Target::Groups => "GET, POST",
             Target::User(_) | Target::Group(_) => "GET, PUT, PATCH, DELETE",
-            Target::Search | Target::SearchUsers | Target::SearchGroups => "POST",
+            Target::Search | Target::SearchUsers | Target::SearchGroups | Target::Bulk => "POST",
             Target::Me => return Err(Rejection::NoMe),
             _ => "GET",
         };

@@ -8,11 +8,11 @@ use portcullis_store::{KeyRecord, Store};
 
 use crate::answer::{Answer, refuse};
 use crate::authenticate::authenticate;
+use crate::list_query::ListQuery;
 use crate::provisioning_log;
 use crate::rejection::Rejection;
-use crate::request::ListQuery;
 use crate::route::{Target, split_directory, target};
-use crate::{discovery, groups, search, users};
+use crate::{bulk, discovery, groups, search, users};
 
 /// A directory that is served, and where clients find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,23 +111,39 @@ impl ScimSink {
         let target = target(rest)?;
         target.admit(request.method())?;
         let visit = Visit { store: &self.store, directory: client.directory, key: client.key, request, now };
+        let path = request.uri().path();
         match (target, request.method()) {
-            (Target::Users, &Method::POST) => users::create(&visit).await,
-            (Target::Users, _) => users::list(&visit, ListQuery::parse(visit.query())?).await,
-            (Target::SearchUsers, _) => users::list(&visit, ListQuery::from_body(request)?).await,
-            (Target::User(id), &Method::PUT) => users::replace(&visit, id).await,
-            (Target::User(id), &Method::PATCH) => users::patch(&visit, id).await,
-            (Target::User(id), &Method::DELETE) => users::delete(&visit, id).await,
-            (Target::User(id), _) => users::read(&visit, id),
-            (Target::Groups, &Method::POST) => groups::create(&visit).await,
-            (Target::Groups, _) => groups::list(&visit, ListQuery::parse(visit.query())?).await,
-            (Target::SearchGroups, _) => groups::list(&visit, ListQuery::from_body(request)?).await,
-            (Target::Search, _) => search::everything(&visit, ListQuery::from_body(request)?).await,
-            (Target::Group(id), &Method::PUT) => groups::replace(&visit, id).await,
-            (Target::Group(id), &Method::PATCH) => groups::patch(&visit, id).await,
-            (Target::Group(id), &Method::DELETE) => groups::delete(&visit, id).await,
-            (Target::Group(id), _) => groups::read(&visit, id),
+            (Target::Bulk, _) => bulk::run(&visit).await,
+            (Target::Users, &Method::GET) => {
+                users::list(&visit, ListQuery::parse(visit.query(), path)?).await
+            }
+            (Target::SearchUsers, _) => users::list(&visit, ListQuery::from_body(request, path)?).await,
+            (Target::User(id), &Method::GET) => users::read(&visit, id),
+            (Target::Groups, &Method::GET) => {
+                groups::list(&visit, ListQuery::parse(visit.query(), path)?).await
+            }
+            (Target::SearchGroups, _) => groups::list(&visit, ListQuery::from_body(request, path)?).await,
+            (Target::Group(id), &Method::GET) => groups::read(&visit, id),
+            (Target::Search, _) => search::everything(&visit, ListQuery::from_body(request, path)?).await,
+            (Target::Users | Target::User(_) | Target::Groups | Target::Group(_), _) => {
+                write(&visit, target).await
+            }
             (discovered, _) => discovery::answer(discovered, &visit.directory.base_url),
         }
+    }
+}
+
+/// Does what a request with a body of its own, or one operation of many in a Bulk request, asks to be written.
+pub(crate) async fn write(visit: &Visit<'_>, target: Target<'_>) -> Result<Answer, Rejection> {
+    match (target, visit.request.method()) {
+        (Target::Users, &Method::POST) => users::create(visit).await,
+        (Target::User(id), &Method::PUT) => users::replace(visit, id).await,
+        (Target::User(id), &Method::PATCH) => users::patch(visit, id).await,
+        (Target::User(id), &Method::DELETE) => users::delete(visit, id).await,
+        (Target::Groups, &Method::POST) => groups::create(visit).await,
+        (Target::Group(id), &Method::PUT) => groups::replace(visit, id).await,
+        (Target::Group(id), &Method::PATCH) => groups::patch(visit, id).await,
+        (Target::Group(id), &Method::DELETE) => groups::delete(visit, id).await,
+        _ => Err(Rejection::UnknownPath),
     }
 }

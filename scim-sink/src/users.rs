@@ -8,12 +8,13 @@ use serde_json::{Map, Value};
 use crate::answer::Answer;
 use crate::filter::{AttributePath, Filter};
 use crate::limits::MAX_USER_PATCH_OPERATIONS;
-use crate::listing::{self, Equality, Source};
+use crate::list_query::ListQuery;
+use crate::listing::{self, Equality, Page, Source};
 use crate::patch;
 use crate::projection::Projection;
 use crate::provisioning_log::{Changed, written};
 use crate::rejection::Rejection;
-use crate::request::{ListQuery, Precondition, expect_schema, has_version, json_object, version_tag};
+use crate::request::{Precondition, expect_schema, has_version, json_object, version_tag};
 use crate::schema::{USER, user_case_exact};
 use crate::sink::Visit;
 use crate::user;
@@ -118,8 +119,13 @@ fn shown(visit: &Visit<'_>, person: &StoredPerson, projection: &Projection) -> V
 
 /// RFC 7644 section 3.4.2; inactive users are listed too, so that Okta finds them again.
 pub(crate) async fn list(visit: &Visit<'_>, query: ListQuery) -> Result<Answer, Rejection> {
+    let page = page(visit, query.clone()).await?;
+    Ok(Answer::Found(listing::response(&page, &query)))
+}
+
+pub(crate) async fn page(visit: &Visit<'_>, query: ListQuery) -> Result<Page, Rejection> {
     let source = Users { store: visit.store.clone(), directory: visit.directory.clone() };
-    listing::list(source, query).await.map(Answer::Found)
+    listing::page(source, query).await
 }
 
 struct Users {
@@ -132,7 +138,7 @@ impl Source for Users {
     type Lookup = PersonLookup;
     const ALL: PersonLookup = PersonLookup::All;
 
-    fn lookup(equality: &Equality<'_>) -> Option<PersonLookup> {
+    fn lookup(&self, equality: &Equality<'_>) -> Option<PersonLookup> {
         let text = || equality.text.to_owned();
         if equality.is("userName", None) {
             Some(PersonLookup::UserName(text()))
@@ -150,6 +156,10 @@ impl Source for Users {
         }
     }
 
+    fn number(person: &StoredPerson) -> i64 {
+        person.id.0
+    }
+
     fn core_urn() -> &'static str {
         USER.core.urn
     }
@@ -159,9 +169,8 @@ impl Source for Users {
         Ok((page.total, page.items))
     }
 
-    fn scan(&self, after: Option<&StoredPerson>, limit: usize) -> Result<Vec<StoredPerson>, Rejection> {
-        let after = after.map_or(PersonId(0), |person| person.id);
-        Ok(self.store.scan_persons(&self.directory.name, after, limit)?)
+    fn scan(&self, after: i64, limit: usize) -> Result<Vec<StoredPerson>, Rejection> {
+        Ok(self.store.scan_persons(&self.directory.name, PersonId(after), limit)?)
     }
 
     fn resource(&self, person: &StoredPerson, _: &Projection, _: Option<&Filter>) -> listing::Resource {

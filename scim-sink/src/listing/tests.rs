@@ -13,7 +13,7 @@ impl Source for Crowd {
     type Lookup = Option<usize>;
     const ALL: Option<usize> = None;
 
-    fn lookup(equality: &Equality<'_>) -> Option<Option<usize>> {
+    fn lookup(&self, equality: &Equality<'_>) -> Option<Option<usize>> {
         equality.is("number", None).then(|| equality.text.parse().ok())
     }
 
@@ -28,8 +28,12 @@ impl Source for Crowd {
         }
     }
 
-    fn scan(&self, after: Option<&usize>, limit: usize) -> Result<Vec<usize>, Rejection> {
-        Ok((1..=self.people).skip(after.copied().unwrap_or(0)).take(limit).collect())
+    fn number(item: &usize) -> i64 {
+        i64::try_from(*item).unwrap()
+    }
+
+    fn scan(&self, after: i64, limit: usize) -> Result<Vec<usize>, Rejection> {
+        Ok((1..=self.people).skip(usize::try_from(after).unwrap()).take(limit).collect())
     }
 
     fn resource(&self, item: &usize, _: &Projection, _: Option<&Filter>) -> Resource {
@@ -43,7 +47,8 @@ impl Source for Crowd {
 }
 
 fn ask(people: usize, members_of_each: usize, query: &str) -> Result<Value, Rejection> {
-    page(&Crowd { people, members_of_each }, &ListQuery::parse(query)?)
+    let query = ListQuery::parse(query, "/Users")?;
+    Ok(response(&read_page(&Crowd { people, members_of_each }, &query)?, &query))
 }
 
 fn numbers(page: &Value) -> Vec<&str> {
@@ -78,4 +83,79 @@ fn a_page_of_many_members_ends_early() {
     );
     let page = ask(10, MAX_MEMBERS_PER_PAGE + 1, "count=10&startIndex=4").unwrap();
     assert_eq!(numbers(&page), ["4"], "one at least, or nobody would come to the end");
+}
+
+/// All pages of a cursor, one after the other: the numbers on each.
+fn pages(people: usize, members_of_each: usize, query: &str) -> Vec<Vec<String>> {
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = ask(people, members_of_each, &format!("{query}&cursor={cursor}")).unwrap();
+        assert_eq!(page["itemsPerPage"], json!(numbers(&page).len()));
+        pages.push(numbers(&page).into_iter().map(str::to_owned).collect());
+        match page.get("nextCursor") {
+            None => return pages,
+            Some(next) => cursor = next.as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+#[test]
+fn a_cursor_leads_to_the_end_whatever_is_looked_for() {
+    assert_eq!(pages(5, 0, "count=2"), [vec!["1", "2"], vec!["3", "4"], vec!["5"]]);
+    assert_eq!(pages(4, 0, "count=2"), [["1", "2"], ["3", "4"]]);
+    assert_eq!(pages(0, 0, "count=2"), [Vec::<String>::new()]);
+    assert_eq!(pages(7, 0, "count=2&filter=odd+eq+true"), [["1", "3"], ["5", "7"]]);
+    assert_eq!(pages(9, 0, "count=2&filter=number+eq+%227%22"), [["7"]]);
+    // What an index does not answer and is too much to look through at once comes in stretches.
+    let last = format!("count=2&filter=odd+eq+true+and+id+co+%22{}%22", MAX_SCANNED + 1);
+    assert_eq!(pages(MAX_SCANNED + 2, 0, &last), [vec![], vec![(MAX_SCANNED + 1).to_string()]]);
+    // A page that is too heavy ends early, and the next goes on behind it.
+    assert_eq!(pages(3, MAX_MEMBERS_PER_PAGE + 1, "count=3"), [["1"], ["2"], ["3"]]);
+}
+
+#[test]
+fn an_order_holds_over_pages_and_equal_ones_stand_as_they_came() {
+    let sorted = |query: &str| numbers(&ask(12, 0, query).unwrap()).join(" ");
+    // As texts.
+    assert_eq!(sorted("sortBy=number&count=5"), "1 10 11 12 2");
+    assert_eq!(sorted("sortBy=number&count=5&startIndex=10"), "7 8 9");
+    assert_eq!(sorted("sortBy=number&sortOrder=descending&count=3"), "9 8 7");
+    assert_eq!(sorted("sortBy=odd"), "2 4 6 8 10 12 1 3 5 7 9 11");
+    assert_eq!(sorted("sortBy=odd&sortOrder=Descending"), "1 3 5 7 9 11 2 4 6 8 10 12");
+    assert_eq!(sorted("sortBy=missing&sortOrder=descending&count=3"), "1 2 3");
+    assert_eq!(sorted("sortBy=number&filter=odd+eq+true&count=3"), "1 11 3");
+    assert_eq!(sorted("sortOrder=descending&count=3"), "1 2 3");
+    let all = pages(12, 0, "sortBy=odd&count=5");
+    assert_eq!(all, [vec!["2", "4", "6", "8", "10"], vec!["12", "1", "3", "5", "7"], vec!["9", "11"]]);
+    assert!(matches!(ask(MAX_SCANNED + 1, 0, "sortBy=odd"), Err(Rejection::TooMany)));
+    for bad in ["sortBy=a%20b", "sortBy=emails%5Btype+pr%5D", "sortOrder=up"] {
+        assert!(matches!(ask(1, 0, bad), Err(Rejection::InvalidValue(_))), "{bad}");
+    }
+}
+
+#[test]
+fn a_cursor_goes_on_with_its_own_listing_alone() {
+    let first = ask(5, 0, "count=2&cursor=").unwrap();
+    assert_eq!(first["totalResults"], json!(5));
+    let next = first["nextCursor"].as_str().unwrap();
+    // The count of a page may change.
+    assert_eq!(numbers(&ask(5, 0, &format!("count=9&cursor={next}")).unwrap()), ["3", "4", "5"]);
+    for other in ["filter=odd+eq+true&", "sortBy=number&"] {
+        let refused = ask(5, 0, &format!("{other}cursor={next}"));
+        assert!(matches!(refused, Err(Rejection::InvalidCursor)), "{other}");
+    }
+    let long = "A".repeat(crate::limits::MAX_CURSOR_BYTES + 1);
+    for bad in ["x", "W10", "%20", &long, &format!("{next}&cursor={next}")] {
+        assert!(matches!(ask(5, 0, &format!("cursor={bad}")), Err(Rejection::InvalidCursor)), "{bad}");
+    }
+    let both = ask(5, 0, &format!("cursor={next}&startIndex=1"));
+    assert!(matches!(both, Err(Rejection::InvalidValue(_))));
+}
+
+#[test]
+fn the_longest_cursor_of_ours_is_taken_back() {
+    let key = "\u{1}".repeat(crate::limits::MAX_SORT_KEY_CHARS);
+    let place = Place { key: Some(crate::list_query::Key::Text(key)), number: i64::MAX };
+    let text = Cursor { kind: 1, place, total: Some(usize::MAX) }.to_text(u64::MAX);
+    assert!(text.len() <= crate::limits::MAX_CURSOR_BYTES, "{}", text.len());
 }

@@ -1,5 +1,7 @@
 //! What the service provider says of itself is complete, and is what it does.
 
+use portcullis_scim_sink::MAX_BODY_BYTES;
+use portcullis_scim_sink::limits::{MAX_BULK_OPERATIONS, MAX_PAGE};
 use serde_json::{Value, json};
 
 use crate::rig::{BASE, CORE_GROUP, CORE_USER, ENTERPRISE, Rig};
@@ -12,12 +14,16 @@ async fn the_three_documents() {
         ("patch", true),
         ("filter", true),
         ("etag", true),
-        ("bulk", false),
-        ("sort", false),
+        ("bulk", true),
+        ("sort", true),
         ("changePassword", false),
     ] {
         assert_eq!(config[feature]["supported"], json!(supported), "{feature}");
     }
+    assert_eq!(config["bulk"]["maxOperations"], json!(MAX_BULK_OPERATIONS));
+    assert_eq!(config["bulk"]["maxPayloadSize"], json!(MAX_BODY_BYTES));
+    assert_eq!(config["pagination"]["cursor"], json!(true));
+    assert_eq!(config["pagination"]["maxPageSize"], json!(MAX_PAGE));
     let types = rig.get("/ResourceTypes").await;
     assert_eq!(types["totalResults"], 2);
     for kind in types["Resources"].as_array().unwrap() {

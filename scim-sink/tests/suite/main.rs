@@ -8,6 +8,8 @@
 )]
 
 mod any_body;
+mod bulk;
+mod cursors;
 mod dialects;
 mod discovery;
 mod errors;

@@ -1,0 +1,66 @@
+//! A page in another order than that of creation: the keys of all that are listed, sorted, then those of the page.
+//!
+//! Only keys are held of what is not on the page; where there are too many even of these, the listing is refused.
+
+use super::candidates::{Candidates, all_of, candidates};
+use super::{Source, Window, look_through_all, meets};
+use crate::list_query::{Key, ListQuery, Place, Sort, Start};
+use crate::projection::Projection;
+use crate::rejection::Rejection;
+
+pub(super) fn window<S: Source>(
+    source: &S,
+    query: &ListQuery,
+    sort: &Sort,
+) -> Result<Window<S::Item>, Rejection> {
+    let mut keys = keys(source, query, sort)?;
+    // Equal keys stand in the order of creation, whichever way the keys are sorted.
+    keys.sort_by(|(one, first), (other, second)| sort.order.of(one.compare(other)).then(first.cmp(second)));
+    let begin = match &query.start {
+        Start::Index(_) => query.offset(),
+        Start::Cursor(None) => 0,
+        Start::Cursor(Some(cursor)) => {
+            let Place { key: Some(last), number } = &cursor.place else {
+                return Err(Rejection::InvalidCursor);
+            };
+            keys.partition_point(|(key, held)| {
+                sort.order.of(key.compare(last)).then(held.cmp(number)).is_le()
+            })
+        }
+    };
+    let total = keys.len();
+    let mut window = Window { total: Some(total), items: Vec::new(), next: None };
+    for (key, number) in keys.into_iter().skip(begin).take(query.count) {
+        let place = Place { key: Some(key), number };
+        window.next = Some(place.clone());
+        // Whoever was deleted meanwhile is not there.
+        let found = source.scan(number.saturating_sub(1), 1)?.into_iter().next();
+        window.items.extend(found.filter(|item| S::number(item) == number).map(|item| (place, item)));
+    }
+    if begin.saturating_add(query.count) >= total {
+        window.next = None;
+    }
+    Ok(window)
+}
+
+fn keys<S: Source>(source: &S, query: &ListQuery, sort: &Sort) -> Result<Vec<(Key, i64)>, Rejection> {
+    let mut keys = Vec::new();
+    let mut take = |items: Vec<S::Item>, is_met: bool| -> Result<(), Rejection> {
+        for item in items {
+            if let Some(filter) = query.filter.as_ref().filter(|_| !is_met)
+                && !meets(source, &item, filter)?
+            {
+                continue;
+            }
+            let (resource, _) = source.resource(&item, &Projection::Only(Vec::new()), None)?;
+            keys.push((sort.key(&resource, S::case_exact), S::number(&item)));
+        }
+        Ok(())
+    };
+    match query.filter.as_ref().map(|filter| candidates(source, filter)).transpose()? {
+        Some(Candidates::Answered(which)) => take(all_of(source, &which)?, true)?,
+        Some(Candidates::Few(items)) => take(items, true)?,
+        Some(Candidates::Everybody) | None => look_through_all(source, |batch| take(batch, false))?,
+    }
+    Ok(keys)
+}

@@ -10,6 +10,7 @@ use portcullis_store::{
     SessionRecord, Snapshot,
 };
 
+mod given;
 mod identity_cache;
 mod login_facts;
 mod passage;
@@ -27,10 +28,12 @@ pub(crate) use passage::{Attached, Dropped, Life, NewPassage, Passage};
 pub(crate) use policies::Policies;
 pub(crate) use renewal::{Attempt, Freshness, Pace};
 pub(crate) use service::ServiceSecret;
+use session::Whose;
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 
 use crate::gateway::now;
 use crate::metrics;
+use given::Given;
 use people::{CountedGroups, People};
 use service::Services;
 use uses::IdleLimit;
@@ -50,17 +53,18 @@ pub(crate) struct Live {
 struct Followed {
     policies: Policies,
     people: People,
+    given: Given,
     sessions_of: HashMap<PersonId, HashSet<SessionId>>,
 }
 
 impl Live {
     pub(crate) fn new(policies: Policies) -> Self {
-        let (people, sessions_of) = (People::default(), HashMap::new());
+        let (people, given, sessions_of) = (People::default(), Given::default(), HashMap::new());
         Self {
             sessions: RwLock::default(),
             application_sessions: RwLock::default(),
             services: RwLock::default(),
-            followed: Mutex::new(Followed { policies, people, sessions_of }),
+            followed: Mutex::new(Followed { policies, people, given, sessions_of }),
             idle_limit: IdleLimit::default(),
         }
     }
@@ -153,12 +157,13 @@ impl Live {
 
     fn standing(
         followed: &Followed,
-        provider: &str,
+        whose: Whose<'_>,
         profile: Arc<Profile>,
         person: Option<PersonId>,
         ended: Option<EndReason>,
     ) -> Standing {
-        let Followed { people, policies, .. } = followed;
+        let Followed { people, policies, given, .. } = followed;
+        let Whose { id, provider, subject } = whose;
         let person = person.and_then(|id| people.person(id)).cloned();
         let (claimed, told_at) = (&profile.groups, profile.told_at);
         let counted = if policies.directory_alone(provider) {
@@ -172,12 +177,14 @@ impl Live {
         let ended = ended.or_else(|| inactive.then_some(EndReason::Deactivated));
         let principal = policies.principal(provider, &profile, &counted.names, &counted.unproved);
         let CountedGroups { names: groups, unproved: doubts } = counted;
-        Standing { profile, person, groups, doubts, policies: policies.clone(), principal, ended }
+        let held = given.held(id, provider, subject);
+        Standing { profile, person, groups, doubts, held, policies: policies.clone(), principal, ended }
     }
 
     fn begin(&self, followed: &mut Followed, record: &Arc<SessionRecord>) {
-        let SessionRecord { provider, profile, .. } = record.as_ref();
-        let standing = Self::standing(followed, provider, profile.clone(), record.person, record.ended);
+        let SessionRecord { id, provider, subject, profile, .. } = record.as_ref();
+        let whose = Whose { id: *id, provider, subject };
+        let standing = Self::standing(followed, whose, profile.clone(), record.person, record.ended);
         if let Some(person) = record.person {
             followed.sessions_of.entry(person).or_default().insert(record.id);
         }
@@ -206,7 +213,7 @@ impl Live {
     ) -> Cuts {
         let before = session.standing();
         let over = before.ended.or(ended);
-        let standing = Self::standing(followed, &session.provider, before.profile.clone(), person, over);
+        let standing = Self::standing(followed, session.whose(), before.profile.clone(), person, over);
         session.change(standing, ended.map_or(Reach::BothSides, session::reach), now())
     }
 
@@ -215,7 +222,7 @@ impl Live {
         let Some(session) = self.session(id) else { return Cuts(0) };
         let before = session.standing();
         let person = before.person.as_ref().map(|person| person.id);
-        let standing = Self::standing(followed, &session.provider, profile.clone(), person, before.ended);
+        let standing = Self::standing(followed, session.whose(), profile.clone(), person, before.ended);
         // Groups that nothing was said of keep their age: how fresh the session is, whoever asked the provider knows.
         if profile.told_at != before.profile.told_at {
             session.renewed(profile.told_at);
@@ -275,6 +282,7 @@ impl Live {
         let mut applications = self.application_sessions.write().unwrap_or_else(PoisonError::into_inner);
         applications.retain(|id, _| !gone.contains(id));
         drop(applications);
+        ids.iter().for_each(|id| followed.given.forget(id));
         for linked in followed.sessions_of.values_mut() {
             linked.retain(|id| !gone.contains(id));
         }
@@ -325,6 +333,8 @@ impl Live {
             Change::SessionsLinked { sessions, person } => self.link(followed, sessions, *person),
             Change::SessionsEnded { sessions, reason } => self.end(followed, sessions, *reason),
             Change::ServiceToken(record) => self.set_service(followed, record),
+            Change::Purposes(given) => self.give(followed, given),
+            Change::Access(request) => self.set_access(followed, request),
             Change::Key { .. } => Cuts(0),
         }
     }
@@ -344,6 +354,7 @@ impl Follower for Live {
             session.abandon(now());
         }
         followed.people = People::new(snapshot.persons, snapshot.groups, snapshot.former_group_names);
+        followed.given = Given::new(snapshot.purposes, snapshot.grants, now());
         followed.sessions_of.clear();
         for record in &snapshot.sessions {
             self.begin(&mut followed, record);

@@ -1,10 +1,12 @@
 //! The change feed as types: what may change, who follows it, and the state that a follower starts from. Writing the
 //! feed is left to `transaction`, delivering it to `writer`.
 
+use crate::access_request::AccessRequest;
 use crate::model::{
     ApplicationSessionRecord, DirectoryName, EndReason, FormerGroupName, Group, GroupId, Person, PersonId,
     Profile, Seq, SessionId, SessionRecord,
 };
+use crate::purpose::Purposes;
 use crate::scim_key::KeyRecord;
 use crate::service_token::ServiceTokenRecord;
 use serde_json::{Value, json};
@@ -76,6 +78,10 @@ pub enum Change {
     },
     /// A service token was made, rotated or revoked: its state afterwards.
     ServiceToken(Arc<ServiceTokenRecord>),
+    /// Somebody said what they use an application for: all that was said in this login.
+    Purposes(Purposes),
+    /// Somebody asked for access, or was granted or refused it, or it is over: how the request stands now.
+    Access(Arc<AccessRequest>),
 }
 
 impl Change {
@@ -97,6 +103,8 @@ impl Change {
             Self::SessionsEnded { .. } => "sessions_ended",
             Self::Key { .. } => "key",
             Self::ServiceToken(_) => "service_token",
+            Self::Purposes(_) => "purposes",
+            Self::Access(_) => "access",
         }
     }
 
@@ -116,6 +124,8 @@ impl Change {
             }
             Self::Key { record } => record.key_id.clone(),
             Self::ServiceToken(token) => token.client_id.clone(),
+            Self::Purposes(purposes) => purposes.session.to_string(),
+            Self::Access(request) => request.id.clone(),
         }
     }
 
@@ -152,6 +162,10 @@ impl Change {
             Self::ServiceToken(token) => {
                 json!({ "service_token": token.name, "revoked": token.revoked_at.is_some() })
             }
+            Self::Purposes(purposes) => {
+                json!({ "session": purposes.session.to_string(), "applications": purposes.applications.len() })
+            }
+            Self::Access(request) => json!({ "request": request.id, "state": request.state.as_str() }),
         }
     }
 }
@@ -177,6 +191,10 @@ pub struct Snapshot {
     pub application_sessions: Vec<Arc<ApplicationSessionRecord>>,
     /// The tokens of services, those included that were revoked of late.
     pub service_tokens: Vec<Arc<ServiceTokenRecord>>,
+    /// What people said that they use applications for, by session.
+    pub purposes: Vec<Purposes>,
+    /// The requests for access that are granted and not known to be over, by id.
+    pub grants: Vec<Arc<AccessRequest>>,
 }
 
 /// Who keeps a copy of the state in memory and must know of every change before its writer is answered.

@@ -1,6 +1,7 @@
 //! What must last: the directory, the sessions, the keys and the change feed, in SQLite. Deciding is left to
 //! `policy`, protocols to the sink and the gateway; only this crate writes SQL.
 
+mod access_request;
 mod change;
 mod directory;
 mod error;
@@ -10,6 +11,7 @@ mod link;
 mod migrate;
 mod model;
 mod open;
+mod purpose;
 mod random;
 mod reader;
 mod scim_key;
@@ -26,6 +28,9 @@ mod testing;
 mod transaction;
 mod writer;
 
+pub use access_request::{
+    AccessDecision, AccessRequest, AccessRequestError, AccessState, Decider, NewAccessRequest,
+};
 pub use change::{Change, Follower, Snapshot};
 pub use directory::{
     Directory, DirectoryError, GroupContent, GroupLookup, MemberEdit, ModifyError, Page, PersonContent,
@@ -39,6 +44,7 @@ pub use model::{
     Profile, Seq, SessionId, SessionRecord,
 };
 pub use open::{OpenError, ServingLock};
+pub use purpose::{PurposeError, Purposes};
 pub use scim_key::{KeyError, KeyRecord};
 pub use sealed_item::SealedItemError;
 pub use secret::Secret;

@@ -27,6 +27,24 @@ pub const FORMER_GROUP_NAME_S: i64 = 31 * 24 * 60 * 60;
 pub const SERVICE_TOKENS: usize = 10_000;
 /// How long a revoked token is listed, in seconds.
 pub const REVOKED_SERVICE_TOKEN_S: i64 = 90 * 24 * 60 * 60;
+/// Bytes of what somebody says an application is for.
+pub const PURPOSE_BYTES: usize = 2_000;
+/// Applications for which one session says it.
+pub const PURPOSES_PER_SESSION: usize = 500;
+/// Bytes of the reason that somebody gives who asks for access.
+pub const REASON_BYTES: usize = 2_000;
+/// Requests for access of one subject that may wait; one more is refused.
+pub const WAITING_REQUESTS_PER_SUBJECT: usize = 10;
+/// Requests for access that may wait in all.
+pub const WAITING_REQUESTS: usize = 10_000;
+/// Requests of one subject that are remembered; beyond them, the oldest that are over are forgotten.
+pub const REQUESTS_KEPT_PER_SUBJECT: usize = 100;
+/// Requests that one listing shows.
+pub const REQUESTS_LISTED: usize = 1_000;
+/// How long a request waits for an answer, in seconds.
+pub const REQUEST_WAITS_S: i64 = 7 * 24 * 60 * 60;
+/// How long a request that is over is remembered, in seconds.
+pub const REQUEST_KEPT_S: i64 = 90 * 24 * 60 * 60;
 /// Events of another process that are read together.
 pub const FOREIGN_EVENTS_AT_ONCE: usize = 256;
 

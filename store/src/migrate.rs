@@ -8,13 +8,14 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x7063_6c73;
 
 /// Each step raises `user_version` by one. A step that has been shipped never changes.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_lasting_sessions.sql"),
     include_str!("../migrations/0003_service_tokens.sql"),
     include_str!("../migrations/0004_signing_keys.sql"),
     include_str!("../migrations/0005_terminals.sql"),
     include_str!("../migrations/0006_sealed_items.sql"),
+    include_str!("../migrations/0007_beyond_yes_and_no.sql"),
 ];
 
 /// Runs the missing steps, all or none.

@@ -1,8 +1,10 @@
 //! Reads the whole state by scans in the order of ids, merged as they go; keeping it current is left to the follower.
 
+use crate::access_request;
 use crate::change::Snapshot;
 use crate::error::StoreError;
 use crate::model::{FormerGroupName, Group, GroupId, Person, PersonId, Seq};
+use crate::purpose;
 use crate::service_token;
 use crate::session::{read_application_session, read_session};
 use crate::sql;
@@ -35,6 +37,8 @@ pub(crate) fn read(connection: &Connection) -> Result<Snapshot, StoreError> {
             |row| read_application_session(row).map(Arc::new),
         )?,
         service_tokens: service_token::all::<StoreError>(connection)?,
+        purposes: purpose::all(connection)?,
+        grants: access_request::granted(connection)?,
     })
 }
 

@@ -2,9 +2,9 @@
 //! model of the state, and short forms of what is written.
 
 use crate::{
-    ApplicationSessionRecord, Change, Directory, DirectoryName, EndReason, Follower, FormerGroupName, Group,
-    GroupContent, GroupId, NewSession, Person, PersonContent, PersonId, Seq, ServiceTokenRecord, SessionId,
-    SessionRecord, Snapshot, Store,
+    AccessRequest, AccessState, ApplicationSessionRecord, Change, Directory, DirectoryName, EndReason,
+    Follower, FormerGroupName, Group, GroupContent, GroupId, NewSession, Person, PersonContent, PersonId,
+    Purposes, Seq, ServiceTokenRecord, SessionId, SessionRecord, Snapshot, Store,
 };
 use serde_json::Map;
 use std::collections::BTreeMap;
@@ -118,6 +118,8 @@ struct State {
     application_sessions: BTreeMap<SessionId, Arc<ApplicationSessionRecord>>,
     /// In the order of their making.
     service_tokens: BTreeMap<(i64, String), Arc<ServiceTokenRecord>>,
+    purposes: BTreeMap<SessionId, Purposes>,
+    grants: BTreeMap<String, Arc<AccessRequest>>,
     told: Vec<Change>,
 }
 
@@ -140,6 +142,8 @@ impl Model {
             sessions: state.sessions.values().cloned().collect(),
             application_sessions: state.application_sessions.values().cloned().collect(),
             service_tokens: state.service_tokens.values().cloned().collect(),
+            purposes: state.purposes.values().cloned().collect(),
+            grants: state.grants.values().cloned().collect(),
         }
     }
 
@@ -175,6 +179,8 @@ impl Follower for Model {
                 .map(|part| (part.id, part))
                 .collect(),
             service_tokens: snapshot.service_tokens.into_iter().map(keyed).collect(),
+            purposes: snapshot.purposes.into_iter().map(|given| (given.session, given)).collect(),
+            grants: snapshot.grants.into_iter().map(|grant| (grant.id.clone(), grant)).collect(),
             told: Vec::new(),
         };
     }
@@ -245,6 +251,14 @@ impl State {
             }
             Change::Key { .. } => {}
             Change::ServiceToken(token) => self.service_tokens.extend([keyed(token.clone())]),
+            Change::Purposes(given) => {
+                assert!(self.sessions.contains_key(&given.session), "a purpose of nobody");
+                self.purposes.insert(given.session, given.clone());
+            }
+            Change::Access(request) if request.state == AccessState::Granted => {
+                self.grants.insert(request.id.clone(), Arc::clone(request));
+            }
+            Change::Access(request) => drop(self.grants.remove(&request.id)),
         }
     }
 
@@ -260,6 +274,7 @@ impl State {
         if reason == EndReason::Expired {
             let gone = self.sessions.remove(id).is_some() || self.application_sessions.remove(id).is_some();
             assert!(gone, "an unknown session expired");
+            self.purposes.remove(id);
         } else if let Some(session) = self.sessions.get_mut(id) {
             let takes_over = session.ended == Some(EndReason::SignedOut)
                 && matches!(reason, EndReason::Deactivated | EndReason::Deleted);

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use portcullis_store::AccessRequest;
 use serde_json::{Map, Value, json};
 
 use crate::config::IdentityProvider;
@@ -32,6 +33,8 @@ pub(crate) fn identity(
         "groups": standing.groups,
         "iat": profile.authenticated_at,
         "ip": client_ip,
+        "purposes": Some(&*standing.held.purposes).filter(|given| !given.is_empty()),
+        "grants": grants(standing),
         "session": { "id": short_id(session), "began": session.begun_at, "expires": session.expires_at },
     });
     if let Some(said) = said.as_object_mut() {
@@ -42,6 +45,13 @@ pub(crate) fn identity(
         said.retain(|_, value| !value.is_null());
     }
     said
+}
+
+/// What somebody was granted for a while.
+fn grants(standing: &Standing) -> Option<Vec<Value>> {
+    let told = |grant: &AccessRequest| json!({ "application": grant.application, "policy": grant.policy, "until": grant.until });
+    let grants: Vec<Value> = standing.held.grants.iter().map(|grant| told(grant)).collect();
+    Some(grants).filter(|grants| !grants.is_empty())
 }
 
 /// Enough of a session's hashed id to find it in a log; opens nothing.

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use portcullis_store::{EndReason, Profile, ServiceTokenRecord, SessionId};
 
+use super::given::Held;
 use super::passage::Reach;
 use super::policies::Policies;
 use super::session::{Cuts, LiveSession, Standing};
@@ -60,6 +61,7 @@ impl Standing {
             person: None,
             groups: Vec::new(),
             doubts: Vec::new(),
+            held: Held::default(),
             policies: policies.clone(),
             principal: Policies::service(&record.name),
             ended: record.revoked_at.map(|_| EndReason::Revoked),

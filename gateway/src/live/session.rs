@@ -14,6 +14,7 @@ use portcullis_store::{
     ApplicationSessionRecord, EndReason, Person, Profile, ServiceTokenRecord, SessionId, SessionRecord,
 };
 
+use super::given::Held;
 use super::identity_cache::IdentityCache;
 use super::passage::{Life, NewPassage, Passage, Reach};
 use super::policies::Policies;
@@ -33,6 +34,8 @@ pub(crate) struct Standing {
     pub(crate) groups: Vec<String>,
     /// Names of groups that the person is in by a word that does not count; see `people`.
     pub(crate) doubts: Vec<String>,
+    /// What they said and were granted.
+    pub(crate) held: Held,
     /// The policies that decide.
     pub(crate) policies: Policies,
     /// The same facts as these policies see them.
@@ -62,6 +65,14 @@ impl Standing {
             None => true,
         }
     }
+}
+
+/// Which login, and of whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) id: SessionId,
+    pub(super) provider: &'a str,
+    pub(super) subject: &'a str,
 }
 
 /// A login that lives, or that ended and is remembered until it would have expired. Or a service, which needs no login.
@@ -135,6 +146,10 @@ impl LiveSession {
             standing: ArcSwap::from_pointee(standing),
             passages: Mutex::default(),
         }
+    }
+
+    pub(super) fn whose(&self) -> Whose<'_> {
+        Whose { id: self.id, provider: &self.provider, subject: &self.subject }
     }
 
     /// Whoever it is, in the ids of these policies.

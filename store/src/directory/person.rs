@@ -2,6 +2,7 @@
 
 use super::declare::{Served, served};
 use super::{DirectoryError, ModifyError, PersonContent, StoredPerson, lookup};
+use crate::access_request;
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::fold::fold;
@@ -184,6 +185,9 @@ fn create(
     insert_emails(transaction.connection, id, &content.emails)?;
     emit_person(transaction, id, now)?;
     let after = identifiers(&content);
+    if !content.active {
+        end_access(transaction, &directory, id, &after, EndReason::Deactivated, now)?;
+    }
     link::relink(transaction, &directory.identity_provider, id, &Identifiers::default(), &after, now)?;
     existing(transaction.connection, &directory, &scim_id)
 }
@@ -207,6 +211,9 @@ fn modify(
         // Nor may a new name in the same write save a session that might be theirs by the old one.
         sessions.append(&mut link::unlinked(transaction.connection, &directory.identity_provider, &old)?);
         end::end(transaction, &sessions, EndReason::Deactivated, now)?;
+        for known_by in [&old, &new] {
+            end_access(transaction, directory, before.id, known_by, EndReason::Deactivated, now)?;
+        }
     }
     if old != new || content.active != before.content.active {
         link::relink(transaction, &directory.identity_provider, before.id, &old, &new, now)?;
@@ -275,5 +282,24 @@ fn delete(
     sql::run(transaction.connection, "DELETE FROM persons WHERE id = $1", [person.id])?;
     transaction.emit(Change::PersonDeleted(person.id, directory.name.clone()), now)?;
     end::end(transaction, &sessions, EndReason::Deleted, now)?;
+    end_access(transaction, directory, person.id, &identifiers, EndReason::Deleted, now)?;
     Ok(())
+}
+
+/// Whoever comes back later, and whoever is given their address, does not find temporary access waiting.
+fn end_access(
+    transaction: &mut WriteTransaction<'_>,
+    directory: &Served,
+    person: PersonId,
+    known_by: &Identifiers,
+    reason: EndReason,
+    now: i64,
+) -> Result<(), DirectoryError> {
+    let theirs = access_request::Theirs {
+        provider: &directory.identity_provider,
+        person,
+        subject: known_by.external_id.as_deref(),
+        addresses: &known_by.addresses,
+    };
+    Ok(access_request::end_of_person(transaction, &theirs, reason, now)?)
 }

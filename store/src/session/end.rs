@@ -1,6 +1,7 @@
 //! Ends sessions for good: the row keeps its reason, loses its secrets, and is never live again.
 
 use super::EndWhat;
+use crate::access_request;
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::model::{EndReason, PersonId, SessionId};
@@ -70,6 +71,9 @@ pub(crate) fn end(
             continue;
         }
         over.push(*id);
+        if matches!(reason, EndReason::Deactivated | EndReason::Deleted) {
+            access_request::end_of_session(transaction, *id, reason, now)?;
+        }
         parts.append(&mut sql::rows(
             transaction.connection,
             "UPDATE application_sessions SET end_reason = $1, ended_at = $2 \

@@ -1,5 +1,6 @@
 //! Forgets what is too old to matter: sessions whose time is over, names that groups bore long ago, old events.
 
+use crate::access_request;
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::limits::{EVENTS_KEPT, FORMER_GROUP_NAME_S, PURGE_BATCH, sql_count};
@@ -10,8 +11,8 @@ use crate::store::Store;
 use crate::transaction::WriteTransaction;
 
 impl Store {
-    /// Forgets sessions that have expired, names that groups left longer ago than any session lasts, and events beyond
-    /// those that are kept, a batch of each at most; how many sessions went. Their change has the reason `Expired`.
+    /// Forgets sessions that have expired, names that groups left longer ago than any session lasts, requests for access that are
+    /// long over, and events beyond those that are kept, a batch of each at most; how many sessions went. Their change has the reason `Expired`.
     ///
     /// # Errors
     /// [`StoreError`] when they could not be removed; the next purge takes them.
@@ -19,6 +20,7 @@ impl Store {
         self.write(move |transaction| {
             forget_group_names(transaction, now)?;
             drop_events(transaction)?;
+            access_request::purge(transaction, now)?;
             Ok(purge(transaction, now)?)
         })
         .await

@@ -1,10 +1,12 @@
 //! What other processes wrote to the same database, such as the command line beside a running gateway: read from the events that they
 //! left, and told to the follower like what was written here. What cannot be told by itself is told by the whole state.
 
+use crate::access_request;
 use crate::change::{Change, Follower};
 use crate::error::StoreError;
 use crate::limits::{FOREIGN_EVENTS_AT_ONCE, sql_count};
-use crate::model::Seq;
+use crate::model::{Seq, SessionId};
+use crate::purpose;
 use crate::service_token;
 use crate::snapshot;
 use crate::sql;
@@ -120,6 +122,12 @@ impl Event {
             "key" => Told::Nothing,
             "service_token" => service_token::one(connection, &self.subject)?
                 .map_or(Told::Nothing, |record| Told::Change(Change::ServiceToken(Arc::new(record)))),
+            "access" => access_request::one(connection, &self.subject)?
+                .map_or(Told::Nothing, |request| Told::Change(Change::Access(Arc::new(request)))),
+            "purposes" => match SessionId::from_hex(&self.subject) {
+                Some(session) => Told::Change(Change::Purposes(purpose::of(connection, session)?)),
+                None => Told::Whole,
+            },
             _ => Told::Whole,
         })
     }

@@ -1,9 +1,10 @@
-//! The commands of the README: `cargo xtask demo`, `test`, `bench` and `fuzz`. They install and start what is needed and
+//! The commands of the README: `cargo xtask demo`, `test`, `bench`, `fuzz` and `model`. They install and start what is needed and
 //! say so; what is built and tested lies in the other crates.
 
 mod bench;
 mod demo;
 mod fuzz;
+mod model;
 mod step;
 mod suite;
 mod system;
@@ -20,6 +21,8 @@ usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole wa
                                     what a request costs, beside other proxies; best on a machine that does nothing else
        cargo xtask fuzz [--minutes N] [TARGET]...
                                     looks for bytes on which the gateway breaks its word
+       cargo xtask model [--seeds N]
+                                    plays the lease protocol through faults, as it is and weakened; 1,000 seeds unless said
 
   --check   play the walk without a browser, print each step with its time, fail when one is wrong
   --fast    install nothing, and leave out the tests that need other people's programs
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ["test", "--fast"] => suite::run(suite::Extent::Fast),
         ["bench", words @ ..] => bench::run(words),
         ["fuzz", words @ ..] => fuzz::run(words),
+        ["model", words @ ..] => model::run(words),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

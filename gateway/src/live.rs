@@ -1,21 +1,23 @@
 //! What is true now, in memory: people, sessions and what is in flight. Follows the store's change feed, and does not return
 //! from a change before everything that it ends has been dropped. Deciding single requests is left to `authorize`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use portcullis_store::{
-    ApplicationSessionRecord, Change, DirectoryName, EndReason, Follower, PersonId, Profile, Seq, SessionId,
-    SessionRecord, Snapshot,
+    ApplicationSessionRecord, Change, EndReason, Follower, PersonId, Profile, Seq, SessionId, SessionRecord,
+    Snapshot,
 };
 
 mod given;
 mod identity_cache;
+mod linked;
 mod login_facts;
 mod passage;
 mod people;
 mod policies;
+mod provisioned;
 mod renewal;
 mod service;
 mod session;
@@ -34,6 +36,7 @@ pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
 use crate::gateway::now;
 use crate::metrics;
 use given::Given;
+use linked::Linked;
 use people::{CountedGroups, People};
 use service::Services;
 use uses::IdleLimit;
@@ -54,17 +57,17 @@ struct Followed {
     policies: Policies,
     people: People,
     given: Given,
-    sessions_of: HashMap<PersonId, HashSet<SessionId>>,
+    linked: Linked,
 }
 
 impl Live {
     pub(crate) fn new(policies: Policies) -> Self {
-        let (people, given, sessions_of) = (People::default(), Given::default(), HashMap::new());
+        let (people, given, linked) = (People::default(), Given::default(), Linked::default());
         Self {
             sessions: RwLock::default(),
             application_sessions: RwLock::default(),
             services: RwLock::default(),
-            followed: Mutex::new(Followed { policies, people, given, sessions_of }),
+            followed: Mutex::new(Followed { policies, people, given, linked }),
             idle_limit: IdleLimit::default(),
         }
     }
@@ -162,9 +165,9 @@ impl Live {
         person: Option<PersonId>,
         ended: Option<EndReason>,
     ) -> Standing {
-        let Followed { people, policies, given, .. } = followed;
+        let Followed { people, policies, given, linked } = followed;
         let Whose { id, provider, subject } = whose;
-        let person = person.and_then(|id| people.person(id)).cloned();
+        let person = person.and_then(|id| linked.person(id)).cloned();
         let (claimed, told_at) = (&profile.groups, profile.told_at);
         let counted = if policies.directory_alone(provider) {
             people.groups_of_directory_alone(person.as_deref(), claimed, told_at)
@@ -181,13 +184,11 @@ impl Live {
         Standing { profile, person, groups, doubts, held, policies: policies.clone(), principal, ended }
     }
 
-    fn begin(&self, followed: &mut Followed, record: &Arc<SessionRecord>) {
+    /// Its person is known already.
+    fn begin(&self, followed: &Followed, record: &Arc<SessionRecord>) {
         let SessionRecord { id, provider, subject, profile, .. } = record.as_ref();
         let whose = Whose { id: *id, provider, subject };
         let standing = Self::standing(followed, whose, profile.clone(), record.person, record.ended);
-        if let Some(person) = record.person {
-            followed.sessions_of.entry(person).or_default().insert(record.id);
-        }
         let session = Arc::new(LiveSession::new(record, standing, self.idle_limit.clone()));
         self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(record.id, session);
     }
@@ -218,9 +219,11 @@ impl Live {
     }
 
     /// The provider said anew who somebody is: groups and decisions follow at once.
-    fn renew(&self, followed: &Followed, id: &SessionId, profile: &Arc<Profile>) -> Cuts {
+    fn renew(&self, followed: &mut Followed, id: &SessionId, profile: &Arc<Profile>) -> Cuts {
         let Some(session) = self.session(id) else { return Cuts(0) };
         let before = session.standing();
+        followed.linked.claim(&profile.groups);
+        followed.linked.unclaim(&before.profile.groups);
         let person = before.person.as_ref().map(|person| person.id);
         let standing = Self::standing(followed, session.whose(), profile.clone(), person, before.ended);
         // Groups that nothing was said of keep their age: how fresh the session is, whoever asked the provider knows.
@@ -228,32 +231,6 @@ impl Live {
             session.renewed(profile.told_at);
         }
         session.change(standing, Reach::BothSides, now())
-    }
-
-    fn refresh_person(&self, followed: &Followed, person: PersonId) -> Cuts {
-        let ids = followed.sessions_of.get(&person).into_iter().flatten();
-        let sessions = ids.filter_map(|id| self.session(id));
-        Cuts(sessions.map(|session| self.refresh(followed, &session, Some(person), None).0).sum())
-    }
-
-    /// A group that appears, is renamed or goes changes which claimed groups count, for everybody of its directory.
-    fn refresh_directory(&self, followed: &Followed, directory: &DirectoryName) -> Cuts {
-        let concerned = followed
-            .sessions_of
-            .keys()
-            .filter(|id| followed.people.person(**id).is_some_and(|person| person.directory == *directory));
-        Cuts(concerned.map(|person| self.refresh_person(followed, *person).0).sum())
-    }
-
-    fn link(&self, followed: &mut Followed, sessions: &[SessionId], person: Option<PersonId>) -> Cuts {
-        for linked in followed.sessions_of.values_mut() {
-            linked.retain(|id| !sessions.contains(id));
-        }
-        if let Some(person) = person {
-            followed.sessions_of.entry(person).or_default().extend(sessions);
-        }
-        let known = sessions.iter().filter_map(|id| self.session(id));
-        Cuts(known.map(|session| self.refresh(followed, &session, person, None).0).sum())
     }
 
     fn end(&self, followed: &mut Followed, ids: &[SessionId], reason: EndReason) -> Cuts {
@@ -274,35 +251,20 @@ impl Live {
         Cuts(cuts)
     }
 
-    fn forget(&self, followed: &mut Followed, ids: &[SessionId]) {
-        let gone: HashSet<&SessionId> = ids.iter().collect();
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|id, _| !gone.contains(id));
-        drop(sessions);
-        let mut applications = self.application_sessions.write().unwrap_or_else(PoisonError::into_inner);
-        applications.retain(|id, _| !gone.contains(id));
-        drop(applications);
-        ids.iter().for_each(|id| followed.given.forget(id));
-        for linked in followed.sessions_of.values_mut() {
-            linked.retain(|id| !gone.contains(id));
-        }
-        followed.sessions_of.retain(|_, linked| !linked.is_empty());
-    }
-
     fn apply_change(&self, followed: &mut Followed, change: &Change) -> Cuts {
         match change {
             Change::Person(person) => {
-                followed.people.set_person(person.clone());
+                followed.linked.set_person(person);
                 self.refresh_person(followed, person.id)
             }
             Change::PersonDeleted(id, _) => {
-                followed.people.remove_person(*id);
-                let ids = followed.sessions_of.remove(id).into_iter().flatten();
-                Cuts(ids.filter_map(|id| self.session(&id)).map(|session| session.drop_all().0).sum())
+                let sessions = followed.linked.remove_person(*id);
+                let sessions = sessions.iter().filter_map(|id| self.session(id));
+                Cuts(sessions.map(|session| session.drop_all().0).sum())
             }
             Change::Group(group) => {
-                followed.people.set_group(group.clone());
-                self.refresh_directory(followed, &group.directory)
+                let before = followed.people.set_group(group.clone());
+                self.refresh_group(followed, group, before.as_deref())
             }
             Change::GroupNameLeft { directory, name, at } => {
                 followed.people.leave_name(directory.clone(), name.clone(), *at);
@@ -313,16 +275,20 @@ impl Live {
                 Cuts(0)
             }
             Change::GroupDeleted(id) => match followed.people.remove_group(*id) {
-                Some(group) => self.refresh_directory(followed, &group.directory),
+                Some(group) => self.refresh_group(followed, &group, None),
                 None => Cuts(0),
             },
             Change::Membership { group, added, removed } => {
-                followed.people.change_membership(*group, added, removed);
+                followed.linked.change_membership(*group, added, removed);
                 let concerned = added.iter().chain(removed);
                 Cuts(concerned.map(|person| self.refresh_person(followed, *person).0).sum())
             }
-            Change::SessionBegun(record) => {
-                self.begin(followed, record);
+            Change::SessionBegun { session, person } => {
+                followed.linked.claim(&session.profile.groups);
+                if let Some(person) = person {
+                    followed.linked.link(session.id, person.clone());
+                }
+                self.begin(followed, session);
                 Cuts(0)
             }
             Change::ApplicationSessionBegun(record) => {
@@ -330,7 +296,7 @@ impl Live {
                 Cuts(0)
             }
             Change::SessionRenewed { session, profile } => self.renew(followed, session, profile),
-            Change::SessionsLinked { sessions, person } => self.link(followed, sessions, *person),
+            Change::SessionsLinked { sessions, person } => self.link(followed, sessions, person.as_ref()),
             Change::SessionsEnded { sessions, reason } => self.end(followed, sessions, *reason),
             Change::ServiceToken(record) => self.set_service(followed, record),
             Change::Purposes(given) => self.give(followed, given),
@@ -353,11 +319,11 @@ impl Follower for Live {
         for session in earlier.into_iter().chain(services.all()) {
             session.abandon(now());
         }
-        followed.people = People::new(snapshot.persons, snapshot.groups, snapshot.former_group_names);
+        followed.people = People::new(snapshot.groups, snapshot.former_group_names);
         followed.given = Given::new(snapshot.purposes, snapshot.grants, now());
-        followed.sessions_of.clear();
+        followed.linked = Linked::load(snapshot.persons, &snapshot.sessions);
         for record in &snapshot.sessions {
-            self.begin(&mut followed, record);
+            self.begin(&followed, record);
         }
         for record in &snapshot.application_sessions {
             self.begin_application(record);
@@ -390,3 +356,6 @@ impl Follower for Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

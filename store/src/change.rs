@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// One change that must take effect at once.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// A person was created, updated, deactivated or reactivated: their state afterwards.
+    /// A person was created, updated, deactivated or reactivated: their state afterwards. Whoever keeps copies keeps those of
+    /// people with sessions alone: they come with the sessions.
     Person(Arc<Person>),
     /// A person is gone.
     PersonDeleted(PersonId, DirectoryName),
@@ -47,7 +48,12 @@ pub enum Change {
         removed: Vec<PersonId>,
     },
     /// A session began.
-    SessionBegun(Arc<SessionRecord>),
+    SessionBegun {
+        /// The session.
+        session: Arc<SessionRecord>,
+        /// The person of a directory whom it belongs to, as they are now.
+        person: Option<Arc<Person>>,
+    },
     /// The provider said anew who the person of a session is.
     SessionRenewed {
         /// The session.
@@ -61,8 +67,8 @@ pub enum Change {
     SessionsLinked {
         /// The sessions.
         sessions: Vec<SessionId>,
-        /// Whom they belong to now.
-        person: Option<PersonId>,
+        /// Whom they belong to now, as they are now.
+        person: Option<Arc<Person>>,
     },
     /// Sessions ended. The application sessions that end with a session are listed by themselves.
     SessionsEnded {
@@ -96,7 +102,7 @@ impl Change {
             Self::GroupNamesForgotten { .. } => "group_names_forgotten",
             Self::GroupDeleted(_) => "group_deleted",
             Self::Membership { .. } => "membership",
-            Self::SessionBegun(_) => "session_begun",
+            Self::SessionBegun { .. } => "session_begun",
             Self::SessionRenewed { .. } => "session_renewed",
             Self::ApplicationSessionBegun(_) => "application_session_begun",
             Self::SessionsLinked { .. } => "sessions_linked",
@@ -115,7 +121,7 @@ impl Change {
             Self::PersonDeleted(id, _) => id.0.to_string(),
             Self::Group(group) => group.id.0.to_string(),
             Self::GroupDeleted(id) | Self::Membership { group: id, .. } => id.0.to_string(),
-            Self::SessionBegun(session) => session.id.to_string(),
+            Self::SessionBegun { session, .. } => session.id.to_string(),
             Self::SessionRenewed { session, .. } => session.to_string(),
             Self::ApplicationSessionBegun(session) => session.id.to_string(),
             Self::GroupNameLeft { directory, .. } => directory.to_string(),
@@ -145,7 +151,7 @@ impl Change {
                 "added": added.iter().map(|id| id.0).collect::<Vec<_>>(),
                 "removed": removed.iter().map(|id| id.0).collect::<Vec<_>>(),
             }),
-            Self::SessionBegun(session) => {
+            Self::SessionBegun { session, .. } => {
                 json!({ "session": session.id.to_string(), "person": session.person.map(|id| id.0) })
             }
             Self::SessionRenewed { session, .. } => json!({ "session": session.to_string() }),
@@ -153,7 +159,7 @@ impl Change {
                 json!({ "session": session.id.to_string(), "parent": session.parent.to_string() })
             }
             Self::SessionsLinked { sessions, person } => {
-                json!({ "sessions": texts(sessions), "person": person.map(|id| id.0) })
+                json!({ "sessions": texts(sessions), "person": person.as_ref().map(|person| person.id.0) })
             }
             Self::SessionsEnded { sessions, reason } => {
                 json!({ "sessions": texts(sessions), "reason": reason.as_str() })
@@ -179,7 +185,8 @@ fn texts(sessions: &[SessionId]) -> Vec<String> {
 pub struct Snapshot {
     /// The position: every change up to it is contained.
     pub seq: Seq,
-    /// The people of all served directories, by id.
+    /// The people of served directories who have sessions that are not forgotten yet, by id. All others are read from the store
+    /// when they log in.
     pub persons: Vec<Arc<Person>>,
     /// The groups of all served directories, by id.
     pub groups: Vec<Arc<Group>>,

@@ -13,12 +13,14 @@
 //! that address too. When a person is deactivated or deleted, such a session is over.
 
 use crate::change::Change;
-use crate::model::{EndReason, PersonId, SessionId, SessionRecord};
+use crate::model::{EndReason, Person, PersonId, SessionId, SessionRecord};
 use crate::session::end;
+use crate::snapshot;
 use crate::sql;
 use crate::transaction::WriteTransaction;
 use rusqlite::{Connection, Result, Row};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the rule says about a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -274,10 +276,17 @@ fn apply(
         }
     }
     for (person, sessions) in moved {
+        let person = whole(transaction.connection, person)?;
         transaction.emit(Change::SessionsLinked { sessions, person }, now)?;
     }
     end::end(transaction, &over, EndReason::Deactivated, now)?;
     Ok(())
+}
+
+/// The person whom sessions belong to from now on: whoever follows may not know them yet.
+pub(crate) fn whole(connection: &Connection, person: Option<PersonId>) -> Result<Option<Arc<Person>>> {
+    let Some(id) = person else { return Ok(None) };
+    Ok(snapshot::person(connection, id)?.map(Arc::new))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Ids and the records that the gateway keeps in memory: people, groups and sessions. What the provisioning client
 //! sees of them stands in `directory`.
 
+use serde_json::{Map, Value};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -112,6 +113,24 @@ pub struct Person {
     pub active: bool,
     /// The groups that they are a member of, sorted.
     pub groups: Box<[GroupId]>,
+    /// Every other attribute of the SCIM user, as the text that is stored: a tenth of what it takes when it is read.
+    pub document: Arc<str>,
+}
+
+impl Person {
+    /// The SCIM user as far as a predicate may ask about it: every attribute as provisioned, extensions included. Groups, `id`
+    /// and `meta` are not among them. None when what is stored cannot be read: nothing is known then.
+    #[must_use]
+    pub fn attributes(&self) -> Option<Map<String, Value>> {
+        let mut attributes: Map<String, Value> = serde_json::from_str(&self.document).ok()?;
+        attributes.insert("userName".to_owned(), self.user_name.as_str().into());
+        attributes.insert("active".to_owned(), self.active.into());
+        let texts = [("externalId", &self.external_id), ("displayName", &self.display_name)];
+        for (name, text) in texts {
+            attributes.extend(text.as_deref().map(|text| (name.to_owned(), text.into())));
+        }
+        Some(attributes)
+    }
 }
 
 /// A group as decisions see it; its members are found in the people.

@@ -1,4 +1,4 @@
-//! Reads the whole state by scans in the order of ids, merged as they go; keeping it current is left to the follower.
+//! Reads the state that a follower starts from: sessions, their people, groups; keeping it current is left to the follower.
 
 use crate::access_request;
 use crate::change::Snapshot;
@@ -9,7 +9,6 @@ use crate::service_token;
 use crate::session::{read_application_session, read_session};
 use crate::sql;
 use rusqlite::{Connection, Row};
-use std::iter::Peekable;
 use std::sync::Arc;
 
 /// Reads the state in a transaction of its own.
@@ -60,47 +59,27 @@ pub(crate) fn read_person(row: &Row<'_>) -> rusqlite::Result<Person> {
         active: row.get(6)?,
         emails: Vec::new(),
         groups: Box::default(),
+        document: row.get(7)?,
     })
 }
 
 /// What [`read_person`] reads, of `persons p` and `directories d`.
 pub(crate) const PERSON_COLUMNS: &str =
-    "p.id, p.scim_id, d.name, p.user_name, p.external_id, p.display_name, p.active";
+    "p.id, p.scim_id, d.name, p.user_name, p.external_id, p.display_name, p.active, p.document";
 
+/// Those who have sessions, each read by themselves: they are few beside all people of a directory.
 fn persons(connection: &Connection) -> rusqlite::Result<Vec<Arc<Person>>> {
-    let mut emails =
-        connection.prepare_cached("SELECT person, email FROM person_emails ORDER BY person, position")?;
-    let mut emails = emails.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.peekable();
-    let mut memberships = connection
-        .prepare_cached("SELECT person_id, group_id FROM memberships ORDER BY person_id, group_id")?;
-    let mut memberships = memberships.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.peekable();
-    let mut persons = connection.prepare_cached(&format!(
-        "SELECT {PERSON_COLUMNS} FROM persons p JOIN directories d ON d.id = p.directory \
-         WHERE d.served = 1 ORDER BY p.id"
-    ))?;
-    let mut whole = Vec::new();
-    for person in persons.query_map([], read_person)? {
-        let mut person = person?;
-        person.emails = of_person(&mut emails, person.id)?;
-        person.groups = of_person(&mut memberships, person.id)?.into_boxed_slice();
-        whole.push(Arc::new(person));
-    }
-    Ok(whole)
-}
-
-/// Takes the values of one person out of a scan in the order of people, and steps over those of people before.
-fn of_person<T>(
-    scan: &mut Peekable<impl Iterator<Item = rusqlite::Result<(PersonId, T)>>>,
-    person: PersonId,
-) -> rusqlite::Result<Vec<T>> {
-    let mut values = Vec::new();
-    while let Some(next) = scan.next_if(|next| next.as_ref().map_or(true, |(owner, _)| *owner <= person)) {
-        let (owner, value) = next?;
-        if owner == person {
-            values.push(value);
-        }
-    }
-    Ok(values)
+    let persons = sql::rows(
+        connection,
+        &format!(
+            "SELECT {PERSON_COLUMNS} FROM (SELECT DISTINCT person FROM sessions WHERE person IS NOT NULL) s \
+             JOIN persons p ON p.id = s.person JOIN directories d ON d.id = p.directory \
+             WHERE d.served = 1 ORDER BY p.id"
+        ),
+        [],
+        read_person,
+    )?;
+    persons.into_iter().map(|person| complete(connection, person).map(Arc::new)).collect()
 }
 
 fn groups(connection: &Connection) -> rusqlite::Result<Vec<Arc<Group>>> {
@@ -141,16 +120,20 @@ pub(crate) fn person(connection: &Connection, id: PersonId) -> rusqlite::Result<
         [id],
         read_person,
     )?;
-    let Some(mut person) = person else { return Ok(None) };
-    person.emails = emails_of(connection, id)?;
+    person.map(|person| complete(connection, person)).transpose()
+}
+
+/// Adds what stands in other tables.
+fn complete(connection: &Connection, mut person: Person) -> rusqlite::Result<Person> {
+    person.emails = emails_of(connection, person.id)?;
     person.groups = sql::rows(
         connection,
         "SELECT group_id FROM memberships WHERE person_id = $1 ORDER BY group_id",
-        [id],
+        [person.id],
         |row| row.get::<_, GroupId>(0),
     )?
     .into_boxed_slice();
-    Ok(Some(person))
+    Ok(person)
 }
 
 /// The e-mail addresses of a person, in the order received.

@@ -7,7 +7,7 @@ use crate::{
     Purposes, Seq, ServiceTokenRecord, SessionId, SessionRecord, Snapshot, Store,
 };
 use serde_json::Map;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -191,6 +191,7 @@ impl Follower for Model {
         state.seq = seq;
         state.told.push(change.clone());
         state.apply(change);
+        state.forget_people_without_sessions();
     }
 }
 
@@ -201,8 +202,10 @@ fn keyed(token: Arc<ServiceTokenRecord>) -> ((i64, String), Arc<ServiceTokenReco
 impl State {
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::Person(person) => drop(self.persons.insert(person.id, Arc::clone(person))),
-            Change::PersonDeleted(id, _) => assert!(self.persons.remove(id).is_some()),
+            // Whoever has no session is not kept.
+            Change::Person(person) if self.persons.contains_key(&person.id) => self.keep(person),
+            Change::Person(_) => {}
+            Change::PersonDeleted(id, _) => drop(self.persons.remove(id)),
             Change::Group(group) => drop(self.groups.insert(group.id, Arc::clone(group))),
             Change::GroupNameLeft { directory, name, at } => {
                 assert!(
@@ -234,7 +237,11 @@ impl State {
                     });
                 }
             }
-            Change::SessionBegun(session) => drop(self.sessions.insert(session.id, Arc::clone(session))),
+            Change::SessionBegun { session, person } => {
+                assert_eq!(session.person, person.as_ref().map(|person| person.id));
+                person.iter().for_each(|person| self.keep(person));
+                self.sessions.insert(session.id, Arc::clone(session));
+            }
             Change::SessionRenewed { session, profile } => {
                 Arc::make_mut(self.sessions.get_mut(session).unwrap()).profile = Arc::clone(profile);
             }
@@ -242,8 +249,10 @@ impl State {
                 self.application_sessions.insert(part.id, Arc::clone(part));
             }
             Change::SessionsLinked { sessions, person } => {
+                person.iter().for_each(|person| self.keep(person));
                 for id in sessions {
-                    Arc::make_mut(self.sessions.get_mut(id).unwrap()).person = *person;
+                    let session = Arc::make_mut(self.sessions.get_mut(id).unwrap());
+                    session.person = person.as_ref().map(|person| person.id);
                 }
             }
             Change::SessionsEnded { sessions, reason } => {
@@ -262,8 +271,18 @@ impl State {
         }
     }
 
+    fn keep(&mut self, person: &Arc<Person>) {
+        self.persons.insert(person.id, Arc::clone(person));
+    }
+
+    fn forget_people_without_sessions(&mut self) {
+        let linked: BTreeSet<_> = self.sessions.values().filter_map(|session| session.person).collect();
+        self.persons.retain(|id, _| linked.contains(id));
+    }
+
     fn regroup(&mut self, id: PersonId, edit: impl FnOnce(&mut Vec<GroupId>)) {
-        let person = Arc::make_mut(self.persons.get_mut(&id).unwrap());
+        let Some(person) = self.persons.get_mut(&id) else { return };
+        let person = Arc::make_mut(person);
         let mut groups = person.groups.to_vec();
         edit(&mut groups);
         groups.sort_unstable();

@@ -1,14 +1,14 @@
-//! The directory in memory, and from it the groups that count for a session. Following the feed is left to `live`.
+//! The groups of the directories, and from them and a person those that count for a session. Which people are known is left to `linked`,
+//! following the feed to `live`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use portcullis_store::{DirectoryName, FormerGroupName, Group, GroupId, Person, PersonId};
+use portcullis_store::{DirectoryName, FormerGroupName, Group, GroupId, Person};
 
-/// People and groups as of the last applied change.
+/// Groups as of the last applied change: who is in one, the people say.
 #[derive(Debug, Default)]
 pub(super) struct People {
-    persons: HashMap<PersonId, Arc<Person>>,
     groups: HashMap<GroupId, Arc<Group>>,
     /// How many groups of a directory bear a name, for every name that some group bears.
     names: HashMap<DirectoryName, HashMap<String, usize>>,
@@ -26,13 +26,8 @@ pub(super) struct CountedGroups {
 }
 
 impl People {
-    pub(super) fn new(
-        persons: Vec<Arc<Person>>,
-        groups: Vec<Arc<Group>>,
-        former_names: Vec<FormerGroupName>,
-    ) -> Self {
-        let persons = persons.into_iter().map(|person| (person.id, person)).collect();
-        let mut people = Self { persons, ..Self::default() };
+    pub(super) fn new(groups: Vec<Arc<Group>>, former_names: Vec<FormerGroupName>) -> Self {
+        let mut people = Self::default();
         for group in groups {
             people.set_group(group);
         }
@@ -42,23 +37,13 @@ impl People {
         people
     }
 
-    pub(super) fn person(&self, id: PersonId) -> Option<&Arc<Person>> {
-        self.persons.get(&id)
-    }
-
-    pub(super) fn set_person(&mut self, person: Arc<Person>) {
-        self.persons.insert(person.id, person);
-    }
-
-    pub(super) fn remove_person(&mut self, id: PersonId) {
-        self.persons.remove(&id);
-    }
-
-    pub(super) fn set_group(&mut self, group: Arc<Group>) {
-        self.remove_group(group.id);
+    /// Takes in a group's state; the one before.
+    pub(super) fn set_group(&mut self, group: Arc<Group>) -> Option<Arc<Group>> {
+        let before = self.remove_group(group.id);
         let names = self.names.entry(group.directory.clone()).or_default();
         *names.entry(group.display_name.clone()).or_default() += 1;
         self.groups.insert(group.id, group);
+        before
     }
 
     pub(super) fn remove_group(&mut self, id: GroupId) -> Option<Arc<Group>> {
@@ -84,25 +69,6 @@ impl People {
         for names in self.former_names.values_mut() {
             names.retain(|_, left_at| *left_at > until);
         }
-    }
-
-    /// Replaces each concerned person's state, so that whoever holds one sees people and groups that belong together.
-    pub(super) fn change_membership(&mut self, group: GroupId, added: &[PersonId], removed: &[PersonId]) {
-        for id in added {
-            self.edit_groups(*id, |groups| groups.extend([group]));
-        }
-        for id in removed {
-            self.edit_groups(*id, |groups| groups.retain(|held| *held != group));
-        }
-    }
-
-    fn edit_groups(&mut self, id: PersonId, edit: impl FnOnce(&mut BTreeSet<GroupId>)) {
-        let Some(held) = self.persons.get_mut(&id) else { return };
-        let mut groups: BTreeSet<GroupId> = held.groups.iter().copied().collect();
-        edit(&mut groups);
-        let mut person = Person::clone(held);
-        person.groups = groups.into_iter().collect();
-        *held = Arc::new(person);
     }
 
     /// Names of the groups that the directory alone says somebody is in. What the provider claims beside them allows nothing, but a rule
@@ -151,98 +117,4 @@ impl People {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn person(id: i64, groups: &[i64]) -> Arc<Person> {
-        Arc::new(Person {
-            id: PersonId(id),
-            scim_id: format!("person-{id}"),
-            directory: "corp".into(),
-            user_name: format!("person{id}@corp.example"),
-            external_id: None,
-            emails: Vec::new(),
-            display_name: None,
-            active: true,
-            groups: groups.iter().copied().map(GroupId).collect(),
-        })
-    }
-
-    fn group(id: i64, name: &str) -> Arc<Group> {
-        Arc::new(Group {
-            id: GroupId(id),
-            scim_id: format!("group-{id}"),
-            directory: "corp".into(),
-            display_name: name.to_owned(),
-            external_id: None,
-        })
-    }
-
-    fn people(persons: Vec<Arc<Person>>, groups: Vec<Arc<Group>>) -> People {
-        People::new(persons, groups, Vec::new())
-    }
-
-    /// What counts for a login at the time 100.
-    fn names(people: &People, id: Option<i64>, claimed: &[&str]) -> Vec<String> {
-        let claimed: Vec<String> = claimed.iter().map(|name| (*name).to_owned()).collect();
-        let person = id.and_then(|id| people.person(PersonId(id)).cloned());
-        people.groups_that_count(person.as_deref(), &claimed, 100)
-    }
-
-    #[test]
-    fn the_directory_speaks_for_the_groups_that_it_holds() {
-        let people = people(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
-        assert_eq!(names(&people, Some(1), &["Engineering", "Book club"]), ["Book club", "Finance"]);
-        assert_eq!(names(&people, None, &["Engineering", "Book club"]), ["Book club", "Engineering"]);
-    }
-
-    #[test]
-    fn where_the_directory_alone_speaks_a_claim_is_a_doubt() {
-        let people = people(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
-        let claimed = ["Engineering", "Book club", "Finance"].map(str::to_owned);
-        let counted = |id: Option<i64>| {
-            let person = id.and_then(|id| people.person(PersonId(id)).cloned());
-            let CountedGroups { names, unproved } =
-                people.groups_of_directory_alone(person.as_deref(), &claimed, 100);
-            (names, unproved)
-        };
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        // The directory holds Engineering and says no: that is no doubt.
-        assert_eq!(counted(Some(1)), (owned(&["Finance"]), owned(&["Book club"])));
-        assert_eq!(counted(None), (owned(&[]), owned(&["Book club", "Engineering", "Finance"])));
-    }
-
-    #[test]
-    fn a_renamed_or_removed_group_gives_nothing_back_to_an_earlier_claim() {
-        let mut people = people(vec![person(1, &[])], vec![group(1, "Engineering")]);
-        assert!(names(&people, Some(1), &["Engineering"]).is_empty());
-        people.leave_name("corp".into(), "Engineering".to_owned(), 200);
-        people.set_group(group(1, "engineering"));
-        assert!(names(&people, Some(1), &["Engineering"]).is_empty());
-        people.remove_group(GroupId(1));
-        assert!(names(&people, Some(1), &["Engineering"]).is_empty());
-        people.forget_names(200);
-        assert_eq!(
-            names(&people, Some(1), &["Engineering"]),
-            ["Engineering"],
-            "forgotten after the longest session"
-        );
-    }
-
-    #[test]
-    fn a_login_after_a_group_left_its_name_speaks_for_itself() {
-        let left = FormerGroupName { directory: "corp".into(), name: "Engineering".to_owned(), left_at: 99 };
-        let people = People::new(vec![person(1, &[])], Vec::new(), vec![left]);
-        assert_eq!(names(&people, Some(1), &["Engineering"]), ["Engineering"]);
-    }
-
-    #[test]
-    fn membership_changes_replace_the_person() {
-        let mut people = people(vec![person(1, &[2])], vec![group(1, "Engineering"), group(2, "Finance")]);
-        let before = people.person(PersonId(1)).cloned().unwrap();
-        people.change_membership(GroupId(1), &[PersonId(1), PersonId(9)], &[]);
-        people.change_membership(GroupId(2), &[], &[PersonId(1)]);
-        assert_eq!(names(&people, Some(1), &[]), ["Engineering"]);
-        assert_eq!(&*before.groups, &[GroupId(2)]);
-    }
-}
+pub(super) mod tests;

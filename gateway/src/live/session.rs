@@ -165,6 +165,11 @@ impl LiveSession {
         self.standing.load_full()
     }
 
+    /// Whether the provider says of them that they are in a group by one of these names.
+    pub(super) fn claims_one_of(&self, names: &[&str]) -> bool {
+        self.standing().profile.groups.iter().any(|claimed| names.contains(&claimed.as_str()))
+    }
+
     /// Whether it has run out at `now`: lasted as long as it may, or gone unused for too long.
     pub(crate) fn is_expired(&self, now: i64) -> bool {
         now >= self.expires_at || self.is_idle(now)

@@ -111,7 +111,8 @@ fn begin(
     });
     insert(transaction, &record, session.sealed.as_deref(), session.refresh.as_deref())?;
     insert_claimed(transaction, record.id, &claimed)?;
-    transaction.emit(Change::SessionBegun(Arc::clone(&record)), session.now)?;
+    let person = link::whole(transaction.connection, record.person)?;
+    transaction.emit(Change::SessionBegun { session: Arc::clone(&record), person }, session.now)?;
     Ok(record)
 }
 

@@ -1,0 +1,315 @@
+//! Whatever happened, the memory says of each session what a memory says that reads the same store anew.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use portcullis_policy::{Known, PolicySet};
+use portcullis_store::{
+    Directory, DirectoryError, EndWhat, GroupContent, MemberEdit, ModifyError, NewSession, Person,
+    PersonContent, Provisioning, Renewal, Store,
+};
+
+use super::*;
+
+/// A store of one test's own, removed when dropped.
+struct Rig {
+    folder: PathBuf,
+    store: Store,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("portcullis-live-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(&folder.join("store.db")).unwrap();
+        let directories = ["corp", "annex"]
+            .map(|name| Directory { name: name.into(), identity_provider: "okta".to_owned() });
+        store.declare_directories(&directories, 0).await.unwrap();
+        Self { folder, store }
+    }
+
+    async fn follow(&self) -> Arc<Live> {
+        let set = PolicySet::compile(&[], &[], &Known::default()).unwrap();
+        let live = Arc::new(Live::new(Policies::first(Arc::new(set), Arc::new([]))));
+        self.store.follow(live.clone()).await.unwrap();
+        live
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A small generator of pseudo-random numbers (xorshift): a seed tells the whole run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit
+    }
+
+    fn some<T: Clone>(&mut self, among: &[T]) -> Vec<T> {
+        (0..self.below(4)).filter_map(|_| among.get(self.below(among.len().max(1)))).cloned().collect()
+    }
+}
+
+fn name(dice: &mut Dice) -> String {
+    format!("group {}", dice.below(6))
+}
+
+fn person_content(dice: &mut Dice) -> PersonContent {
+    let number = dice.below(8);
+    let title = dice.below(3);
+    PersonContent {
+        user_name: format!("person{number}@corp.example"),
+        external_id: (dice.below(3) > 0).then(|| format!("00u{number}")),
+        emails: Vec::new(),
+        display_name: None,
+        active: dice.below(6) > 0,
+        document: [("title".to_owned(), title.into())].into_iter().collect(),
+    }
+}
+
+struct Run {
+    rig: Rig,
+    dice: Dice,
+    people: Vec<String>,
+    groups: Vec<String>,
+    sessions: Vec<SessionId>,
+    now: i64,
+}
+
+/// Names may be taken and ids unknown; nothing else may go wrong.
+fn is_refusal(error: &ModifyError<()>) -> bool {
+    use DirectoryError::{GroupNameTaken, NotFound, UnknownMember, UserNameTaken};
+    matches!(error, ModifyError::Directory(GroupNameTaken | NotFound | UnknownMember(_) | UserNameTaken))
+}
+
+impl Run {
+    async fn step(&mut self) {
+        self.now += 1;
+        match self.dice.below(16) {
+            0..=1 => self.create_person().await,
+            2..=4 => self.modify_person().await,
+            5..=6 => self.create_group().await,
+            7..=9 => self.modify_group().await,
+            10 => self.delete().await,
+            11..=13 => self.begin().await,
+            14 => self.renew().await,
+            _ => self.end().await,
+        }
+    }
+
+    async fn create_person(&mut self) {
+        let content = person_content(&mut self.dice);
+        if let Ok(person) = self.rig.store.create_person("corp", content, self.now).await {
+            self.people.push(person.scim_id);
+        }
+    }
+
+    async fn modify_person(&mut self) {
+        let content = person_content(&mut self.dice);
+        for id in self.dice.some(&self.people).into_iter().take(1) {
+            let content = content.clone();
+            let modified = self.rig.store.modify_person("corp", &id, self.now, move |_| Ok(content)).await;
+            assert!(modified.as_ref().err().is_none_or(is_refusal), "{modified:?}");
+        }
+    }
+
+    async fn create_group(&mut self) {
+        let (display_name, members) = (name(&mut self.dice), self.dice.some(&self.people));
+        let content = GroupContent { display_name, external_id: None, document: serde_json::Map::new() };
+        if let Ok(group) = self.rig.store.create_group("corp", content, members, self.now).await {
+            self.groups.push(group.scim_id);
+        }
+    }
+
+    async fn modify_group(&mut self) {
+        let (name, is_renamed, all) = (name(&mut self.dice), self.dice.below(3) == 0, self.people.clone());
+        let edit = match self.dice.below(3) {
+            0 => MemberEdit::RemoveAll,
+            1 => MemberEdit::Replace(self.dice.some(&all)),
+            _ => MemberEdit::Change { add: self.dice.some(&all), remove: self.dice.some(&all) },
+        };
+        for id in self.dice.some(&self.groups).into_iter().take(1) {
+            let (name, edit) = (name.clone(), edit.clone());
+            let modified = self.rig.store.modify_group("corp", &id, self.now, move |group| {
+                let mut content = group.content.clone();
+                if is_renamed {
+                    content.display_name = name;
+                }
+                Ok((content, edit))
+            });
+            let modified = modified.await;
+            assert!(modified.as_ref().err().is_none_or(is_refusal), "{modified:?}");
+        }
+    }
+
+    async fn delete(&mut self) {
+        for id in self.dice.some(&self.people).into_iter().take(1) {
+            let _ = self.rig.store.delete_person("corp", &id, self.now).await;
+        }
+        for id in self.dice.some(&self.groups).into_iter().take(1) {
+            let _ = self.rig.store.delete_group("corp", &id, self.now).await;
+        }
+    }
+
+    async fn begin(&mut self) {
+        let id = SessionId::new([u8::try_from(self.sessions.len() % 256).unwrap(); 32]);
+        if self.sessions.contains(&id) {
+            return;
+        }
+        let number = self.dice.below(8);
+        let session = NewSession {
+            id,
+            provider: "okta".to_owned(),
+            subject: format!("00u{number}"),
+            email: (self.dice.below(2) == 0).then(|| format!("person{number}@corp.example")),
+            claimed: Vec::new(),
+            display_name: None,
+            groups: (0..self.dice.below(4)).map(|_| name(&mut self.dice)).collect(),
+            claims_json: "{}".to_owned(),
+            authenticated_at: self.now,
+            now: self.now,
+            expires_at: self.now + 60,
+            sealed: None,
+            refresh: None,
+        };
+        if self.rig.store.begin_session(session, Provisioning::Optional).await.is_ok() {
+            self.sessions.push(id);
+        }
+    }
+
+    async fn renew(&mut self) {
+        for id in self.dice.some(&self.sessions).into_iter().take(1) {
+            let renewal = Renewal {
+                id,
+                email: None,
+                claimed: Vec::new(),
+                display_name: None,
+                groups: Some((0..self.dice.below(4)).map(|_| name(&mut self.dice)).collect()),
+                claims_json: "{}".to_owned(),
+                authenticated_at: self.now,
+                now: self.now,
+                sealed: None,
+            };
+            let _ = self.rig.store.renew_session(renewal).await;
+        }
+    }
+
+    async fn end(&mut self) {
+        for id in self.dice.some(&self.sessions).into_iter().take(1) {
+            let ended = self.rig.store.end_sessions(EndWhat::Session(id), EndReason::SignedOut, self.now);
+            ended.await.unwrap();
+        }
+        self.rig.store.purge_expired(self.now).await.unwrap();
+    }
+}
+
+/// What is held of people, by id: their state, and how many sessions they have.
+fn people(live: &Live) -> Vec<(Arc<Person>, usize)> {
+    let followed = live.followed.lock().unwrap();
+    let mut people: Vec<_> =
+        followed.linked.all().map(|(person, sessions)| (person.clone(), sessions.len())).collect();
+    people.sort_by_key(|(person, _)| person.id);
+    people
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_what_would_be_read_anew() {
+    let (mut linked, mut most) = (0, 0);
+    for seed in 1..5 {
+        let rig = Rig::new().await;
+        let mut run = Run { rig, dice: Dice(seed), people: vec![], groups: vec![], sessions: vec![], now: 1 };
+        let mut live = run.rig.follow().await;
+        for _ in 0..20 {
+            for _ in 0..12 {
+                run.step().await;
+            }
+            let fresh = run.rig.follow().await;
+            assert_eq!(people(&live), people(&fresh), "seed {seed}");
+            for id in &run.sessions {
+                let (one, other) = (live.session(id), fresh.session(id));
+                assert_eq!(one.is_some(), other.is_some(), "seed {seed}");
+                let (Some(one), Some(other)) = (one, other) else { continue };
+                let (one, other) = (one.standing(), other.standing());
+                assert_eq!(one.ended.is_some(), other.ended.is_some(), "seed {seed}");
+                // Of somebody who was deleted, the last state stays until the session is forgotten.
+                if one.ended.is_none() {
+                    assert_eq!((&one.groups, &one.person), (&other.groups, &other.person), "seed {seed}");
+                    linked += usize::from(one.person.is_some());
+                }
+            }
+            most = most.max(people(&fresh).len());
+            live = fresh;
+        }
+    }
+    assert!(linked > 100 && most > 2, "the runs hardly link a session: {linked}, {most}");
+}
+
+#[tokio::test]
+async fn whoever_has_no_session_is_not_remembered() {
+    let rig = Rig::new().await;
+    let live = rig.follow().await;
+    let content = |number: usize| PersonContent {
+        user_name: format!("person{number}@corp.example"),
+        external_id: Some(format!("00u{number}")),
+        emails: Vec::new(),
+        display_name: None,
+        active: true,
+        document: [("title".to_owned(), "Engineer".into())].into_iter().collect(),
+    };
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        ids.push(rig.store.create_person("corp", content(number), 1).await.unwrap().scim_id);
+    }
+    let group = GroupContent {
+        display_name: "Engineering".to_owned(),
+        external_id: None,
+        document: serde_json::Map::new(),
+    };
+    rig.store.create_group("corp", group, ids.clone(), 1).await.unwrap();
+    assert!(people(&live).is_empty(), "somebody without a session is remembered");
+    let session = NewSession {
+        id: SessionId::new([7; 32]),
+        provider: "okta".to_owned(),
+        subject: "00u3".to_owned(),
+        email: None,
+        claimed: Vec::new(),
+        display_name: None,
+        groups: Vec::new(),
+        claims_json: "{}".to_owned(),
+        authenticated_at: 1,
+        now: 1,
+        expires_at: 100,
+        sealed: None,
+        refresh: None,
+    };
+    let id = session.id;
+    rig.store.begin_session(session, Provisioning::Optional).await.unwrap();
+    let standing = live.session(&id).unwrap().standing();
+    assert_eq!(standing.groups, ["Engineering"], "the person came without their groups");
+    let title =
+        |standing: &Standing| standing.person.as_ref().unwrap().attributes().unwrap()["title"].clone();
+    assert_eq!(title(&standing), "Engineer");
+    let promote = |person: &portcullis_store::StoredPerson| {
+        let mut content = person.content.clone();
+        content.document.insert("title".to_owned(), "Director".into());
+        Ok::<_, ()>(content)
+    };
+    rig.store.modify_person("corp", &ids[3], 2, promote).await.unwrap();
+    let standing = live.session(&id).unwrap().standing();
+    assert_eq!(title(&standing), "Director", "an attribute that changed by itself was not told");
+    let attributes = standing.person.as_ref().unwrap().attributes().unwrap();
+    assert_eq!(attributes["userName"], "person3@corp.example");
+    assert_eq!(people(&live).len(), 1);
+    rig.store.purge_expired(100).await.unwrap();
+    assert!(people(&live).is_empty(), "somebody whose last session is forgotten is remembered");
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http_body::Body;
-use portcullis_policy::{Decision, PolicyId, Question, Reason};
+use portcullis_policy::{Circumstances, Decision, PolicyId, Question, Reason};
 use portcullis_store::{EndReason, SessionId};
 
 use crate::admission::Admitted;
@@ -235,7 +235,8 @@ pub(crate) fn verify(
             &anew
         }
     };
-    let decision = policies.set.decide(target.id, &Question { principal, client_ip, now });
+    let decision =
+        policies.set.decide(target.id, &Question::new(principal, &Circumstances::at(client_ip, now)));
     if !decision.is_allowed() {
         let denial = if session.service.is_some() { Denial::Service } else { Denial::Policy };
         return Err(denial(decision).into());

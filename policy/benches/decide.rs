@@ -7,7 +7,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use portcullis_policy::{
-    Action, ApplicationPolicies, Known, LoginFacts, Person, Policy, PolicySet, Principal, Question, Selector,
+    Action, ApplicationPolicies, Circumstances, Known, LoginFacts, Person, Policy, PolicySet, Principal,
+    Question, Selector, Sources,
 };
 
 const POLICIES: usize = 1_000;
@@ -36,8 +37,10 @@ fn main() {
         with("100 policies, none matches", 300..400),
         with("all 1000 policies, none matches but the first", 1..POLICIES),
     ];
-    let known = Known { identity_providers: vec!["okta".into()] };
-    let set = PolicySet::compile(&policies, &applications, &known).unwrap();
+    let known = Known { identity_providers: vec!["okta".into()], ..Known::default() };
+    let sources =
+        Sources { policies: &policies, rule_groups: &[], applications: &applications, known: &known };
+    let set = PolicySet::compile(&sources).unwrap();
     let principal = Principal::Person(Person {
         email: Some("engineer@corp.example".parse().unwrap()),
         groups: set.intern_groups(groups.iter().map(String::as_str)),
@@ -47,8 +50,10 @@ fn main() {
             acr: Some("urn:okta:loa:2fa:any".into()),
             amr: Some(["pwd", "mfa", "otp"].map(Box::from).into()),
         },
+        ..set.stranger()
     });
-    let question = Question { principal: &principal, client_ip: "192.0.2.1".parse().unwrap(), now: 60 };
+    let circumstances = Circumstances::at("192.0.2.1".parse().unwrap(), 60);
+    let question = Question::new(&principal, &circumstances);
     for application in &applications {
         let id = set.application(&application.application).unwrap();
         let best = (0..ROUNDS).map(|_| nanoseconds(&set, id, &question)).fold(f64::INFINITY, f64::min);
@@ -59,17 +64,15 @@ fn main() {
 /// Policy 0 admits the person; every other asks for groups that the person lacks, and for an address.
 fn policy(index: usize) -> Policy {
     let group = if index == 0 { "group 0".to_owned() } else { format!("group {}", index * 5 + 1) };
+    let include = vec![Selector::Group(vec![group, format!("group {}", index * 5 + 2)])];
     Policy {
-        name: format!("policy {index}"),
-        action: Action::Allow,
-        include: vec![Selector::Group(vec![group, format!("group {}", index * 5 + 2)])],
         require: vec![
             Selector::EmailDomain(vec!["corp.example".parse().unwrap()]),
             Selector::Amr(vec!["mfa".into()]),
             Selector::LoginAge(Duration::from_secs(900)),
         ],
         exclude: vec![Selector::Group(vec!["group 3".into()])],
-        session_duration: None,
+        ..Policy::new(&format!("policy {index}"), Action::Allow, include)
     }
 }
 

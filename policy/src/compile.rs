@@ -1,20 +1,23 @@
-//! From sources to a [`PolicySet`]: names resolved, lists sorted, all faults reported at once.
+//! From sources to a [`PolicySet`]: names resolved, lists sorted, rules and numbers in place of texts.
 //!
-//! Whether a policy is wise (unreachable, open to everyone) is left to a lint.
+//! What is wrong with the sources is `check`'s matter.
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::check;
 use crate::decision::PolicyId;
-use crate::fault::{CompileFault, Fault, Place};
-use crate::set::{CompiledApplication, CompiledPolicy, PolicySet, Test};
-use crate::source::{Action, ApplicationPolicies, Concerns, Known, Policy, Selector};
-use crate::step_up::{StepUp, bad_values};
+use crate::fault::CompileFault;
+use crate::predicate::Predicate;
+use crate::rule_group::{self, ByName};
+use crate::set::{CompiledApplication, CompiledGroup, CompiledPolicy, Ids, PolicySet, Rules, Test};
+use crate::source::{Action, ApplicationPolicies, Policy, RuleGroup, Section, Selector, Sources};
+use crate::step_up::StepUp;
 
 /// Bits before the IPv4 part of a mapped address (RFC 4291, 2.5.5.2).
 const MAPPED_PREFIX_BITS: u8 = 96;
@@ -23,230 +26,203 @@ impl PolicySet {
     /// Compiles the sources, or names everything that is wrong with them.
     ///
     /// # Errors
-    /// Every fault of every policy and application, in the order of the sources.
-    pub fn compile(
-        policies: &[Policy],
-        applications: &[ApplicationPolicies],
-        known: &Known,
-    ) -> Result<Self, Vec<CompileFault>> {
-        let mut faults = policy_faults(policies, known);
-        faults.extend(application_faults(applications, policies, known));
+    /// Every fault of every policy, rule group and application, in the order of the sources.
+    pub fn compile(sources: &Sources<'_>) -> Result<Self, Vec<CompileFault>> {
+        let faults = check::faults(sources);
         if !faults.is_empty() {
             return Err(faults);
         }
-        let revision = revision(policies, applications, known);
-        let group_ids = number(policies.iter().flat_map(group_names));
-        let login_method_ids = number(known.identity_providers.iter().map(String::as_str));
-        let ids = Ids { groups: &group_ids, login_methods: &login_method_ids };
-        let policies: Box<[_]> = policies
-            .iter()
-            .enumerate()
-            .map(|(index, policy)| Arc::new(ids.policy(PolicyId { revision, index }, policy)))
+        let revision = revision(sources);
+        let ids = ids(sources);
+        let named = rule_group::by_name(sources.rule_groups);
+        let mut compiler = Compiler { ids: &ids, named: &named, groups: HashMap::new() };
+        let numbered = sources.policies.iter().enumerate();
+        let policies: Box<[_]> = numbered
+            .map(|(index, policy)| Arc::new(compiler.policy(PolicyId { revision, index }, policy)))
             .collect();
         let by_name: HashMap<&str, &Arc<CompiledPolicy>> =
             policies.iter().map(|policy| (&*policy.name, policy)).collect();
-        let compiled_applications = applications.iter().map(|it| ids.application(it, &by_name)).collect();
-        let application_ids = applications
-            .iter()
-            .enumerate()
-            .map(|(index, it)| (it.application.as_str().into(), index))
-            .collect();
+        let applications = sources.applications.iter().map(|it| compiler.application(it, &by_name)).collect();
+        let mut predicates: Vec<(&Predicate, u32)> =
+            ids.predicates.iter().map(|(predicate, id)| (predicate, *id)).collect();
+        predicates.sort_unstable_by_key(|(_, id)| *id);
+        let predicates = predicates.into_iter().map(|(predicate, _)| predicate.clone()).collect();
         Ok(Self {
             revision,
             policies,
-            applications: compiled_applications,
-            application_ids,
-            group_ids,
-            login_method_ids,
+            applications,
+            predicates,
+            ids,
+            sources: sources.policies.into(),
+            rule_groups: sources.rule_groups.into(),
         })
     }
 }
 
-fn policy_faults(policies: &[Policy], known: &Known) -> Vec<CompileFault> {
-    let mut faults = Vec::new();
-    let mut names = HashSet::new();
-    for (index, policy) in policies.iter().enumerate() {
-        let mut report = |fault| {
-            let place = Place::Policy { name: policy.name.clone(), index };
-            faults.push(CompileFault { place, fault });
-        };
-        if policy.name.is_empty() {
-            report(Fault::EmptyName);
-        }
-        if !names.insert(policy.name.as_str()) {
-            report(Fault::DuplicatePolicy);
-        }
-        if policy.include.is_empty() {
-            report(Fault::EmptyInclude);
-        }
-        if policy.action != Action::Allow && policy.session_duration.is_some() {
-            report(Fault::UselessDuration);
-        }
-        StepUp::faults(policy).into_iter().for_each(&mut report);
-        for (section, selectors) in policy.sections() {
-            for (rule, selector) in selectors.iter().enumerate() {
-                let found = selector_faults(selector, policy.action, known);
-                faults.extend(found.into_iter().map(|fault| CompileFault {
-                    place: Place::Rule { policy: policy.name.clone(), index, section, rule },
-                    fault,
-                }));
-            }
-        }
-    }
-    faults
-}
-
-fn selector_faults(selector: &Selector, action: Action, known: &Known) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    if !matches!(selector.concerns(), Concerns::Both) && selector.concerns() != action.concerns() {
-        faults.push(Fault::WrongKind(action));
-    }
-    let is_empty = match selector {
-        Selector::Everyone | Selector::AnyServiceToken => false,
-        Selector::ServiceToken(list) => {
-            faults.extend(list.iter().filter(|name| name.is_empty()).map(|_| Fault::EmptyTokenName));
-            list.is_empty()
-        }
-        Selector::Email(list) => list.is_empty(),
-        Selector::EmailDomain(list) => list.is_empty(),
-        Selector::Ip(list) => list.is_empty(),
-        Selector::Group(list) => {
-            faults.extend(list.iter().filter(|name| name.is_empty()).map(|_| Fault::EmptyGroupName));
-            list.is_empty()
-        }
-        Selector::LoginMethod(list) => {
-            let unknown = list.iter().filter(|name| !known.identity_providers.contains(name));
-            faults.extend(unknown.cloned().map(Fault::UnknownLoginMethod));
-            list.is_empty()
-        }
-        Selector::Acr(list) | Selector::Amr(list) => {
-            faults.extend(bad_values(list));
-            list.is_empty()
-        }
-        Selector::LoginAge(_) => false,
-    };
-    if is_empty {
-        faults.push(Fault::EmptySelector);
-    }
-    faults
-}
-
-fn application_faults(
-    applications: &[ApplicationPolicies],
-    policies: &[Policy],
-    known: &Known,
-) -> Vec<CompileFault> {
-    let named: HashSet<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
-    let mut faults = Vec::new();
-    let mut names = HashSet::new();
-    for (index, it) in applications.iter().enumerate() {
-        let mut report = |fault| {
-            let place = Place::Application { name: it.application.clone(), index };
-            faults.push(CompileFault { place, fault });
-        };
-        if it.application.is_empty() {
-            report(Fault::EmptyName);
-        }
-        if !names.insert(it.application.as_str()) {
-            report(Fault::DuplicateApplication);
-        }
-        for method in it.login_methods.iter().filter(|name| !known.identity_providers.contains(name)) {
-            report(Fault::UnknownLoginMethod(method.clone()));
-        }
-        let mut listed = HashSet::new();
-        for (position, policy) in it.policies.iter().enumerate() {
-            let fault = if !named.contains(policy.as_str()) {
-                Fault::UnknownPolicy(policy.clone())
-            } else if !listed.insert(policy.as_str()) {
-                Fault::RepeatedPolicy(policy.clone())
-            } else {
-                continue;
-            };
-            let place = Place::ApplicationPolicy { application: it.application.clone(), index, position };
-            faults.push(CompileFault { place, fault });
-        }
-    }
-    faults
-}
-
 /// A digest of the sources rather than a counter: the same on every node and after every restart, so that a log line
 /// says which policies were in force, and a reload that changes nothing keeps every interned group valid.
-fn revision(policies: &[Policy], applications: &[ApplicationPolicies], known: &Known) -> u64 {
+fn revision(sources: &Sources<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (policies, applications, known).hash(&mut hasher);
+    (sources.policies, sources.rule_groups, sources.applications, sources.known).hash(&mut hasher);
     hasher.finish()
 }
 
-fn group_names(policy: &Policy) -> impl Iterator<Item = &str> {
-    policy.sections().into_iter().flat_map(|(_, selectors)| selectors).flat_map(|selector| match selector {
-        Selector::Group(names) => names.iter().map(String::as_str),
-        _ => [].iter().map(String::as_str),
-    })
+/// Numbers in the order of the alphabet, or of the text for predicates: the same for the same sources.
+fn ids(sources: &Sources<'_>) -> Ids {
+    let mut names = Names::default();
+    for policy in sources.policies {
+        policy.sections().into_iter().for_each(|section| names.gather(section));
+        names.gather((Section::Include, policy.approval.as_ref().map_or(&[], |it| &it.approvers)));
+    }
+    for group in sources.rule_groups {
+        group.sections().into_iter().for_each(|section| names.gather(section));
+    }
+    let groups = number(names.groups, 0);
+    let applications = sources.applications.iter().enumerate();
+    let mut ids = Ids {
+        applications: applications.map(|(index, it)| (it.application.as_str().into(), index)).collect(),
+        group_ids: number(names.group_ids, groups.len()),
+        groups,
+        login_methods: number(sources.known.identity_providers.iter().map(String::as_str).collect(), 0),
+        evaluations: number(sources.known.external_evaluations.iter().map(String::as_str).collect(), 0),
+        predicates: HashMap::new(),
+    };
+    for predicate in names.predicates {
+        let next = u32::try_from(ids.predicates.len()).unwrap_or(u32::MAX);
+        ids.predicates.entry(predicate.clone()).or_insert(next);
+    }
+    ids
 }
 
-fn number<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<Box<str>, u32> {
-    let sorted: BTreeSet<&str> = names.collect();
-    sorted.into_iter().map(Box::from).zip(0..).collect()
+/// What is named where, before it is numbered.
+#[derive(Default)]
+struct Names<'a> {
+    groups: BTreeSet<&'a str>,
+    group_ids: BTreeSet<&'a str>,
+    predicates: Vec<&'a Predicate>,
 }
 
-struct Ids<'a> {
-    groups: &'a HashMap<Box<str>, u32>,
-    login_methods: &'a HashMap<Box<str>, u32>,
+impl<'a> Names<'a> {
+    fn gather(&mut self, (_, selectors): (Section, &'a [Selector])) {
+        for selector in selectors {
+            match selector {
+                Selector::Group(names) => self.groups.extend(names.iter().map(String::as_str)),
+                Selector::GroupId(ids) => self.group_ids.extend(ids.iter().map(String::as_str)),
+                Selector::Attribute(predicate) => self.predicates.push(predicate),
+                _ => {}
+            }
+        }
+    }
 }
 
-impl Ids<'_> {
-    /// The applications' order is kept: allow and block share one walk. What is tried before them comes first.
+fn number(names: BTreeSet<&str>, after: usize) -> HashMap<Box<str>, u32> {
+    let first = u32::try_from(after).unwrap_or(u32::MAX);
+    names.into_iter().map(Box::from).zip(first..).collect()
+}
+
+struct Compiler<'a> {
+    ids: &'a Ids,
+    named: &'a ByName<'a>,
+    /// Those that were compiled already; each is shared by all who name it.
+    groups: HashMap<&'a str, Arc<CompiledGroup>>,
+}
+
+impl<'a> Compiler<'a> {
+    /// The application's order is kept within each of the two walks.
     fn application(
         &self,
         source: &ApplicationPolicies,
         by_name: &HashMap<&str, &Arc<CompiledPolicy>>,
     ) -> CompiledApplication {
         let policies = source.policies.iter().filter_map(|name| by_name.get(name.as_str()));
-        let mut policies: Vec<Arc<CompiledPolicy>> = policies.map(|policy| Arc::clone(policy)).collect();
-        policies.sort_by_key(|policy| match policy.action {
-            Action::ServiceAuth => 0,
-            Action::Allow | Action::Block => 1,
-        });
+        let (first, then): (Vec<_>, Vec<_>) =
+            policies.map(|policy| Arc::clone(policy)).partition(|policy| match policy.action {
+                Action::Bypass | Action::ServiceAuth => true,
+                Action::Allow | Action::Block => false,
+            });
         let some = !source.login_methods.is_empty();
         CompiledApplication {
-            login_methods: some.then(|| lookup(self.login_methods, &source.login_methods)),
-            policies: policies.into(),
+            login_methods: some.then(|| lookup(&self.ids.login_methods, &source.login_methods)),
+            first: first.into(),
+            then: then.into(),
         }
     }
 
-    fn policy(&self, id: PolicyId, source: &Policy) -> CompiledPolicy {
-        let tests = |selectors: &[Selector]| selectors.iter().map(|selector| self.test(selector)).collect();
+    fn policy(&mut self, id: PolicyId, source: &'a Policy) -> CompiledPolicy {
         CompiledPolicy {
             id,
             name: source.name.as_str().into(),
             action: source.action,
-            include: tests(&source.include),
-            require: tests(&source.require),
-            exclude: tests(&source.exclude),
-            step_up: StepUp::of(source),
+            rules: self.rules(source.sections()),
+            step_up: StepUp::of(source, self.named),
             session_duration: source.session_duration,
+            report_only: source.report_only,
+            purpose_required: source.purpose_required,
+            approvers: source.approval.as_ref().map_or_else(Box::default, |it| self.tests(&it.approvers)),
+            approval: source.approval.clone(),
         }
     }
 
-    fn test(&self, selector: &Selector) -> Test {
-        match selector {
+    fn rules(&mut self, [include, require, exclude]: [(Section, &'a [Selector]); 3]) -> Rules {
+        Rules {
+            include: self.tests(include.1),
+            require: self.tests(require.1),
+            exclude: self.tests(exclude.1),
+        }
+    }
+
+    fn tests(&mut self, selectors: &'a [Selector]) -> Box<[Test]> {
+        selectors.iter().map(|selector| self.test(selector).unwrap_or(Test::Unresolved)).collect()
+    }
+
+    fn group(&mut self, name: &'a str) -> Option<Arc<CompiledGroup>> {
+        if let Some(known) = self.groups.get(name) {
+            return Some(known.clone());
+        }
+        let source: &'a RuleGroup = self.named.get(name).copied()?;
+        let compiled = Arc::new(CompiledGroup { rules: self.rules(source.sections()) });
+        self.groups.insert(name, compiled.clone());
+        Some(compiled)
+    }
+
+    /// None for a name that the check would have refused.
+    fn test(&mut self, selector: &'a Selector) -> Option<Test> {
+        Some(match selector {
             Selector::Everyone => Test::Everyone,
             Selector::Email(list) => Test::Emails(sorted(list.iter().map(|it| it.as_str().into()))),
             Selector::EmailDomain(list) => {
                 Test::EmailDomains(sorted(list.iter().map(|it| it.as_str().into())))
             }
-            Selector::Group(names) => Test::Groups(lookup(self.groups, names)),
+            Selector::Subject(list) => Test::Subjects(sorted(list.iter().filter_map(|it| {
+                Some((
+                    *self.ids.login_methods.get(it.identity_provider.as_str())?,
+                    it.subject.as_str().into(),
+                ))
+            }))),
+            Selector::Group(names) => Test::Groups(lookup(&self.ids.groups, names)),
+            Selector::GroupId(ids) => Test::GroupIds(lookup(&self.ids.group_ids, ids)),
+            Selector::Attribute(predicate) => Test::Attribute(*self.ids.predicates.get(predicate)?),
             Selector::Ip(list) => Test::Networks(sorted(list.iter().map(canonical))),
-            Selector::LoginMethod(names) => Test::LoginMethods(lookup(self.login_methods, names)),
-            Selector::ServiceToken(names) => {
-                Test::ServiceTokens(sorted(names.iter().map(|name| name.as_str().into())))
-            }
-            Selector::AnyServiceToken => Test::AnyServiceToken,
-            Selector::Acr(list) => Test::Contexts(sorted(list.iter().map(|it| it.as_str().into()))),
-            Selector::Amr(list) => Test::Methods(sorted(list.iter().map(|it| it.as_str().into()))),
+            Selector::Country(list) => Test::Countries(sorted(list.iter().copied())),
+            Selector::Method(list) => Test::RequestMethods(texts(list)),
+            Selector::Path(list) => Test::Paths(sorted(list.iter().cloned())),
+            Selector::ValidCertificate => Test::ValidCertificate,
+            Selector::CommonName(list) => Test::CommonNames(texts(list)),
+            Selector::TimeWindow(window) => Test::TimeWindow(window.clone()),
+            Selector::LoginMethod(names) => Test::LoginMethods(lookup(&self.ids.login_methods, names)),
+            Selector::Acr(list) => Test::Contexts(texts(list)),
+            Selector::Amr(list) => Test::LoginBy(texts(list)),
             Selector::LoginAge(age) => Test::LoginAge(*age),
-        }
+            Selector::ServiceToken(names) => Test::ServiceTokens(texts(names)),
+            Selector::AnyServiceToken => Test::AnyServiceToken,
+            Selector::External(name) => Test::External(*self.ids.evaluations.get(name.as_str())?),
+            Selector::RuleGroup(name) => Test::RuleGroup(self.group(name)?),
+        })
     }
+}
+
+fn texts(list: &[String]) -> Box<[Box<str>]> {
+    sorted(list.iter().map(|text| text.as_str().into()))
 }
 
 fn lookup(ids: &HashMap<Box<str>, u32>, names: &[String]) -> Box<[u32]> {

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::rule_group::{MAX_RULE_GROUP_DEPTH, MAX_RULE_GROUP_RULES};
 use crate::source::{Action, Section};
 use crate::step_up::MAX_STEP_UP_BYTES;
 
@@ -34,6 +35,33 @@ pub enum Place {
         /// The policy's name.
         policy: String,
         /// The policy's position among the policies.
+        index: usize,
+        /// The list.
+        section: Section,
+        /// The entry's position in the list.
+        rule: usize,
+    },
+    /// One of those who may grant what a policy would allow.
+    Approver {
+        /// The policy's name.
+        policy: String,
+        /// The policy's position among the policies.
+        index: usize,
+        /// The entry's position in the list.
+        rule: usize,
+    },
+    /// A rule group as a whole.
+    RuleGroup {
+        /// Its name.
+        name: String,
+        /// Its position among the rule groups.
+        index: usize,
+    },
+    /// One entry of a rule group's lists.
+    GroupRule {
+        /// The rule group's name.
+        rule_group: String,
+        /// The rule group's position among the rule groups.
         index: usize,
         /// The list.
         section: Section,
@@ -78,8 +106,36 @@ pub enum Fault {
     EmptyTokenName,
     /// A policy about services speaks of people, or one about people speaks of services: the entry could never hold.
     WrongKind(Action),
+    /// A bypass is about nobody, and this entry about somebody.
+    NeedsIdentity,
     /// No identity provider has this name.
     UnknownLoginMethod(String),
+    /// No external evaluation has this name.
+    UnknownEvaluation(String),
+    /// No rule group has this name.
+    UnknownRuleGroup(String),
+    /// An earlier rule group has this name.
+    DuplicateRuleGroup,
+    /// Rule groups that name each other in a circle: the way from one of them back to itself.
+    RuleGroupCycle(Vec<String>),
+    /// Rule groups within rule groups, deeper than [`MAX_RULE_GROUP_DEPTH`].
+    DeepRuleGroup,
+    /// With the rule groups that it names, the rule group has more rules than [`MAX_RULE_GROUP_RULES`].
+    LargeRuleGroup,
+    /// A rule group of which no rule could hold for those whom the policy is about.
+    UselessRuleGroup(Action),
+    /// A list has an empty text where somebody or something is named.
+    EmptyText,
+    /// A method that is no token in capital letters.
+    BadMethod(String),
+    /// An action that takes no account of a purpose, an approval.
+    UselessPurpose(Action),
+    /// See [`Fault::UselessPurpose`].
+    UselessApproval(Action),
+    /// An approval without anybody who could grant it.
+    NoApprovers,
+    /// An approval for no time.
+    NoApprovalTime,
     /// A context or method of a login that is empty, or holds a space, a quote, a backslash or something beyond ASCII.
     BadLoginValue(String),
     /// The `acr` entries of `require` have no context in common, so no login could meet them.
@@ -109,6 +165,13 @@ impl fmt::Display for Place {
             Self::Rule { policy, section, rule, .. } => {
                 write!(f, "policy `{policy}`, {section} entry {}", rule.saturating_add(1))
             }
+            Self::Approver { policy, rule, .. } => {
+                write!(f, "policy `{policy}`, approvers entry {}", rule.saturating_add(1))
+            }
+            Self::RuleGroup { name, .. } => write!(f, "rule group `{name}`"),
+            Self::GroupRule { rule_group, section, rule, .. } => {
+                write!(f, "rule group `{rule_group}`, {section} entry {}", rule.saturating_add(1))
+            }
             Self::Application { name, .. } => write!(f, "application `{name}`"),
             Self::ApplicationPolicy { application, position, .. } => {
                 write!(f, "application `{application}`, policies entry {}", position.saturating_add(1))
@@ -131,7 +194,7 @@ impl fmt::Display for Fault {
             Self::EmptyTokenName => f.write_str("a service token's name is empty"),
             Self::WrongKind(Action::ServiceAuth) => f.write_str(
                 "a `service_auth` policy is about services, and this entry about people: \
-                 only `service_token`, `any_service_token` and `ip` can hold for a service",
+                 `service_token`, `any_service_token` and what is true of a request can hold for a service",
             ),
             Self::WrongKind(action) => {
                 write!(
@@ -139,6 +202,31 @@ impl fmt::Display for Fault {
                     "an `{action}` policy is about people, and this entry about services: use `service_auth`"
                 )
             }
+            Self::NeedsIdentity => f.write_str(
+                "a `bypass` asks nobody who they are: only `everyone`, `ip`, `country`, `method`, `path`, \
+                 `valid_certificate`, `common_name` and `time` can stand in it, and rule groups of these",
+            ),
+            Self::UnknownEvaluation(name) => write!(f, "no external evaluation is named `{name}`"),
+            Self::UnknownRuleGroup(name) => write!(f, "no rule group is named `{name}`"),
+            Self::DuplicateRuleGroup => f.write_str("another rule group has the same name"),
+            Self::RuleGroupCycle(path) => {
+                write!(f, "rule groups name each other in a circle: `{}`", path.join("` -> `"))
+            }
+            Self::DeepRuleGroup => {
+                write!(f, "rule groups stand in one another more than {MAX_RULE_GROUP_DEPTH} deep")
+            }
+            Self::LargeRuleGroup => {
+                write!(f, "with the rule groups in it, it has more than {MAX_RULE_GROUP_RULES} rules")
+            }
+            Self::UselessRuleGroup(action) => {
+                write!(f, "the rule group can hold for nobody whom an `{action}` policy is about")
+            }
+            Self::EmptyText => f.write_str("a text in the list is empty"),
+            Self::BadMethod(method) => write!(f, "`{method}` is no method, such as \"GET\""),
+            Self::UselessPurpose(action) => write!(f, "an `{action}` policy asks nobody for a purpose"),
+            Self::UselessApproval(action) => write!(f, "an `{action}` policy grants nothing to people"),
+            Self::NoApprovers => f.write_str("`approvers` needs at least one entry, or nobody can grant it"),
+            Self::NoApprovalTime => f.write_str("the longest time of a grant is none at all"),
             Self::UnknownLoginMethod(name) => write!(f, "no identity provider is named `{name}`"),
             Self::BadLoginValue(value) => write!(
                 f,

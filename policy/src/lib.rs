@@ -4,33 +4,58 @@
 //! what follows from a decision, is left to the enforcement point.
 //!
 //! The walk: typed [`Policy`] values are [compiled](PolicySet::compile) once into an immutable [`PolicySet`]; a
-//! [`Principal`] is expressed in that set's small ids; [`PolicySet::decide`] answers with a [`Decision`].
+//! [`Principal`] is expressed in that set's small ids; [`PolicySet::decide`] answers a [`Question`] with a [`Decision`].
 //!
-//! The policies of an application that speak of whoever asks, a person or a service, are tried in its own order and the
-//! first that matches ends the walk; when none does, the answer is no. What cannot be known never helps the person who asks: an allow that cannot be evaluated does not
-//! allow, a block that cannot be evaluated blocks. Where an allow fails for the want of a stronger or newer login alone, the
-//! reason says so, and the set knows [what is wanted](PolicySet::step_up).
+//! A bypass and policies about services come first, in the application's own order; then those about people, in that order. The first
+//! that matches ends the walk; when none does, the answer is no. What cannot be known never helps the person who asks: an allow that
+//! cannot be evaluated does not allow, a block that cannot be evaluated blocks, a bypass that cannot be evaluated asks who it is. Where
+//! an allow fails for the want of something that the person can bring (a better login, a purpose, somebody's approval), the reason says
+//! so.
 
+mod country;
 mod email;
+mod path;
+mod predicate;
 mod source;
+mod time_window;
 
+mod check;
 mod compile;
+mod concern;
 mod fault;
+mod rule_group;
 mod step_up;
 
+mod intern;
 mod principal;
+mod question;
 mod set;
 
 mod decide;
 mod decision;
+mod facts;
+mod matching;
 
+pub use country::{CountryCode, CountryError};
+pub use decide::Report;
 pub use decision::{Decision, PolicyId, Reason, RulePosition, Verdict};
 pub use email::{EmailAddress, EmailDomain, EmailError};
 pub use fault::{CompileFault, Fault, Place};
-pub use principal::{GroupSet, LoginMethodId, Person, Principal, Question, Service};
+pub use path::{MAX_PATTERN_BYTES, PathPattern, PatternError, RequestPath, loosened};
+pub use predicate::{Attributes, FactPath, Predicate};
+pub use principal::{
+    Grant, GrantSet, GroupSet, LoginMethodId, Person, PredicateSet, Principal, PurposeSet, Service,
+};
+pub use question::{Answer, Certificate, Circumstances, EvaluationId, Question};
+pub use rule_group::{MAX_RULE_GROUP_DEPTH, MAX_RULE_GROUP_RULES};
 pub use set::{ApplicationId, PolicySet};
-pub use source::{Action, ApplicationPolicies, Known, Policy, Section, Selector};
+pub use source::{
+    Action, ApplicationPolicies, Approval, Known, Policy, RuleGroup, Section, Selector, Sources, Subject,
+};
 pub use step_up::{LoginFacts, MAX_STEP_UP_BYTES, StepUp};
+pub use time_window::{TimeOfDay, TimeWindow, TimeWindowError, Weekday, Zone};
 
 /// Networks are written with this crate's types; the callers need no version of their own.
 pub use ipnet::IpNet;
+/// How attributes are found and compared, and what is wrong with a predicate's text.
+pub use portcullis_filter::{CaseRule, FilterError};

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::country::CountryCode;
 use crate::decision::PolicyId;
-use crate::principal::{GroupSet, LoginMethodId};
-use crate::source::Action;
+use crate::path::PathPattern;
+use crate::predicate::Predicate;
+use crate::source::{Action, Approval, Policy, RuleGroup};
 use crate::step_up::StepUp;
+use crate::time_window::TimeWindow;
 
 /// All policies and applications of one configuration: immutable, made to be shared in an [`Arc`].
 #[derive(Debug)]
@@ -19,9 +22,25 @@ pub struct PolicySet {
     pub(crate) revision: u64,
     pub(crate) policies: Box<[Arc<CompiledPolicy>]>,
     pub(crate) applications: Box<[CompiledApplication]>,
-    pub(crate) application_ids: HashMap<Box<str>, usize>,
+    pub(crate) ids: Ids,
+    /// Distinct predicates; the position is the id.
+    pub(crate) predicates: Box<[Predicate]>,
+    /// What the policies were compiled from, by the same position: an explanation quotes it.
+    pub(crate) sources: Box<[Policy]>,
+    pub(crate) rule_groups: Box<[RuleGroup]>,
+}
+
+/// The small numbers that stand for names in a decision.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    pub(crate) applications: HashMap<Box<str>, usize>,
+    /// Groups by name.
+    pub(crate) groups: HashMap<Box<str>, u32>,
+    /// Groups by id, numbered after those by name.
     pub(crate) group_ids: HashMap<Box<str>, u32>,
-    pub(crate) login_method_ids: HashMap<Box<str>, u32>,
+    pub(crate) login_methods: HashMap<Box<str>, u32>,
+    pub(crate) evaluations: HashMap<Box<str>, u32>,
+    pub(crate) predicates: HashMap<Predicate, u32>,
 }
 
 /// One application of one revision.
@@ -36,7 +55,10 @@ pub struct ApplicationId {
 pub(crate) struct CompiledApplication {
     /// The logins that count; none means all.
     pub(crate) login_methods: Option<Box<[u32]>>,
-    pub(crate) policies: Box<[Arc<CompiledPolicy>]>,
+    /// Those that are tried first, whoever asks: bypass and service_auth.
+    pub(crate) first: Box<[Arc<CompiledPolicy>]>,
+    /// Allow and block, which share one walk.
+    pub(crate) then: Box<[Arc<CompiledPolicy>]>,
 }
 
 #[derive(Debug)]
@@ -44,11 +66,27 @@ pub(crate) struct CompiledPolicy {
     pub(crate) id: PolicyId,
     pub(crate) name: Box<str>,
     pub(crate) action: Action,
+    pub(crate) rules: Rules,
+    pub(crate) step_up: Option<StepUp>,
+    pub(crate) session_duration: Option<Duration>,
+    pub(crate) report_only: bool,
+    pub(crate) purpose_required: bool,
+    pub(crate) approval: Option<Approval>,
+    /// Those who may grant it.
+    pub(crate) approvers: Box<[Test]>,
+}
+
+#[derive(Debug)]
+pub(crate) struct CompiledGroup {
+    pub(crate) rules: Rules,
+}
+
+/// The three lists.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
     pub(crate) include: Box<[Test]>,
     pub(crate) require: Box<[Test]>,
     pub(crate) exclude: Box<[Test]>,
-    pub(crate) step_up: Option<StepUp>,
-    pub(crate) session_duration: Option<Duration>,
 }
 
 /// A selector with every list sorted and every name replaced by its id.
@@ -57,20 +95,33 @@ pub(crate) enum Test {
     Everyone,
     Emails(Box<[Box<str>]>),
     EmailDomains(Box<[Box<str>]>),
+    Subjects(Box<[(u32, Box<str>)]>),
     Groups(Box<[u32]>),
+    GroupIds(Box<[u32]>),
+    Attribute(u32),
     Networks(Box<[IpNet]>),
+    Countries(Box<[CountryCode]>),
+    RequestMethods(Box<[Box<str>]>),
+    Paths(Box<[PathPattern]>),
+    ValidCertificate,
+    CommonNames(Box<[Box<str>]>),
+    TimeWindow(TimeWindow),
     LoginMethods(Box<[u32]>),
+    Contexts(Box<[Box<str>]>),
+    LoginBy(Box<[Box<str>]>),
+    LoginAge(Duration),
     ServiceTokens(Box<[Box<str>]>),
     AnyServiceToken,
-    Contexts(Box<[Box<str>]>),
-    Methods(Box<[Box<str>]>),
-    LoginAge(Duration),
+    External(u32),
+    RuleGroup(Arc<CompiledGroup>),
+    /// A name without an id: never there in a set that was checked, and unknown if it were.
+    Unresolved,
 }
 
-impl Test {
-    /// Whether another login of the same person could make it hold.
-    pub(crate) fn is_about_the_login(&self) -> bool {
-        matches!(self, Self::Contexts(_) | Self::Methods(_) | Self::LoginAge(_))
+impl CompiledApplication {
+    /// All of them, in the order in which they are tried.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &CompiledPolicy> {
+        self.first.iter().chain(&self.then).map(AsRef::as_ref)
     }
 }
 
@@ -84,55 +135,8 @@ impl PolicySet {
     /// The application of this name, as decisions want it.
     #[must_use]
     pub fn application(&self, name: &str) -> Option<ApplicationId> {
-        let index = *self.application_ids.get(name)?;
+        let index = *self.ids.applications.get(name)?;
         Some(ApplicationId { revision: self.revision, index })
-    }
-
-    /// The identity provider of this name, as decisions want it.
-    #[must_use]
-    pub fn login_method(&self, identity_provider: &str) -> Option<LoginMethodId> {
-        let id = *self.login_method_ids.get(identity_provider)?;
-        Some(LoginMethodId { revision: self.revision, id })
-    }
-
-    /// A person's groups, cut down to those that some policy mentions. Names are compared exactly.
-    #[must_use]
-    pub fn intern_groups<'a>(&self, names: impl Iterator<Item = &'a str>) -> GroupSet {
-        self.intern_groups_with_doubts(names, [].into_iter())
-    }
-
-    /// A person's groups, and those in which the person may be: a rule about one of them cannot be evaluated, so that it allows nobody
-    /// and blocks whoever it might mean.
-    #[must_use]
-    pub fn intern_groups_with_doubts<'a>(
-        &self,
-        names: impl Iterator<Item = &'a str>,
-        unproved: impl Iterator<Item = &'a str>,
-    ) -> GroupSet {
-        GroupSet { revision: self.revision, ids: self.group_ids(names), unproved: self.group_ids(unproved) }
-    }
-
-    fn group_ids<'a>(&self, names: impl Iterator<Item = &'a str>) -> Box<[u32]> {
-        let mut ids: Vec<u32> = names.filter_map(|name| self.group_ids.get(name).copied()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids.into()
-    }
-
-    /// The groups that some policy mentions, in no order: a name that no directory has is worth a warning.
-    pub fn group_names(&self) -> impl Iterator<Item = &str> {
-        self.group_ids.keys().map(AsRef::as_ref)
-    }
-
-    /// The service tokens that some policy names, in no order and with repetition: a name that no token has is worth a warning.
-    pub fn service_token_names(&self) -> impl Iterator<Item = &str> {
-        let lists =
-            self.policies.iter().flat_map(|policy| [&policy.include, &policy.require, &policy.exclude]);
-        let named = lists.flatten().flat_map(|test| match test {
-            Test::ServiceTokens(names) => names.iter(),
-            _ => [].iter(),
-        });
-        named.map(AsRef::as_ref)
     }
 
     /// The name of a policy of this revision.
@@ -141,10 +145,35 @@ impl PolicySet {
         self.policy(policy).map(|compiled| &*compiled.name)
     }
 
+    /// What the match of a policy means.
+    #[must_use]
+    pub fn action(&self, policy: PolicyId) -> Option<Action> {
+        self.policy(policy).map(|compiled| compiled.action)
+    }
+
+    /// A policy as its author wrote it.
+    #[must_use]
+    pub fn source(&self, policy: PolicyId) -> Option<&Policy> {
+        self.policy(policy)?;
+        self.sources.get(policy.index)
+    }
+
+    /// A rule group as its author wrote it.
+    #[must_use]
+    pub fn rule_group(&self, name: &str) -> Option<&RuleGroup> {
+        self.rule_groups.iter().find(|group| group.name == name)
+    }
+
     /// What a login must bring for this policy to allow; `None` when it asks nothing of logins.
     #[must_use]
     pub fn step_up(&self, policy: PolicyId) -> Option<&StepUp> {
         self.policy(policy)?.step_up.as_ref()
+    }
+
+    /// Who may grant what this policy would allow, and for how long; `None` when it allows without.
+    #[must_use]
+    pub fn approval(&self, policy: PolicyId) -> Option<&Approval> {
+        self.policy(policy)?.approval.as_ref()
     }
 
     /// How long an application session may last for whom this policy allows.
@@ -153,7 +182,11 @@ impl PolicySet {
         self.policy(policy)?.session_duration
     }
 
-    fn policy(&self, id: PolicyId) -> Option<&CompiledPolicy> {
+    pub(crate) fn policy(&self, id: PolicyId) -> Option<&CompiledPolicy> {
         self.policies.get(id.index).map(AsRef::as_ref).filter(|compiled| compiled.id == id)
+    }
+
+    pub(crate) fn compiled(&self, application: ApplicationId) -> Option<&CompiledApplication> {
+        self.applications.get(application.index).filter(|_| application.revision == self.revision)
     }
 }

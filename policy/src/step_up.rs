@@ -1,11 +1,13 @@
 //! What a login can be short of, and what would mend it: a context (`acr`), a method (`amr`), or a newer date. Sending the
 //! person back to log in is left to the enforcement point.
 //!
-//! Only `require` speaks of it: there every entry must hold, so it is known what the next login has to bring.
+//! Only `require` speaks of it, and the rule groups that must hold: there every entry must, so it is known what the next login has to
+//! bring.
 
 use std::time::Duration;
 
 use crate::fault::Fault;
+use crate::rule_group::{ByName, asked_of_a_login};
 use crate::source::{Policy, Selector};
 
 /// Most bytes of all contexts and methods that the `require` of one policy names: they travel in addresses, cookies and headers.
@@ -56,12 +58,11 @@ impl StepUp {
     }
 
     /// What the policy asks of a login; `None` when nothing.
-    pub(crate) fn of(policy: &Policy) -> Option<Self> {
+    pub(crate) fn of(policy: &Policy, named: &ByName<'_>) -> Option<Self> {
         let mut wanted = Self::default();
-        let mut asks = false;
         let mut contexts: Option<Vec<Box<str>>> = None;
-        for selector in &policy.require {
-            asks |= matches!(selector, Selector::Acr(_) | Selector::Amr(_) | Selector::LoginAge(_));
+        let asked = asked_of_a_login(&policy.include, &policy.require, named);
+        for selector in &asked {
             match selector {
                 Selector::Acr(list) => {
                     let listed: Vec<Box<str>> = list.iter().map(|acr| acr.as_str().into()).collect();
@@ -79,14 +80,15 @@ impl StepUp {
             }
         }
         wanted.acr = contexts.unwrap_or_default();
-        asks.then_some(wanted)
+        (!asked.is_empty()).then_some(wanted)
     }
 
     /// What is wrong with what a policy asks of a login, taken together.
-    pub(crate) fn faults(policy: &Policy) -> Vec<Fault> {
-        let Some(wanted) = Self::of(policy) else { return Vec::new() };
+    pub(crate) fn faults(policy: &Policy, named: &ByName<'_>) -> Vec<Fault> {
+        let Some(wanted) = Self::of(policy, named) else { return Vec::new() };
         let mut faults = Vec::new();
-        let asks = policy.require.iter().any(|it| matches!(it, Selector::Acr(list) if !list.is_empty()));
+        let asked = asked_of_a_login(&policy.include, &policy.require, named);
+        let asks = asked.iter().any(|it| matches!(it, Selector::Acr(list) if !list.is_empty()));
         if asks && wanted.acr.is_empty() {
             faults.push(Fault::NoCommonAcr);
         }

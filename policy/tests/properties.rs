@@ -13,8 +13,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use portcullis_policy::{
-    Action, ApplicationPolicies, Decision, IpNet, Known, LoginFacts, Policy, PolicySet, Principal, Question,
-    Reason, Selector, Service, StepUp,
+    Action, ApplicationPolicies, Circumstances, Decision, IpNet, Known, LoginFacts, Policy, PolicySet,
+    Principal, Question, Reason, Selector, Service, Sources, StepUp,
 };
 use proptest::array::uniform6;
 use proptest::bool::weighted;
@@ -81,12 +81,9 @@ fn policy() -> impl Strategy<Value = Policy> {
     let action = select(vec![Action::Allow, Action::Block]);
     (action, vec(selector(), 1..4), vec(selector(), 0..3), vec(selector(), 0..3)).prop_map(
         |(action, include, require, exclude)| Policy {
-            name: String::new(),
-            action,
-            include,
             require: with_one_acr_at_most(require),
             exclude,
-            session_duration: None,
+            ..Policy::new("", action, include)
         },
     )
 }
@@ -148,8 +145,10 @@ fn compile(policies: &[Policy], identity_providers: &[&str]) -> PolicySet {
         policies: policies.iter().map(|policy| policy.name.clone()).collect(),
         login_methods: Vec::new(),
     };
-    let known = Known { identity_providers: identity_providers.iter().map(ToString::to_string).collect() };
-    PolicySet::compile(policies, &[application], &known).unwrap()
+    let identity_providers = identity_providers.iter().map(ToString::to_string).collect();
+    let known = Known { identity_providers, ..Known::default() };
+    let applications = &[application];
+    PolicySet::compile(&Sources { policies, rule_groups: &[], applications, known: &known }).unwrap()
 }
 
 /// Groups that are not known are groups of another revision: all of them, so that a mix-up would show.
@@ -173,9 +172,10 @@ fn decide_in_doubt(policies: &[Policy], person: &Person, doubts: &[&str], now: u
         groups,
         login_method: person.provider.and_then(|name| set.login_method(name)),
         login: login(person),
+        ..set.stranger()
     });
-    let question = Question { principal: &principal, client_ip: person.ip.parse().unwrap(), now: now as i64 };
-    set.decide(set.application("wiki").unwrap(), &question)
+    let circumstances = Circumstances::at(person.ip.parse().unwrap(), now as i64);
+    set.decide(set.application("wiki").unwrap(), &Question::new(&principal, &circumstances))
 }
 
 const TOKENS: [&str; 3] = ["ci", "backup", "CI"];
@@ -191,12 +191,9 @@ fn service_selector() -> impl Strategy<Value = Selector> {
 fn service_policy() -> impl Strategy<Value = Policy> {
     (vec(service_selector(), 1..3), vec(service_selector(), 0..2), vec(service_selector(), 0..2)).prop_map(
         |(include, require, exclude)| Policy {
-            name: String::new(),
-            action: Action::ServiceAuth,
-            include,
             require,
             exclude,
-            session_duration: None,
+            ..Policy::new("", Action::ServiceAuth, include)
         },
     )
 }
@@ -204,8 +201,8 @@ fn service_policy() -> impl Strategy<Value = Policy> {
 fn decide_service(policies: &[Policy], token: &str, ip: &str) -> Decision {
     let set = compile(policies, &PROVIDERS);
     let principal = Principal::Service(Service { token: token.into() });
-    let question = Question { principal: &principal, client_ip: ip.parse().unwrap(), now: NOW as i64 };
-    set.decide(set.application("wiki").unwrap(), &question)
+    let circumstances = Circumstances::at(ip.parse().unwrap(), NOW as i64);
+    set.decide(set.application("wiki").unwrap(), &Question::new(&principal, &circumstances))
 }
 
 fn login(person: &Person) -> LoginFacts {
@@ -496,17 +493,17 @@ proptest! {
 
 fn shuffled(policies: Vec<Policy>) -> impl Strategy<Value = Vec<Policy>> {
     let each = policies.into_iter().map(|policy| {
-        let Policy { name, action, include, require, exclude, session_duration } = policy;
-        (Just(include).prop_shuffle(), Just(require).prop_shuffle(), Just(exclude).prop_shuffle()).prop_map(
-            move |(include, require, exclude)| Policy {
-                name: name.clone(),
-                action,
-                include,
-                require,
-                exclude,
-                session_duration,
-            },
-        )
+        let lists = (
+            Just(policy.include.clone()).prop_shuffle(),
+            Just(policy.require.clone()).prop_shuffle(),
+            Just(policy.exclude.clone()).prop_shuffle(),
+        );
+        lists.prop_map(move |(include, require, exclude)| Policy {
+            include,
+            require,
+            exclude,
+            ..policy.clone()
+        })
     });
     each.collect::<Vec<_>>()
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use portcullis_policy::{
     Action, ApplicationPolicies, EmailAddress, EmailDomain, Known, Place, Policy, PolicySet, Selector,
+    Sources,
 };
 
 use super::application::ReadApplication;
@@ -34,11 +35,12 @@ pub(super) fn read_all(
         section.finish();
     }
     let sources: Vec<Policy> = policies.iter().map(|read| read.policy.clone()).collect();
-    let known =
-        Known { identity_providers: providers.iter().map(|provider| provider.name.clone()).collect() };
+    let identity_providers = providers.iter().map(|provider| provider.name.clone()).collect();
+    let known = Known { identity_providers, ..Known::default() };
     let attached: Vec<ApplicationPolicies> =
         applications.iter().map(|read| attached_policies(read, &known.identity_providers)).collect();
-    let compiled = PolicySet::compile(&sources, &attached, &known);
+    let sources = Sources { policies: &sources, rule_groups: &[], applications: &attached, known: &known };
+    let compiled = PolicySet::compile(&sources);
     let found = match compiled {
         Ok(set) => return whole.then(|| Arc::new(set)),
         Err(found) => found,
@@ -70,7 +72,7 @@ fn place(
     applications: &[ReadApplication],
 ) -> (Range<usize>, &'static str) {
     match place {
-        Place::Policy { index, .. } | Place::Rule { index, .. } => {
+        Place::Policy { index, .. } | Place::Rule { index, .. } | Place::Approver { index, .. } => {
             (policies.get(*index).map_or(0..0, |read| read.span.clone()), "policy")
         }
         Place::Application { index, .. } | Place::ApplicationPolicy { index, .. } => {
@@ -98,14 +100,8 @@ fn read_policy(section: &mut Section<'_, '_>) -> Option<Policy> {
     let require = section.optional("require").map_or(Some(Vec::new()), |value| read_rules(&value));
     let exclude = section.optional("exclude").map_or(Some(Vec::new()), |value| read_rules(&value));
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
-    Some(Policy {
-        name: name?,
-        action: action?,
-        include: include?,
-        require: require?,
-        exclude: exclude?,
-        session_duration,
-    })
+    let (require, exclude) = (require?, exclude?);
+    Some(Policy { require, exclude, session_duration, ..Policy::new(&name?, action?, include?) })
 }
 
 /// None when any rule is wrong: half a list would be another policy.

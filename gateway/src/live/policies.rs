@@ -73,6 +73,7 @@ impl Policies {
             ),
             login_method: self.set.login_method(provider),
             login: login_facts(&profile.claims_json, profile.authenticated_at),
+            ..self.set.stranger()
         })
     }
 }

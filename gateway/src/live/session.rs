@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
-use portcullis_policy::{Principal, Question};
+use portcullis_policy::{Circumstances, Principal, Question};
 use portcullis_store::{
     ApplicationSessionRecord, EndReason, Person, Profile, ServiceTokenRecord, SessionId, SessionRecord,
 };
@@ -49,8 +49,8 @@ impl Standing {
     /// allowed to nobody.
     fn allows(&self, passage: &Passage, now: i64) -> Option<i64> {
         let application = self.policies.set.application(passage.application())?;
-        let question = Question { principal: &self.principal, client_ip: passage.client_ip(), now };
-        let decision = self.policies.set.decide(application, &question);
+        let circumstances = Circumstances::at(passage.client_ip(), now);
+        let decision = self.policies.set.decide(application, &Question::new(&self.principal, &circumstances));
         let may = self.ended.is_none() && decision.is_allowed();
         may.then(|| self.policies.lasts(&decision, passage.life())).filter(|until| now < *until)
     }

@@ -2,7 +2,9 @@
 
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
-use portcullis_policy::{ApplicationPolicies, Known, PolicySet, Principal, Question, Service};
+use portcullis_policy::{
+    ApplicationPolicies, Circumstances, Known, PolicySet, Principal, Question, Service, Sources,
+};
 
 use super::*;
 use crate::config::Branding;
@@ -87,9 +89,12 @@ fn rejections(text: &str) -> Vec<Rejection> {
 fn denial() -> Denial {
     let application =
         ApplicationPolicies { application: "wiki".into(), policies: Vec::new(), login_methods: Vec::new() };
-    let set = PolicySet::compile(&[], &[application], &Known::default()).unwrap();
+    let (known, applications) = (Known::default(), [application]);
+    let sources = Sources { policies: &[], rule_groups: &[], applications: &applications, known: &known };
+    let set = PolicySet::compile(&sources).unwrap();
     let principal = Principal::Service(Service { token: "ci".into() });
-    let question = Question { principal: &principal, client_ip: [192, 0, 2, 1].into(), now: 0 };
+    let circumstances = Circumstances::at([192, 0, 2, 1].into(), 0);
+    let question = Question::new(&principal, &circumstances);
     Denial::Policy(set.decide(set.application("wiki").unwrap(), &question))
 }
 

@@ -155,7 +155,7 @@ impl Site {
 #[cfg(test)]
 mod tests {
     use http::Request;
-    use portcullis_policy::{ApplicationPolicies, Known};
+    use portcullis_policy::{ApplicationPolicies, Known, Sources};
 
     use super::*;
     use crate::route::PathError;
@@ -172,7 +172,9 @@ mod tests {
             login_methods: Vec::new(),
         };
         let attached: Vec<ApplicationPolicies> = applications.iter().map(attached).collect();
-        let policies = PolicySet::compile(&[], &attached, &Known::default()).unwrap();
+        let known = Known::default();
+        let sources = Sources { policies: &[], rule_groups: &[], applications: &attached, known: &known };
+        let policies = PolicySet::compile(&sources).unwrap();
         Routes::new("auth.corp.example".parse().unwrap(), applications, &policies)
     }
 

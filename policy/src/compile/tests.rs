@@ -1,19 +1,21 @@
 //! Faults and ids, through the public face.
 
 use super::*;
-use crate::source::{Action, Section};
+use crate::fault::{Fault, Place};
+use crate::source::{Known, Section};
 use crate::step_up::MAX_STEP_UP_BYTES;
 use std::time::Duration;
 
 fn allow(name: &str, include: Vec<Selector>) -> Policy {
-    Policy {
-        name: name.into(),
-        action: Action::Allow,
-        include,
-        require: vec![],
-        exclude: vec![],
-        session_duration: None,
-    }
+    Policy::new(name, Action::Allow, include)
+}
+
+fn compile(
+    policies: &[Policy],
+    applications: &[ApplicationPolicies],
+    known: &Known,
+) -> Result<PolicySet, Vec<CompileFault>> {
+    PolicySet::compile(&Sources { policies, rule_groups: &[], applications, known })
 }
 
 fn uses(application: &str, policies: &[&str]) -> ApplicationPolicies {
@@ -25,7 +27,7 @@ fn uses(application: &str, policies: &[&str]) -> ApplicationPolicies {
 }
 
 fn known() -> Known {
-    Known { identity_providers: vec!["okta".into(), "partners".into()] }
+    Known { identity_providers: vec!["okta".into(), "partners".into()], ..Known::default() }
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn all_faults_are_reported_at_once_with_their_places() {
     let mut applications =
         [uses("wiki", &["fine", "absent", "fine"]), uses("wiki", &[]), uses("", &["fine"])];
     applications[2].login_methods = vec!["okta".into(), "nobody".into()];
-    let faults = PolicySet::compile(&policies, &applications, &known()).unwrap_err();
+    let faults = compile(&policies, &applications, &known()).unwrap_err();
     let policy = |name: &str, index| Place::Policy { name: name.into(), index };
     let rule =
         |policy: &str, index, section, rule| Place::Rule { policy: policy.into(), index, section, rule };
@@ -87,7 +89,7 @@ fn what_no_login_can_bring_is_a_fault() {
             ..allow("block", vec![Selector::Everyone])
         },
     ];
-    let faults = PolicySet::compile(&policies, &[], &known()).unwrap_err();
+    let faults = compile(&policies, &[], &known()).unwrap_err();
     let found: Vec<_> = faults.into_iter().map(|it| (it.place.to_string(), it.fault)).collect();
     let bad = |text: &str| Fault::BadLoginValue(text.to_owned());
     let expected = [
@@ -118,7 +120,7 @@ fn what_a_policy_asks_of_a_login_is_the_sum_of_its_requirements() {
     strong.session_duration = Some(Duration::from_secs(3_600));
     let mut elsewhere = allow("elsewhere", vec![Selector::Amr(texts(&["hwk"]))]);
     elsewhere.exclude = vec![Selector::LoginAge(Duration::from_secs(60))];
-    let set = PolicySet::compile(&[strong, elsewhere], &[], &known()).unwrap();
+    let set = compile(&[strong, elsewhere], &[], &known()).unwrap();
     let id = |index| PolicyId { revision: set.revision(), index };
     let wanted = set.step_up(id(0)).unwrap();
     assert_eq!(wanted.acr, ["phr", "1fa"].map(Box::from));
@@ -133,7 +135,7 @@ fn what_a_policy_asks_of_a_login_is_the_sum_of_its_requirements() {
 #[test]
 fn a_fault_reads_alone() {
     let policies = [allow("partners", vec![Selector::LoginMethod(vec!["nobody".into()])])];
-    let faults = PolicySet::compile(&policies, &[], &known()).unwrap_err();
+    let faults = compile(&policies, &[], &known()).unwrap_err();
     let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["policy `partners`, include entry 1: no identity provider is named `nobody`"]);
 }
@@ -146,7 +148,7 @@ fn people_and_services_have_policies_of_their_own() {
     service.require = vec![Selector::Ip(vec![]), Selector::Group(vec!["Staff".into()])];
     service.exclude = vec![Selector::ServiceToken(vec![]), Selector::ServiceToken(vec![String::new()])];
     let policies = [service, allow("person", vec![Selector::Everyone, token()])];
-    let faults = PolicySet::compile(&policies, &[], &known()).unwrap_err();
+    let faults = compile(&policies, &[], &known()).unwrap_err();
     let rule =
         |policy: &str, index, section, rule| Place::Rule { policy: policy.into(), index, section, rule };
     let expected = [
@@ -166,22 +168,22 @@ fn service_tokens_that_a_policy_names_can_be_listed() {
     let mut policy = allow("service", vec![Selector::ServiceToken(vec!["ci".into(), "backup".into()])]);
     policy.action = Action::ServiceAuth;
     policy.exclude = vec![Selector::ServiceToken(vec!["old".into()])];
-    let set = PolicySet::compile(&[policy], &[], &known()).unwrap();
-    assert_eq!(set.service_token_names().collect::<Vec<_>>(), ["backup", "ci", "old"]);
+    let set = compile(&[policy], &[], &known()).unwrap();
+    assert_eq!(set.service_token_names().collect::<Vec<_>>(), ["ci", "backup", "old"]);
 }
 
 #[test]
 fn the_revision_follows_the_sources_and_nothing_else() {
     let policies = [allow("staff", vec![Selector::Group(vec!["Staff".into()])])];
-    let compile = |policies: &[Policy], applications: &[ApplicationPolicies], known: &Known| {
-        PolicySet::compile(policies, applications, known).unwrap().revision()
+    let revision = |policies: &[Policy], applications: &[ApplicationPolicies], known: &Known| {
+        compile(policies, applications, known).unwrap().revision()
     };
-    let first = compile(&policies, &[uses("wiki", &["staff"])], &known());
-    assert_eq!(first, compile(&policies, &[uses("wiki", &["staff"])], &known()));
-    assert_ne!(first, compile(&policies, &[uses("wiki", &[])], &known()));
-    assert_ne!(first, compile(&policies, &[uses("wiki", &["staff"])], &Known::default()));
+    let first = revision(&policies, &[uses("wiki", &["staff"])], &known());
+    assert_eq!(first, revision(&policies, &[uses("wiki", &["staff"])], &known()));
+    assert_ne!(first, revision(&policies, &[uses("wiki", &[])], &known()));
+    assert_ne!(first, revision(&policies, &[uses("wiki", &["staff"])], &Known::default()));
     let other = [allow("staff", vec![Selector::Group(vec!["staff".into()])])];
-    assert_ne!(first, compile(&other, &[uses("wiki", &["staff"])], &known()));
+    assert_ne!(first, revision(&other, &[uses("wiki", &["staff"])], &known()));
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn only_groups_that_a_policy_mentions_are_interned_once_and_sorted() {
         "staff",
         vec![Selector::Group(vec!["B".into(), "A".into()]), Selector::Group(vec!["C".into()])],
     )];
-    let set = PolicySet::compile(&policies, &[], &known()).unwrap();
+    let set = compile(&policies, &[], &known()).unwrap();
     let groups = set.intern_groups(["C", "A", "Everyone", "A", "b", ""].into_iter());
     assert_eq!(&*groups.ids, [0, 2]);
     assert_eq!(groups.revision(), set.revision());
@@ -201,7 +203,7 @@ fn only_groups_that_a_policy_mentions_are_interned_once_and_sorted() {
 
 #[test]
 fn names_are_looked_up_exactly() {
-    let set = PolicySet::compile(&[], &[uses("wiki", &[])], &known()).unwrap();
+    let set = compile(&[], &[uses("wiki", &[])], &known()).unwrap();
     assert!(set.application("wiki").is_some() && set.application("Wiki").is_none());
     assert!(set.login_method("okta").is_some() && set.login_method("Okta").is_none());
 }
@@ -209,16 +211,11 @@ fn names_are_looked_up_exactly() {
 #[test]
 fn a_policy_is_named_by_the_revision_that_decided_alone() {
     let policies = [allow("one", vec![Selector::Everyone]), allow("other", vec![Selector::Everyone])];
-    let compile =
-        |policies: &[Policy]| PolicySet::compile(policies, &[uses("wiki", &["one"])], &known()).unwrap();
-    let (set, swapped) = (compile(&policies), compile(&[policies[1].clone(), policies[0].clone()]));
-    let principal = crate::Principal::Person(crate::Person {
-        email: None,
-        groups: set.intern_groups([].into_iter()),
-        login_method: None,
-        login: crate::LoginFacts::default(),
-    });
-    let question = crate::Question { principal: &principal, client_ip: [192, 0, 2, 1].into(), now: 0 };
+    let compiled = |policies: &[Policy]| compile(policies, &[uses("wiki", &["one"])], &known()).unwrap();
+    let (set, swapped) = (compiled(&policies), compiled(&[policies[1].clone(), policies[0].clone()]));
+    let principal = crate::Principal::Person(set.stranger());
+    let circumstances = crate::Circumstances::at([192, 0, 2, 1].into(), 0);
+    let question = crate::Question::new(&principal, &circumstances);
     let id = set.decide(set.application("wiki").unwrap(), &question).policy.unwrap();
     assert_eq!(set.policy_name(id), Some("one"));
     assert_eq!(swapped.policy_name(id), None);

@@ -146,6 +146,8 @@ impl Source for Users {
             Some(PersonLookup::ScimId(text()))
         } else if equality.is("externalId", None) {
             Some(PersonLookup::ExternalId(text()))
+        } else if equality.is("displayName", None) {
+            Some(PersonLookup::DisplayName(text()))
         } else if equality.is("emails", Some("value"))
             || equality.is("emails", None)
             || equality.is("email", None)
@@ -174,7 +176,7 @@ impl Source for Users {
     }
 
     fn resource(&self, person: &StoredPerson, _: &Projection, _: Option<&Filter>) -> listing::Resource {
-        Ok((user::resource(person, &self.directory.base_url), 0))
+        Ok((user::resource(person, &self.directory.base_url), person.groups.len()))
     }
 
     fn case_exact(path: &AttributePath) -> bool {

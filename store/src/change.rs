@@ -10,6 +10,7 @@ use crate::purpose::Purposes;
 use crate::scim_key::KeyRecord;
 use crate::service_token::ServiceTokenRecord;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// One change that must take effect at once.
@@ -136,7 +137,18 @@ impl Change {
     }
 
     /// The ids of the change, as stored with the event: enough to read the state again, and no personal data.
-    pub(crate) fn payload(&self) -> Value {
+    pub(crate) fn payload_text(&self) -> String {
+        match self {
+            // Everybody of a large group may stand here: their numbers are written as they come, not made into values first.
+            Self::Membership { group, added, removed } => {
+                let (added, removed) = (numbers(added), numbers(removed));
+                format!(r#"{{"group":{},"added":[{added}],"removed":[{removed}]}}"#, group.0)
+            }
+            other => other.payload().to_string(),
+        }
+    }
+
+    fn payload(&self) -> Value {
         match self {
             Self::Person(person) => json!({ "person": person.id.0, "active": person.active }),
             Self::PersonDeleted(id, directory) => json!({ "person": id.0, "directory": &**directory }),
@@ -145,12 +157,7 @@ impl Change {
                 json!({ "directory": &**directory, "name": name, "at": at })
             }
             Self::GroupNamesForgotten { until } => json!({ "until": until }),
-            Self::GroupDeleted(id) => json!({ "group": id.0 }),
-            Self::Membership { group, added, removed } => json!({
-                "group": group.0,
-                "added": added.iter().map(|id| id.0).collect::<Vec<_>>(),
-                "removed": removed.iter().map(|id| id.0).collect::<Vec<_>>(),
-            }),
+            Self::GroupDeleted(id) | Self::Membership { group: id, .. } => json!({ "group": id.0 }),
             Self::SessionBegun { session, .. } => {
                 json!({ "session": session.id.to_string(), "person": session.person.map(|id| id.0) })
             }
@@ -174,6 +181,15 @@ impl Change {
             Self::Access(request) => json!({ "request": request.id, "state": request.state.as_str() }),
         }
     }
+}
+
+fn numbers(people: &[PersonId]) -> String {
+    let mut text = String::new();
+    for (place, person) in people.iter().enumerate() {
+        // Writing into a text cannot fail.
+        let _ = write!(text, "{}{}", if place == 0 { "" } else { "," }, person.0);
+    }
+    text
 }
 
 fn texts(sessions: &[SessionId]) -> Vec<String> {
@@ -213,4 +229,18 @@ pub trait Follower: Send + Sync {
     fn load(&self, snapshot: Snapshot);
     /// Applies one durable change, written by this process or by another. `seq` rises from call to call.
     fn apply(&self, seq: Seq, change: &Change);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_a_membership_is_json_with_everybody_in_it() {
+        let people = |numbers: &[i64]| numbers.iter().copied().map(PersonId).collect::<Vec<_>>();
+        let change =
+            Change::Membership { group: GroupId(7), added: people(&[1, -2, 30]), removed: people(&[]) };
+        let read: Value = serde_json::from_str(&change.payload_text()).unwrap();
+        assert_eq!(read, json!({ "group": 7, "added": [1, -2, 30], "removed": [] }));
+    }
 }

@@ -5,6 +5,7 @@ mod declare;
 mod group;
 mod lookup;
 mod person;
+mod stretches;
 
 use crate::error::StoreError;
 use crate::limits::TooLong;
@@ -115,6 +116,8 @@ pub enum PersonLookup {
     UserName(String),
     /// Those of this externalId, exactly as written.
     ExternalId(String),
+    /// Those of this displayName.
+    DisplayName(String),
     /// Those who have this e-mail address.
     Email(String),
     /// The one of this SCIM id.

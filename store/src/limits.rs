@@ -16,6 +16,8 @@ pub const PURGE_BATCH: usize = 10_000;
 
 /// Events that are kept: beyond them, the oldest are dropped.
 pub const EVENTS_KEPT: usize = 1_000_000;
+/// Live sessions of one subject of one provider; one more ends the oldest.
+pub const MAX_SESSIONS_PER_SUBJECT: usize = 100;
 /// Live application sessions of one session on one host; one more ends the oldest.
 pub const MAX_APPLICATION_SESSIONS_PER_HOST: usize = 16;
 /// Application sessions of one session on one host that are remembered, the ended ones included.

@@ -170,6 +170,8 @@ pub enum EndReason {
     Deleted,
     /// An administrator or the provider revoked it.
     Revoked,
+    /// The same person began so many others that it was the oldest of too many.
+    Displaced,
     /// Nobody used it for too long.
     Idle,
     /// The provider does not vouch for it any more: its refresh token is worth nothing, or speaks of somebody else.
@@ -187,6 +189,7 @@ impl EndReason {
             Self::Deactivated => "deactivated",
             Self::Deleted => "deleted",
             Self::Revoked => "revoked",
+            Self::Displaced => "displaced",
             Self::Idle => "idle",
             Self::NotRenewed => "not_renewed",
             Self::Expired => "expired",
@@ -200,6 +203,7 @@ impl EndReason {
             "signed_out" => Self::SignedOut,
             "deactivated" => Self::Deactivated,
             "deleted" => Self::Deleted,
+            "displaced" => Self::Displaced,
             "idle" => Self::Idle,
             "not_renewed" => Self::NotRenewed,
             "expired" => Self::Expired,

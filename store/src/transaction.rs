@@ -27,7 +27,7 @@ impl<'c> WriteTransaction<'c> {
         sql::run(
             self.connection,
             "INSERT INTO events (seq, kind, subject, payload, at) VALUES ($1, $2, $3, $4, $5)",
-            (seq, change.kind(), change.subject(), change.payload().to_string(), at),
+            (seq, change.kind(), change.subject(), change.payload_text(), at),
         )?;
         self.changes.push((seq, change));
         Ok(())

@@ -282,6 +282,7 @@ pub(super) fn reach(why: EndReason) -> Reach {
         EndReason::Deactivated
         | EndReason::Deleted
         | EndReason::Revoked
+        | EndReason::Displaced
         | EndReason::Idle
         | EndReason::NotRenewed
         | EndReason::Expired => Reach::BothSides,

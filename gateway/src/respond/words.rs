@@ -177,9 +177,11 @@ fn session_ended(reason: EndReason, next: Next) -> Words {
             "Your identity provider does not vouch for this sign-in any more, so it has ended here too. Sign in again.\n\
              If that fails, ask your administrator whether you are still assigned to this gateway."
         }
-        EndReason::Revoked | EndReason::SignedOut | EndReason::Idle | EndReason::Expired => {
-            "Your session was ended by your organisation. You may sign in again."
-        }
+        EndReason::Revoked
+        | EndReason::SignedOut
+        | EndReason::Displaced
+        | EndReason::Idle
+        | EndReason::Expired => "Your session was ended by your organisation. You may sign in again.",
     };
     Words {
         status: StatusCode::FORBIDDEN,

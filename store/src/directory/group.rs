@@ -2,6 +2,7 @@
 
 use super::declare::{Served, served};
 use super::person::document_text;
+use super::stretches::{self, Kind};
 use super::{DirectoryError, GroupContent, MemberEdit, ModifyError, StoredGroup, lookup};
 use crate::change::Change;
 use crate::error::StoreError;
@@ -146,6 +147,7 @@ fn create(
         |row| row.get(0),
     )?
     .ok_or(StoreError::Unreadable("group"))?;
+    stretches::joined(transaction.connection, directory.row, Kind::Group, id.0)?;
     let group = existing(transaction.connection, &directory, &scim_id)?;
     emit_group(transaction, &group, now)?;
     edit_members(transaction, &directory, id, MemberEdit::Change { add: members, remove: Vec::new() }, now)?;
@@ -240,7 +242,10 @@ fn edit_members(
     let connection = transaction.connection;
     let (joining, leaving) = match edit {
         MemberEdit::Keep => return Ok(false),
-        MemberEdit::RemoveAll => (BTreeSet::new(), members(connection, group)?),
+        MemberEdit::RemoveAll => {
+            let removed = remove_all(connection, group)?;
+            return tell(transaction, group, Vec::new(), removed, now);
+        }
         MemberEdit::Replace(wanted) => {
             let wanted = known(connection, directory, &wanted)?;
             let leaving = members(connection, group)?.difference(&wanted).copied().collect();
@@ -271,11 +276,30 @@ fn edit_members(
             removed.push(person);
         }
     }
+    tell(transaction, group, added, removed, now)
+}
+
+/// Says who really joined and left; whether anybody did.
+fn tell(
+    transaction: &mut WriteTransaction<'_>,
+    group: GroupId,
+    added: Vec<PersonId>,
+    removed: Vec<PersonId>,
+    now: i64,
+) -> Result<bool, DirectoryError> {
     if added.is_empty() && removed.is_empty() {
         return Ok(false);
     }
     transaction.emit(Change::Membership { group, added, removed }, now)?;
     Ok(true)
+}
+
+/// In one statement, in the order in which both indexes of memberships lie on the disk.
+fn remove_all(connection: &Connection, group: GroupId) -> rusqlite::Result<Vec<PersonId>> {
+    let sql = "DELETE FROM memberships WHERE group_id = $1 RETURNING person_id";
+    let mut removed = sql::rows(connection, sql, [group], |row| row.get(0))?;
+    removed.sort_unstable();
+    Ok(removed)
 }
 
 fn members(connection: &Connection, group: GroupId) -> rusqlite::Result<BTreeSet<PersonId>> {
@@ -325,5 +349,6 @@ fn delete(
     edit_members(transaction, directory, group.id, MemberEdit::RemoveAll, now)?;
     leave_name(transaction, directory, &group.content.display_name, now)?;
     sql::run(transaction.connection, "DELETE FROM groups WHERE id = $1", [group.id])?;
+    stretches::left(transaction.connection, directory.row, Kind::Group, group.id.0)?;
     Ok(transaction.emit(Change::GroupDeleted(group.id), now)?)
 }

@@ -1,5 +1,6 @@
 //! Reads people and groups as the provisioning client sees them: one, a page of a listing, or a stretch of a scan.
 
+use super::stretches::{self, Kind};
 use super::{GroupContent, GroupLookup, Page, PersonContent, PersonLookup, StoredGroup, StoredPerson};
 use crate::error::StoreError;
 use crate::fold::fold;
@@ -37,13 +38,14 @@ impl Store {
         limit: usize,
     ) -> std::result::Result<Page<StoredPerson>, StoreError> {
         let (condition, value) = match which {
-            PersonLookup::All => ("$2 IS NULL", None),
-            PersonLookup::UserName(name) => ("p.user_name_folded = $2", Some(fold(name))),
-            PersonLookup::ExternalId(id) => ("p.external_id = $2", Some(id.clone())),
+            PersonLookup::All => return self.page_of_persons(directory, offset, limit),
+            PersonLookup::UserName(name) => ("p.user_name_folded = $2", fold(name)),
+            PersonLookup::ExternalId(id) => ("p.external_id = $2", id.clone()),
+            PersonLookup::DisplayName(name) => ("p.display_name_folded = $2", fold(name)),
             PersonLookup::Email(email) => {
-                ("p.id IN (SELECT person FROM person_emails WHERE email = $2)", Some(fold(email)))
+                ("p.id IN (SELECT person FROM person_emails WHERE email = $2)", fold(email))
             }
-            PersonLookup::ScimId(id) => ("p.scim_id = $2", Some(id.clone())),
+            PersonLookup::ScimId(id) => ("p.scim_id = $2", id.clone()),
         };
         let among = format!("persons p WHERE p.directory = {DIRECTORY} AND {condition}");
         self.read(|connection| {
@@ -54,7 +56,29 @@ impl Store {
                 |row| read_person(row, directory),
             )?;
             items.iter_mut().try_for_each(|person| complete(connection, person))?;
-            Ok(Page { total: count(connection, &among, directory, value.as_deref())?, items })
+            Ok(Page { total: count(connection, &among, directory, &value)?, items })
+        })
+    }
+
+    fn page_of_persons(
+        &self,
+        directory: &str,
+        offset: usize,
+        limit: usize,
+    ) -> std::result::Result<Page<StoredPerson>, StoreError> {
+        self.read(|connection| {
+            let spot = stretches::find(connection, directory, Kind::Person, offset)?;
+            let mut items = sql::rows(
+                connection,
+                &format!(
+                    "SELECT {PERSON} FROM persons p WHERE p.directory = {DIRECTORY} AND p.id >= $2 \
+                     ORDER BY p.id LIMIT $3 OFFSET $4"
+                ),
+                (directory, spot.first_id, sql_count(limit.min(PAGE_LIMIT)), sql_count(spot.skipped)),
+                |row| read_person(row, directory),
+            )?;
+            items.iter_mut().try_for_each(|person| complete(connection, person))?;
+            Ok(Page { total: spot.total, items })
         })
     }
 
@@ -123,10 +147,10 @@ impl Store {
         limit: usize,
     ) -> std::result::Result<Page<StoredGroup>, StoreError> {
         let (condition, value) = match which {
-            GroupLookup::All => ("$2 IS NULL", None),
-            GroupLookup::DisplayName(name) => ("g.display_name_folded = $2", Some(fold(name))),
-            GroupLookup::ExternalId(id) => ("g.external_id = $2", Some(id.clone())),
-            GroupLookup::ScimId(id) => ("g.scim_id = $2", Some(id.clone())),
+            GroupLookup::All => return self.page_of_groups(directory, offset, limit),
+            GroupLookup::DisplayName(name) => ("g.display_name_folded = $2", fold(name)),
+            GroupLookup::ExternalId(id) => ("g.external_id = $2", id.clone()),
+            GroupLookup::ScimId(id) => ("g.scim_id = $2", id.clone()),
         };
         let among = format!("groups g WHERE g.directory = {DIRECTORY} AND {condition}");
         self.read(|connection| {
@@ -136,7 +160,28 @@ impl Store {
                 (directory, &value, sql_count(limit.min(PAGE_LIMIT)), sql_count(offset)),
                 |row| read_group(row, directory),
             )?;
-            Ok(Page { total: count(connection, &among, directory, value.as_deref())?, items })
+            Ok(Page { total: count(connection, &among, directory, &value)?, items })
+        })
+    }
+
+    fn page_of_groups(
+        &self,
+        directory: &str,
+        offset: usize,
+        limit: usize,
+    ) -> std::result::Result<Page<StoredGroup>, StoreError> {
+        self.read(|connection| {
+            let spot = stretches::find(connection, directory, Kind::Group, offset)?;
+            let items = sql::rows(
+                connection,
+                &format!(
+                    "SELECT {GROUP} FROM groups g WHERE g.directory = {DIRECTORY} AND g.id >= $2 \
+                     ORDER BY g.id LIMIT $3 OFFSET $4"
+                ),
+                (directory, spot.first_id, sql_count(limit.min(PAGE_LIMIT)), sql_count(spot.skipped)),
+                |row| read_group(row, directory),
+            )?;
+            Ok(Page { total: spot.total, items })
         })
     }
 
@@ -196,7 +241,7 @@ pub(super) fn group(connection: &Connection, directory: &str, scim_id: &str) -> 
     )
 }
 
-fn count(connection: &Connection, among: &str, directory: &str, value: Option<&str>) -> Result<usize> {
+fn count(connection: &Connection, among: &str, directory: &str, value: &str) -> Result<usize> {
     let count: i64 =
         sql::row(connection, &format!("SELECT count(*) FROM {among}"), (directory, value), |row| row.get(0))?
             .unwrap_or(0);

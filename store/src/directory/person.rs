@@ -1,6 +1,7 @@
 //! Writes people: create, modify, delete, each with what it means for the sessions of the person, in one transaction.
 
 use super::declare::{Served, served};
+use super::stretches::{self, Kind};
 use super::{DirectoryError, ModifyError, PersonContent, StoredPerson, lookup};
 use crate::access_request;
 use crate::change::Change;
@@ -167,7 +168,8 @@ fn create(
     let id: PersonId = sql::row(
         transaction.connection,
         "INSERT INTO persons (directory, scim_id, user_name, user_name_folded, external_id, display_name, active, \
-         document, version, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9) RETURNING id",
+         document, version, created_at, updated_at, display_name_folded) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9, $10) RETURNING id",
         (
             directory.row,
             &scim_id,
@@ -178,10 +180,12 @@ fn create(
             content.active,
             document_text(&content.document)?,
             now,
+            content.display_name.as_deref().map(fold),
         ),
         |row| row.get(0),
     )?
     .ok_or(StoreError::Unreadable("person"))?;
+    stretches::joined(transaction.connection, directory.row, Kind::Person, id.0)?;
     insert_emails(transaction.connection, id, &content.emails)?;
     emit_person(transaction, id, now)?;
     let after = identifiers(&content);
@@ -234,7 +238,7 @@ fn update(
     sql::run(
         connection,
         "UPDATE persons SET user_name = $1, user_name_folded = $2, external_id = $3, display_name = $4, active = $5, \
-         document = $6, version = version + 1, updated_at = $7 WHERE id = $8",
+         document = $6, version = version + 1, updated_at = $7, display_name_folded = $8 WHERE id = $9",
         (
             &content.user_name,
             &folded,
@@ -243,6 +247,7 @@ fn update(
             content.active,
             document_text(&content.document)?,
             now,
+            content.display_name.as_deref().map(fold),
             before.id,
         ),
     )?;
@@ -280,6 +285,7 @@ fn delete(
     let identifiers = identifiers(&person.content);
     sessions.append(&mut link::unlinked(transaction.connection, &directory.identity_provider, &identifiers)?);
     sql::run(transaction.connection, "DELETE FROM persons WHERE id = $1", [person.id])?;
+    stretches::left(transaction.connection, directory.row, Kind::Person, person.id.0)?;
     transaction.emit(Change::PersonDeleted(person.id, directory.name.clone()), now)?;
     end::end(transaction, &sessions, EndReason::Deleted, now)?;
     end_access(transaction, directory, person.id, &identifiers, EndReason::Deleted, now)?;

@@ -109,6 +109,7 @@ fn begin(
         renewable: session.refresh.is_some(),
         used_at: None,
     });
+    make_room_for_subject(transaction, &record)?;
     insert(transaction, &record, session.sealed.as_deref(), session.refresh.as_deref())?;
     insert_claimed(transaction, record.id, &claimed)?;
     let person = link::whole(transaction.connection, record.person)?;
@@ -200,6 +201,38 @@ fn begin_application(
     )?;
     transaction.emit(Change::ApplicationSessionBegun(Arc::clone(&record)), session.now)?;
     Ok(record)
+}
+
+/// Ends the oldest sessions of a subject until there is room for another: whoever logs in again and again fills neither the store nor the
+/// memory.
+fn make_room_for_subject(
+    transaction: &mut WriteTransaction<'_>,
+    session: &SessionRecord,
+) -> rusqlite::Result<()> {
+    let too_many: Vec<SessionId> = sql::rows(
+        transaction.connection,
+        "SELECT id FROM sessions WHERE provider = $1 AND subject = $2 AND end_reason IS NULL AND expires_at > $3 \
+         ORDER BY begun_at DESC, id LIMIT $4 OFFSET $5",
+        (
+            &session.provider,
+            &session.subject,
+            session.begun_at,
+            limits::sql_count(limits::PURGE_BATCH),
+            limits::sql_count(limits::MAX_SESSIONS_PER_SUBJECT - 1),
+        ),
+        |row| row.get(0),
+    )?;
+    let ended = end::end(transaction, &too_many, EndReason::Displaced, session.begun_at)?;
+    if ended > 0 {
+        tracing::info!(
+            target: "portcullis::session",
+            provider = session.provider,
+            subject = session.subject,
+            sessions = ended,
+            "one person has too many sessions; the oldest ended"
+        );
+    }
+    Ok(())
 }
 
 /// Ends the oldest application sessions of one session on one host until there is room for another, and forgets the

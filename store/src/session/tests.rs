@@ -423,3 +423,26 @@ async fn of_the_events_the_newest_are_kept() {
     store.purge_expired(2).await.unwrap();
     assert_eq!(kept(), [4, 5]);
 }
+
+#[tokio::test]
+async fn one_session_too_many_ends_the_oldest_of_its_subject() {
+    let (_folder, store) = new_store().await;
+    let model = Arc::new(Model::default());
+    store.follow(model.clone()).await.unwrap();
+    let most = u64::try_from(limits::MAX_SESSIONS_PER_SUBJECT).unwrap();
+    let begin = |number: u64, subject: &'static str| {
+        let now = i64::try_from(number).unwrap();
+        let session = NewSession { now, ..login(number, subject, None) };
+        store.begin_session(session, Provisioning::Optional)
+    };
+    for number in 1..=most {
+        begin(number, "00u1").await.unwrap();
+    }
+    begin(most + 1, "00u2").await.unwrap();
+    assert_eq!(model.ended(session_id(1)), None, "at the limit nothing ends");
+    begin(most + 2, "00u1").await.unwrap();
+    assert_eq!(model.ended(session_id(1)), Some(EndReason::Displaced));
+    let others = (2..=most + 2).filter(|number| model.ended(session_id(*number)).is_some());
+    assert_eq!(others.count(), 0, "only the oldest of the same subject ended");
+    assert_eq!(model.snapshot(), store.snapshot().unwrap());
+}

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::acme;
 use crate::assertion::{self, Occasion, Signer};
 use crate::config::{Config, GroupsSource, IdentityProvider};
+use crate::decision_log;
 use crate::descriptors::Borne;
 use crate::forward::{Bounds, Fleet, Upstreams};
 use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
@@ -36,6 +37,7 @@ pub(crate) async fn first(
     let sealer = Sealer::from_file(&config.store_key_file)?;
     declare_directories(&store, &config).await?;
     let policies = Policies::first(config.policies.clone(), directory_alone(&config));
+    let record = decision_log::begin_to_record(&config, &store, &sealer)?;
     let live = Arc::new(Live::new(policies.clone()));
     live.limit_idleness(config.session.idle_timeout);
     store.follow(live.clone()).await?;
@@ -59,6 +61,7 @@ pub(crate) async fn first(
         control,
         issued: Arc::default(),
         borne,
+        record,
     };
     let gateway = of(config, policies, process, None)?;
     gateway.fleet.ask(&gateway.process.control);

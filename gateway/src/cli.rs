@@ -9,13 +9,14 @@ use clap::{Args, Parser, Subcommand};
 
 mod idp;
 mod keys;
+mod log;
 mod scim_key;
 mod service_token;
 mod terminal;
 
 use crate::causes::with_causes;
 use crate::config::Config;
-use crate::{log, serve};
+use crate::{log as program_log, serve};
 
 /// An identity-aware reverse proxy: logs people in against Okta, decides every request by identity and group policies, and drops
 /// everything of a person the moment Okta deactivates them.
@@ -45,6 +46,8 @@ enum Command {
     /// Keys that sign the assertions for upstreams
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Search the recorded decisions, newest last; or verify that none was changed or taken out
+    Log(Box<log::Log>),
     /// What concerns the provisioning client (Okta's SCIM side)
     #[command(subcommand)]
     Scim(Scim),
@@ -97,7 +100,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Run(file) => {
             let config = file.load()?;
-            let _written_at_the_end = log::start(&config.log)?;
+            let _written_at_the_end = program_log::start(&config.log)?;
             Ok(serve::run(config)?)
         }
         Command::Check(file) => {
@@ -112,6 +115,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         }
         Command::Keys(command) => keys::run(command),
         Command::Idp(command) => idp::run(command),
+        Command::Log(asked) => log::run(asked),
         Command::Scim(Scim::Key(command)) => scim_key::run(command),
         Command::ServiceToken(command) => service_token::run(command),
         Command::Login(asked) => terminal::login(asked),

@@ -10,9 +10,32 @@ use std::time::Instant;
 use http::StatusCode;
 use http::request::Parts;
 use portcullis_policy::{Decision, PolicySet};
+use portcullis_store::Store;
 
 mod journal;
 mod scribe;
+
+// The record, in files.
+mod anchor;
+mod chain;
+mod check;
+mod folder;
+mod portion;
+mod read;
+mod recorder;
+mod search;
+mod state;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use anchor::{keep_known, known};
+pub(crate) use chain::ChainKey;
+pub(crate) use check::{Findings, check};
+pub use read::{Decisions, Record, decisions};
+pub use recorder::RecordError;
+pub(crate) use recorder::{GAP, Recorder};
+pub(crate) use search::{Follow, Query, Search};
+pub(crate) use state::RecordState;
 
 #[cfg(feature = "otel")]
 pub(crate) use journal::Event;
@@ -22,12 +45,41 @@ pub(crate) use journal::{Facts as EventFacts, Texts as EventTexts};
 pub(crate) use scribe::Scribe;
 
 use crate::authorize::{Client, Denial, Permit, Verified};
+use crate::config::Config;
+use crate::gateway::Gateway;
 use crate::live::LiveSession;
+use crate::log;
 use crate::metrics::{self, Answer};
 use crate::respond::Rejection;
 use crate::route::{Canonical, RouteError, Target};
+use crate::seal::Sealer;
 use crate::trace_context::Trace;
 use journal::{Facts, Texts};
+
+/// Has decisions recorded, where that is configured.
+pub(crate) fn begin_to_record(
+    config: &Config,
+    store: &Store,
+    sealer: &Sealer,
+) -> Result<Option<Arc<RecordState>>, RecordError> {
+    let Some(settings) = &config.log.decisions else { return Ok(None) };
+    let known = known(store, sealer, &settings.folder).unwrap_or_else(|cause| {
+        tracing::error!(target: "portcullis::log", %cause, "it is not known where the recorded decisions ended");
+        None
+    });
+    let (recorder, state) = Recorder::begin(settings, ChainKey::new(sealer.decisions_key()), known)?;
+    log::record(recorder);
+    Ok(Some(state))
+}
+
+/// Ends recording, and tells the store where.
+pub(crate) async fn end_record(gateway: &Gateway) {
+    let Some(settings) = &gateway.config.log.decisions else { return };
+    log::end_record();
+    if let Err(cause) = anchor::tell_last(&gateway.process, &settings.folder).await {
+        tracing::warn!(target: "portcullis::log", %cause, "the store does not know where the recorded decisions end");
+    }
+}
 
 /// What became of a request, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

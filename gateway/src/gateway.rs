@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::assertion::Signer;
 use crate::config::Config;
+use crate::decision_log::RecordState;
 use crate::descriptors::Borne;
 use crate::forward::{Fleet, Upstreams};
 use crate::limit::RateLimit;
@@ -58,6 +59,8 @@ pub(crate) struct Process {
     pub(crate) issued: Arc<Issued>,
     /// How many connections the process can bear on each side.
     pub(crate) borne: Borne,
+    /// How recording decisions stands, where that is configured.
+    pub(crate) record: Option<Arc<RecordState>>,
 }
 
 /// The gateway as its stages see it.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
+use crate::decision_log::RecordState;
 use crate::gateway::{Current, Gateway};
 use crate::log;
 use crate::metrics::{self, Figures};
@@ -59,7 +60,7 @@ pub(crate) async fn serve(
 fn answer(request: &Request<Incoming>, readiness: &Readiness, gateway: &Gateway) -> Response<Full<Bytes>> {
     let (status, text) = match request.uri().path() {
         "/healthz" => (StatusCode::OK, "ok\n"),
-        "/readyz" if readiness.0.load(Ordering::SeqCst) => (StatusCode::OK, "ready\n"),
+        "/readyz" if readiness.0.load(Ordering::SeqCst) => ready(gateway.process.record.as_deref()),
         "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
         "/metrics" => return figures(gateway),
         _ => (StatusCode::NOT_FOUND, "nothing here: /healthz, /readyz and /metrics\n"),
@@ -67,6 +68,19 @@ fn answer(request: &Request<Incoming>, readiness: &Readiness, gateway: &Gateway)
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
     response
+}
+
+/// Whoever sends requests here is told when those to applications would be refused; otherwise a lack of records is no reason to send
+/// them elsewhere, and is told all the same.
+fn ready(record: Option<&RecordState>) -> (StatusCode, &'static str) {
+    match record {
+        Some(state) if state.records(Instant::now()) => (StatusCode::OK, "ready\n"),
+        Some(state) if state.is_required() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready: decisions cannot be recorded\n")
+        }
+        Some(_) => (StatusCode::OK, "ready, but decisions are not recorded\n"),
+        None => (StatusCode::OK, "ready\n"),
+    }
 }
 
 fn figures(gateway: &Gateway) -> Response<Full<Bytes>> {
@@ -83,6 +97,7 @@ fn figures(gateway: &Gateway) -> Response<Full<Bytes>> {
         application_sessions,
         changes,
         log_lost,
+        record: gateway.process.record.as_ref().map(|state| (state.records(Instant::now()), state.lost())),
     };
     let mut response = Response::new(Full::from(metrics::text(figures).unwrap_or_default()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod decision_log;
 pub mod log;
 pub mod serve;
 
@@ -16,7 +17,6 @@ mod client_address;
 mod cookies;
 mod cors;
 mod credential;
-mod decision_log;
 mod descriptors;
 mod forward;
 mod forwarded;

@@ -27,7 +27,7 @@ pub(crate) use stamp::Stamps;
 pub(crate) use wake::Wake;
 
 use crate::config::{self, LogFormat, LogLevel, LogOutput};
-use crate::decision_log::{Journal, Scribe};
+use crate::decision_log::{Journal, Recorder, Scribe};
 use output::Output;
 use writer::{Shared, Writer};
 
@@ -95,6 +95,18 @@ fn follow_tracing(settings: &config::Log) {
     };
     // A second start keeps the first: there is one log.
     drop(started);
+}
+
+/// Has decisions recorded from now on, beside.
+pub(crate) fn record(recorder: Recorder) {
+    *LOG.recorder.lock().unwrap_or_else(PoisonError::into_inner) = Some(recorder);
+    LOG.wake.now();
+}
+
+/// Records what waits and no more. For a process that is about to end.
+pub(crate) fn end_record() {
+    LOG.end_record.store(true, Ordering::Release);
+    flush();
 }
 
 /// A queue for the events of one worker.

@@ -72,7 +72,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
             readable = Readable::by(&target.application.cors, &head.headers);
             outcome.application = Some(target);
             outcome.session = session;
-            match permit {
+            match permit.and_then(|permit| recorded(&gateway, started, permit)) {
                 Ok(permit) => {
                     outcome.allowed(&permit);
                     stage.forward(permit, Request::from_parts(head, body)).await.map_err(Rejection::from)
@@ -91,7 +91,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
             asker = by;
             outcome.application = target;
             outcome.session = session;
-            verified.and_then(|verified| {
+            verified.and_then(|verified| recorded(&gateway, started, verified)).and_then(|verified| {
                 outcome.verified(&verified);
                 Ok(verify::allowed(&gateway, &verified, &head.headers, now).map_err(ForwardError::from)?)
             })
@@ -110,6 +110,12 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     }
     decision_log::write(outcome, response.status());
     response
+}
+
+/// Gives a proof back, unless decisions must be recorded and are not.
+fn recorded<P>(gateway: &Gateway, started: Instant, proof: P) -> Result<P, Rejection> {
+    let record = gateway.process.record.as_ref();
+    if record.is_none_or(|state| state.lets_pass(started)) { Ok(proof) } else { Err(Rejection::Unrecorded) }
 }
 
 /// Whether a service asks: it is told as a program, whatever else it sends, and is never led to a login.

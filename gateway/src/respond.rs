@@ -79,6 +79,8 @@ pub(crate) enum Rejection {
     Terminal(#[from] TerminalError),
     #[error("the identity provider has not said for too long that the login still stands")]
     ProviderUnavailable,
+    #[error("decisions cannot be recorded, and must be")]
+    Unrecorded,
 }
 
 impl From<LoginError> for Rejection {
@@ -243,7 +245,7 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
         Rejection::TooFast => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        Rejection::ProviderUnavailable => {
+        Rejection::ProviderUnavailable | Rejection::Unrecorded => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
         }
         _ => {}

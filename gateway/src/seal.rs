@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{digest, hkdf, rand};
+use aws_lc_rs::{digest, hkdf, hmac, rand};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use moka::policy::EvictionPolicy;
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 const KEY_BYTES: usize = 32;
 const VERSION: u8 = 1;
+const DECISIONS_LABEL: &[u8] = b"portcullis recorded decisions v1";
 
 /// The longest sealed text that is opened, in characters: what fits into one cookie.
 pub(crate) const MAX_SEALED_BYTES: usize = 4_096;
@@ -100,6 +101,7 @@ pub(crate) struct Sealer {
     terminal_code: RandomizedNonceKey,
     signed_out: RandomizedNonceKey,
     at_rest: RandomizedNonceKey,
+    decisions: hmac::Key,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,12 +124,14 @@ impl Sealer {
     }
 
     fn from_key(key: &Secret<Vec<u8>>) -> Option<Self> {
-        let derive = |purpose: Purpose| {
+        let bytes = |label: &[u8]| {
             let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, b"portcullis").extract(key.expose());
             let mut bytes = [0; KEY_BYTES];
-            extracted.expand(&[purpose.label()], hkdf::HKDF_SHA256).ok()?.fill(&mut bytes).ok()?;
-            RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes).ok()
+            extracted.expand(&[label], hkdf::HKDF_SHA256).ok()?.fill(&mut bytes).ok()?;
+            Some(bytes)
         };
+        let derive =
+            |purpose: Purpose| RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes(purpose.label())?).ok();
         Some(Self {
             login_request: derive(Purpose::LoginRequest)?,
             login_attempt: derive(Purpose::LoginAttempt)?,
@@ -137,7 +141,13 @@ impl Sealer {
             terminal_code: derive(Purpose::TerminalCode)?,
             signed_out: derive(Purpose::SignedOut)?,
             at_rest: derive(Purpose::AtRest)?,
+            decisions: hmac::Key::new(hmac::HMAC_SHA256, &bytes(DECISIONS_LABEL)?),
         })
+    }
+
+    /// The key that chains recorded decisions. It seals nothing.
+    pub(crate) fn decisions_key(&self) -> hmac::Key {
+        self.decisions.clone()
     }
 
     fn key(&self, purpose: Purpose) -> &RandomizedNonceKey {

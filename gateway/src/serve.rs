@@ -20,6 +20,7 @@ use crate::admission::Admission;
 use crate::assemble;
 use crate::assertion::{self, AssertionError};
 use crate::config::Config;
+use crate::decision_log::{self, RecordError};
 use crate::descriptors::Borne;
 use crate::gateway::Current;
 use crate::inner::{self, Readiness};
@@ -70,6 +71,9 @@ pub enum ServeError {
     /// No signing key.
     #[error("{0}")]
     Assertion(#[from] AssertionError),
+    /// Decisions could not be recorded as configured.
+    #[error("{0}")]
+    Record(#[from] RecordError),
     /// TLS could not be set up.
     #[error("{0}")]
     Tls(#[from] TlsError),
@@ -116,6 +120,7 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     if let Some(spans) = spans {
         control.block_on(spans.finish());
     }
+    control.block_on(decision_log::end_record(&current.get()));
     drop(lock);
     Ok(())
 }
@@ -206,6 +211,7 @@ impl Running {
         control.spawn(reload::watch(current.clone()));
         control.spawn(assertion::keep(current.clone()));
         control.spawn(acme::keep_ordering(current.clone()));
+        control.spawn(decision_log::keep_known(current.clone()));
         control.spawn(log::follow_hangups());
         readiness.set(true);
         tracing::info!(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use super::decisions::{self, Decisions};
 use super::document::{Section, Value};
 use super::provider::is_loopback;
 
@@ -16,6 +17,8 @@ pub struct Log {
     pub output: LogOutput,
     /// What is told of the program's own doings. Decisions are told at every level.
     pub level: LogLevel,
+    /// `[log.decisions]`: where they are recorded beside, if they are.
+    pub decisions: Option<Decisions>,
 }
 
 /// `[telemetry]`: spans of requests, for a build with the feature `otel`.
@@ -79,11 +82,13 @@ pub(super) fn read_log(root: &mut Section<'_, '_>, folder: &Path) -> Option<Log>
         ];
         one_of(&value, &levels)
     });
+    let decisions = decisions::read(&mut section, folder);
     section.finish();
     Some(Log {
         format: format.unwrap_or_else(|| Some(LogFormat::default()))?,
         output: output.unwrap_or_else(|| Some(LogOutput::default()))?,
         level: level.unwrap_or_else(|| Some(LogLevel::default()))?,
+        decisions: decisions?,
     })
 }
 

@@ -419,7 +419,19 @@ fn the_log_goes_where_it_is_told() {
     assert_eq!(read("").unwrap().log, Log::default());
     let log = read("format = \"text\"\noutput = \"log/events.log\"\nlevel = \"debug\"").unwrap().log;
     let file = LogOutput::File("/etc/portcullis/log/events.log".into());
-    assert_eq!(log, Log { format: LogFormat::Text, output: file, level: LogLevel::Debug });
+    assert_eq!(log, Log { format: LogFormat::Text, output: file, level: LogLevel::Debug, decisions: None });
+    let decisions =
+        read("[log.decisions]\nfolder = \"decisions\"\nrequired = true\nkeep_for = \"30d\"").unwrap();
+    let decisions = decisions.log.decisions.unwrap();
+    assert_eq!(decisions.folder, Path::new("/etc/portcullis/decisions"));
+    assert_eq!((decisions.unrecorded, decisions.keep_for.as_secs()), (Unrecorded::Denied, 30 * 86_400));
+    let wrong = "[log.decisions]\nrotate_bytes = 4095\nkeep_files = 0\nkept_for = \"1d\"";
+    let keys: Vec<String> = read(wrong).unwrap_err().into_iter().map(|fault| fault.key).collect();
+    for key in
+        ["log.decisions", "log.decisions.rotate_bytes", "log.decisions.keep_files", "log.decisions.kept_for"]
+    {
+        assert!(keys.iter().any(|found| found == key), "{key} of {keys:?}");
+    }
     let faults = read("format = \"xml\"\noutput = \"\"\nlevel = \"loud\"").unwrap_err();
     let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
     assert_eq!(keys, ["log.format", "log.output", "log.level"], "{faults:?}");

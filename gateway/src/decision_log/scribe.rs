@@ -42,6 +42,11 @@ impl Scribe {
         write_fields(event, &mut line);
         line.end();
     }
+
+    /// When an event was, as its line says.
+    pub(crate) fn stamp(&mut self, event: &Event<'_>) -> &str {
+        self.stamps.text(event.facts.answered)
+    }
 }
 
 /// Adds what an event says to a line, in the log and in the record of decisions alike.

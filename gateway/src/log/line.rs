@@ -43,6 +43,23 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// Begins a record of decisions, always as JSON. Whoever seals it ends it.
+    pub(crate) fn begin_record<'a>(
+        &'a mut self,
+        out: &'a mut Vec<u8>,
+        seq: u64,
+        stamp: &str,
+        kind: &str,
+    ) -> Line<'a> {
+        let _ = write!(out, "{{\"seq\":{seq}");
+        for part in [",\"timestamp\":\"", stamp, "\",\"record\":\"", kind, "\""] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        Line { out, format: LogFormat::Json, target: "", shown: &mut self.shown }
+    }
+}
+
 impl Line<'_> {
     fn name(&mut self, name: &str) {
         let around: [&str; 2] = match self.format {

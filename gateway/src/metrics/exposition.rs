@@ -35,6 +35,8 @@ pub(crate) struct Figures {
     pub(crate) changes: u64,
     /// Events of the log that are lost.
     pub(crate) log_lost: u64,
+    /// Whether decisions are recorded, where that is configured, and how many were not.
+    pub(crate) record: Option<(bool, u64)>,
 }
 
 /// Everything, as text.
@@ -86,6 +88,14 @@ impl Collector for Figures {
             self.changes,
         )?;
         out.counter("log_lost", "Log events that were dropped or could not be written", self.log_lost)?;
+        if let Some((records, lost)) = self.record {
+            out.gauge(
+                "decisions_recorded",
+                "Whether decisions are recorded: 1, or 0 while they cannot be",
+                records.into(),
+            )?;
+            out.counter("decisions_unrecorded", "Decisions that were not recorded", lost)?;
+        }
         out.counter("spans_lost", "Spans that did not reach the collector", self.spans_lost)?;
         out.endpoints(&self.endpoints)?;
         out.certificates(&self.certificates)?;

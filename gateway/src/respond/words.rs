@@ -113,6 +113,13 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: "Nobody is signed in here. Open the application, sign in, and come back.".to_owned(),
             next: Next::Nothing,
         },
+        Rejection::Unrecorded => Words {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "decisions_unrecorded",
+            title: "Not possible at the moment",
+            text: "The gateway must record who opens what, and cannot at the moment. Whoever operates it has to see to that. Try again in a while.".to_owned(),
+            next: Next::Again,
+        },
         Rejection::ProviderUnavailable => Words {
             status: StatusCode::SERVICE_UNAVAILABLE,
             code: "provider_unavailable",

@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod fuzz;
+mod lanes;
 mod model;
 mod step;
 mod suite;

@@ -36,11 +36,14 @@ mod decision;
 mod facts;
 mod matching;
 
+mod lint;
+
 pub use country::{CountryCode, CountryError};
 pub use decide::Report;
 pub use decision::{Decision, PolicyId, Reason, RulePosition, Verdict};
 pub use email::{EmailAddress, EmailDomain, EmailError};
 pub use fault::{CompileFault, Fault, Place};
+pub use lint::{Finding, FindingKind, lint};
 pub use path::{MAX_PATTERN_BYTES, PathPattern, PatternError, RequestPath, loosened};
 pub use predicate::{Attributes, FactPath, Predicate};
 pub use principal::{

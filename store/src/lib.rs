@@ -8,6 +8,7 @@ mod error;
 mod fold;
 pub mod limits;
 mod link;
+mod look;
 mod migrate;
 mod model;
 mod open;
@@ -39,6 +40,7 @@ pub use directory::{
 pub use error::StoreError;
 pub use fold::fold;
 pub use limits::TooLong;
+pub use look::StoreLook;
 pub use model::{
     ApplicationSessionRecord, DirectoryName, EndReason, FormerGroupName, Group, GroupId, Person, PersonId,
     Profile, Seq, SessionId, SessionRecord,

@@ -28,7 +28,17 @@ pub(crate) fn migrate(connection: &Connection) -> Result<(), OpenError> {
     outcome
 }
 
-fn run_missing(connection: &Connection) -> Result<(), OpenError> {
+/// Whoever only reads understands the newest schema alone.
+pub(crate) fn expect_newest(connection: &Connection) -> Result<(), OpenError> {
+    let done = steps_done(connection)?;
+    if done < STEPS.len() {
+        return Err(OpenError::OlderSchema { version: i32::try_from(done).unwrap_or_default() });
+    }
+    Ok(())
+}
+
+/// How many steps the database has behind it, none if it is empty.
+fn steps_done(connection: &Connection) -> Result<usize, OpenError> {
     let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 && number("PRAGMA application_id")? != APPLICATION_ID {
@@ -36,9 +46,11 @@ fn run_missing(connection: &Connection) -> Result<(), OpenError> {
     }
     let version = number("PRAGMA user_version")?;
     let done = usize::try_from(version).map_err(|_| OpenError::NotAStore)?;
-    if done > STEPS.len() {
-        return Err(OpenError::NewerSchema { version });
-    }
+    if done > STEPS.len() { Err(OpenError::NewerSchema { version }) } else { Ok(done) }
+}
+
+fn run_missing(connection: &Connection) -> Result<(), OpenError> {
+    let done = steps_done(connection)?;
     for step in STEPS.iter().skip(done) {
         connection.execute_batch(step)?;
     }

@@ -45,6 +45,12 @@ pub enum OpenError {
         /// The schema's number.
         version: i32,
     },
+    /// The schema is an earlier one, and whoever only reads changes nothing.
+    #[error("the store has schema {version}; a gateway of this version brings it up to date when it starts")]
+    OlderSchema {
+        /// The schema's number.
+        version: i32,
+    },
     /// The SQLite library is one that can corrupt the database.
     #[error("sqlite {0} can corrupt the database")]
     SqliteTooOld(&'static str),

@@ -82,7 +82,7 @@ fn persons(connection: &Connection) -> rusqlite::Result<Vec<Arc<Person>>> {
     persons.into_iter().map(|person| complete(connection, person).map(Arc::new)).collect()
 }
 
-fn groups(connection: &Connection) -> rusqlite::Result<Vec<Arc<Group>>> {
+pub(crate) fn groups(connection: &Connection) -> rusqlite::Result<Vec<Arc<Group>>> {
     sql::rows(
         connection,
         "SELECT g.id, g.scim_id, d.name, g.display_name, g.external_id \
@@ -100,7 +100,7 @@ fn groups(connection: &Connection) -> rusqlite::Result<Vec<Arc<Group>>> {
     )
 }
 
-fn former_group_names(connection: &Connection) -> rusqlite::Result<Vec<FormerGroupName>> {
+pub(crate) fn former_group_names(connection: &Connection) -> rusqlite::Result<Vec<FormerGroupName>> {
     sql::rows(
         connection,
         "SELECT d.name, f.name, f.left_at FROM former_group_names f JOIN directories d ON d.id = f.directory \

@@ -243,3 +243,6 @@ fn listed_policies(it: &ApplicationPolicies, index: usize, named: &HashSet<&str>
     }
     faults
 }
+
+#[cfg(test)]
+mod tests;

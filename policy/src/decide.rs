@@ -120,8 +120,6 @@ impl Decision {
     }
 }
 
-static NOBODY: Principal = Principal::Nobody;
-
 struct Walk<'a> {
     facts: Facts<'a>,
     /// What would open the first way that is open to this person, all else being in order.
@@ -145,7 +143,7 @@ impl<'a> Walk<'a> {
             if !is_bypass && !matches!(principal, Principal::Service(_)) {
                 continue;
             }
-            self.facts.ask_as(if is_bypass { &NOBODY } else { principal });
+            self.facts.ask_as(if is_bypass { &Principal::Nobody } else { principal });
             if let Some(end) = self.at(policy) {
                 return end;
             }

@@ -12,9 +12,12 @@ use crate::set::{CompiledGroup, PolicySet, Rules, Test};
 
 /// Whether one entry holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
+pub enum Holds {
+    /// It does.
     Yes,
+    /// It does not.
     No,
+    /// Nobody can say.
     Unknown(Reason),
 }
 

@@ -186,9 +186,7 @@ impl fmt::Display for Fault {
             Self::EmptyName => f.write_str("the name is empty"),
             Self::DuplicatePolicy => f.write_str("another policy has the same name"),
             Self::DuplicateApplication => f.write_str("another application has the same name"),
-            Self::EmptyInclude => {
-                f.write_str("`include` needs at least one entry, or the policy never matches")
-            }
+            Self::EmptyInclude => f.write_str("`include` needs at least one entry, or it never matches"),
             Self::EmptySelector => f.write_str("the list is empty, so the entry never holds"),
             Self::EmptyGroupName => f.write_str("a group's name is empty"),
             Self::EmptyTokenName => f.write_str("a service token's name is empty"),
@@ -219,12 +217,12 @@ impl fmt::Display for Fault {
                 write!(f, "with the rule groups in it, it has more than {MAX_RULE_GROUP_RULES} rules")
             }
             Self::UselessRuleGroup(action) => {
-                write!(f, "the rule group can hold for nobody whom an `{action}` policy is about")
+                write!(f, "the rule group can hold for nobody whom `{action}` is about")
             }
             Self::EmptyText => f.write_str("a text in the list is empty"),
             Self::BadMethod(method) => write!(f, "`{method}` is no method, such as \"GET\""),
-            Self::UselessPurpose(action) => write!(f, "an `{action}` policy asks nobody for a purpose"),
-            Self::UselessApproval(action) => write!(f, "an `{action}` policy grants nothing to people"),
+            Self::UselessPurpose(action) => write!(f, "a `{action}` policy asks nobody for a purpose"),
+            Self::UselessApproval(action) => write!(f, "a `{action}` policy grants nothing to people"),
             Self::NoApprovers => f.write_str("`approvers` needs at least one entry, or nobody can grant it"),
             Self::NoApprovalTime => f.write_str("the longest time of a grant is none at all"),
             Self::UnknownLoginMethod(name) => write!(f, "no identity provider is named `{name}`"),

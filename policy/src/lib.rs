@@ -36,12 +36,18 @@ mod decision;
 mod facts;
 mod matching;
 
+mod explain;
+mod had;
+mod print;
+
 mod lint;
 
 pub use country::{CountryCode, CountryError};
 pub use decide::Report;
 pub use decision::{Decision, PolicyId, Reason, RulePosition, Verdict};
 pub use email::{EmailAddress, EmailDomain, EmailError};
+pub use explain::{ExplainedPolicy, ExplainedRule, Explanation, Outcome, Tried};
+pub use facts::Holds;
 pub use fault::{CompileFault, Fault, Place};
 pub use lint::{Finding, FindingKind, lint};
 pub use path::{MAX_PATTERN_BYTES, PathPattern, PatternError, RequestPath, loosened};

@@ -101,6 +101,16 @@ impl TimeWindow {
         (holds, now.saturating_add(edge - second))
     }
 
+    /// A moment by the window's own clock, as in `mon 08:15:30`.
+    pub(crate) fn told(&self, now: i64) -> String {
+        let local = now.saturating_add(i64::from(self.zone.offset_s));
+        let (day, second) = (local.div_euclid(DAY_S), local.rem_euclid(DAY_S));
+        let number = (day + FIRST_DAY).rem_euclid(7);
+        let name = Weekday::ALL.into_iter().find(|day| i64::from(day.number()) == number);
+        let name = name.map(Weekday::as_str).unwrap_or_default();
+        format!("{name} {:02}:{:02}:{:02} {}", second / 3_600, second / 60 % 60, second % 60, self.zone)
+    }
+
     /// Whether the span of this day counts; days since 1970.
     fn is_on(&self, day: i64) -> bool {
         self.days >> (day + FIRST_DAY).rem_euclid(7) & 1 == 1

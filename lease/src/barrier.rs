@@ -92,7 +92,13 @@ impl Barrier {
         self.taken_in > change.after && self.lagging(change.position, own).next().is_none()
     }
 
-    /// Those whom a change waits for and whose lease is over. Once their rows are deleted, nothing waits for them.
+    /// Those whom a change waits for.
+    #[must_use]
+    pub fn waits_for(&self, change: Awaited, own: Option<MemberId>) -> Vec<MemberId> {
+        self.lagging(change.position, own).map(|(id, _)| *id).collect()
+    }
+
+    /// Those of them whose lease is over. Once their rows are deleted, nothing waits for them.
     #[must_use]
     pub fn overdue(&self, now: Moment, change: Awaited, own: Option<MemberId>) -> Vec<Overdue> {
         self.lagging(change.position, own)

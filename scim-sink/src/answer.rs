@@ -122,6 +122,7 @@ mod tests {
     fn a_store_that_cannot_write_never_answers_with_success() {
         for (error, status, retry_after) in [
             (StoreError::Busy, 429, Some("5")),
+            (StoreError::NotEverywhere, 429, Some("5")),
             (StoreError::Stopped, 500, None),
             (StoreError::BrokeOff, 500, None),
             (StoreError::Unreadable("person"), 500, None),

@@ -65,6 +65,9 @@ pub(crate) enum Rejection {
     /// Nothing was acknowledged, and nobody knows whether it is durable: the client has to repeat it.
     #[error("it is not certain that this was written; repeat it in {RETRY_AFTER_S} seconds")]
     OutcomeUnknown(StoreError),
+    /// Durable, and some process that serves may not know of it: the repeat waits for it again.
+    #[error("this was written, and is not yet in force everywhere; repeat it in {RETRY_AFTER_S} seconds")]
+    NotEverywhere(StoreError),
     #[error("the directory cannot be read or written just now")]
     StoreFailed(StoreError),
     #[error("the work broke off")]
@@ -109,7 +112,7 @@ impl Rejection {
             | Self::TooMany => StatusCode::BAD_REQUEST,
             Self::Uniqueness(_) | Self::Unresolved(_) => StatusCode::CONFLICT,
             Self::VersionChanged => StatusCode::PRECONDITION_FAILED,
-            Self::Busy(_) | Self::OutcomeUnknown(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy(_) | Self::OutcomeUnknown(_) | Self::NotEverywhere(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::StoreFailed(_) | Self::BrokeOff => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -133,14 +136,18 @@ impl Rejection {
 
     /// Whole seconds: Okta understands nothing else.
     pub(crate) fn retry_after_s(&self) -> Option<u32> {
-        matches!(self, Self::Busy(_) | Self::OutcomeUnknown(_)).then_some(RETRY_AFTER_S)
+        matches!(self, Self::Busy(_) | Self::OutcomeUnknown(_) | Self::NotEverywhere(_))
+            .then_some(RETRY_AFTER_S)
     }
 
     /// What the client must not see.
     pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Unauthorized(cause) => Some(cause),
-            Self::Busy(cause) | Self::OutcomeUnknown(cause) | Self::StoreFailed(cause) => Some(cause),
+            Self::Busy(cause)
+            | Self::OutcomeUnknown(cause)
+            | Self::NotEverywhere(cause)
+            | Self::StoreFailed(cause) => Some(cause),
             _ => None,
         }
     }
@@ -151,6 +158,7 @@ impl From<StoreError> for Rejection {
         match error {
             StoreError::Busy => Rejection::Busy(error),
             StoreError::Commit(_) => Rejection::OutcomeUnknown(error),
+            StoreError::NotEverywhere => Rejection::NotEverywhere(error),
             _ => Rejection::StoreFailed(error),
         }
     }

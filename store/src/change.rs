@@ -115,6 +115,11 @@ impl Change {
         }
     }
 
+    /// Whether it takes nothing from anybody, wherever it comes late.
+    pub(crate) const fn adds_rights(&self) -> bool {
+        matches!(self, Self::SessionBegun { .. } | Self::ApplicationSessionBegun(_) | Self::Purposes(_))
+    }
+
     /// What the event is about, as stored with it: one id, or empty when the payload lists many.
     pub(crate) fn subject(&self) -> String {
         match self {

@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The commit failed, or its outcome is unknown.
     #[error("the database did not confirm the commit")]
     Commit(#[source] Arc<rusqlite::Error>),
+    /// The change is durable, but not known to be in force in every process that serves; a later repeat can find that it is.
+    #[error("the change is stored, and not yet in force in every process")]
+    NotEverywhere,
     /// What is stored cannot be read as what it should be.
     #[error("stored {0} cannot be read")]
     Unreadable(&'static str),

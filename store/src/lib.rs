@@ -4,8 +4,11 @@
 mod access_request;
 mod change;
 mod directory;
+mod engine;
 mod error;
 mod fold;
+mod lease;
+mod life;
 pub mod limits;
 mod link;
 mod look;
@@ -39,6 +42,7 @@ pub use directory::{
 };
 pub use error::StoreError;
 pub use fold::fold;
+pub use lease::Lease;
 pub use limits::TooLong;
 pub use look::StoreLook;
 pub use model::{
@@ -46,6 +50,7 @@ pub use model::{
     Profile, Seq, SessionId, SessionRecord,
 };
 pub use open::{OpenError, ServingLock};
+pub use portcullis_lease::Streams;
 pub use purpose::{PurposeError, Purposes};
 pub use scim_key::{KeyError, KeyRecord};
 pub use sealed_item::SealedItemError;

@@ -5,6 +5,8 @@ use std::fmt;
 
 /// Writes that may wait for the writer thread; one more is answered with `Busy`.
 pub const WRITE_QUEUE_LIMIT: usize = 4096;
+/// Committed writes that may wait until they are in force in every process; one more is told at once that it is not known to be.
+pub const PARKED_WRITES: usize = 4096;
 /// Writes that share one commit at most.
 pub const WRITES_PER_COMMIT: usize = 256;
 /// Connections that only read.

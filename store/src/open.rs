@@ -1,15 +1,17 @@
-//! Opens the database file: who may read it, how durable it is, which schema it has, and who may serve from it. What
-//! is done with it afterwards is left to the other files.
+//! Opens the database file: who may read it, how durable it is, and which schema it has. What is done with it afterwards
+//! is left to the other files.
 
+use crate::lease::Lease;
 use crate::migrate;
 use crate::reader::Readers;
 use crate::store::Store;
-use crate::writer::Writer;
+use crate::writer::{Means, Writer};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The oldest SQLite without the fault that corrupts a database when the write-ahead log is reset (3.7.0 to 3.51.2).
@@ -95,8 +97,13 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readers =
             Readers::open(|| configure(Connection::open_with_flags(&path, flags)?).map_err(OpenError::from))?;
-        let writer = Writer::start(writer).map_err(OpenError::Thread)?;
-        Ok(Self::new(path, writer, readers))
+        let lease = Arc::new(Lease::new());
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let members = configure(Connection::open_with_flags(&path, flags)?)?;
+        members.execute_batch("PRAGMA synchronous = NORMAL")?;
+        let means = Means { connection: members, store: path.clone(), lease: lease.clone() };
+        let writer = Writer::start(writer, means).map_err(OpenError::Thread)?;
+        Ok(Self::new(path, writer, readers, lease))
     }
 
     /// Takes the right to serve from this store, so that no second gateway does. It is given back when the lock is

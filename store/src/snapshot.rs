@@ -82,22 +82,28 @@ fn persons(connection: &Connection) -> rusqlite::Result<Vec<Arc<Person>>> {
     persons.into_iter().map(|person| complete(connection, person).map(Arc::new)).collect()
 }
 
+const GROUP: &str = "SELECT g.id, g.scim_id, d.name, g.display_name, g.external_id \
+     FROM groups g JOIN directories d ON d.id = g.directory";
+
+fn read_group(row: &Row<'_>) -> rusqlite::Result<Group> {
+    Ok(Group {
+        id: row.get(0)?,
+        scim_id: row.get(1)?,
+        directory: row.get(2)?,
+        display_name: row.get(3)?,
+        external_id: row.get(4)?,
+    })
+}
+
 pub(crate) fn groups(connection: &Connection) -> rusqlite::Result<Vec<Arc<Group>>> {
-    sql::rows(
-        connection,
-        "SELECT g.id, g.scim_id, d.name, g.display_name, g.external_id \
-         FROM groups g JOIN directories d ON d.id = g.directory WHERE d.served = 1 ORDER BY g.id",
-        [],
-        |row| {
-            Ok(Arc::new(Group {
-                id: row.get(0)?,
-                scim_id: row.get(1)?,
-                directory: row.get(2)?,
-                display_name: row.get(3)?,
-                external_id: row.get(4)?,
-            }))
-        },
-    )
+    sql::rows(connection, &format!("{GROUP} WHERE d.served = 1 ORDER BY g.id"), [], |row| {
+        read_group(row).map(Arc::new)
+    })
+}
+
+/// One group as decisions see it.
+pub(crate) fn group(connection: &Connection, id: GroupId) -> rusqlite::Result<Option<Group>> {
+    sql::row(connection, &format!("{GROUP} WHERE g.id = $1"), [id], read_group)
 }
 
 pub(crate) fn former_group_names(connection: &Connection) -> rusqlite::Result<Vec<FormerGroupName>> {

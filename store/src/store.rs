@@ -2,6 +2,7 @@
 
 use crate::change::{Follower, Snapshot};
 use crate::error::StoreError;
+use crate::lease::Lease;
 use crate::model::Seq;
 use crate::reader::Readers;
 use crate::snapshot;
@@ -26,6 +27,7 @@ struct Inner {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    lease: Arc<Lease>,
 }
 
 impl fmt::Debug for Store {
@@ -35,8 +37,8 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    pub(crate) fn new(path: PathBuf, writer: Writer, readers: Readers) -> Self {
-        Self { inner: Arc::new(Inner { path, writer, readers }) }
+    pub(crate) fn new(path: PathBuf, writer: Writer, readers: Readers, lease: Arc<Lease>) -> Self {
+        Self { inner: Arc::new(Inner { path, writer, readers, lease }) }
     }
 
     /// The database file.
@@ -46,12 +48,24 @@ impl Store {
     }
 
     /// Sets the one follower: it is given the whole state now, and every later change in its order, after the commit
-    /// and before the writer is answered.
+    /// and before the writer is answered, whichever process that is. From now on this process may serve while its
+    /// [lease](Self::lease) lasts, and writers wait for it.
     ///
     /// # Errors
-    /// [`StoreError`] when the state could not be read; the former follower stays then.
+    /// [`StoreError`] when the state could not be read; nobody follows then.
     pub async fn follow(&self, follower: Arc<dyn Follower>) -> Result<(), StoreError> {
         self.inner.writer.follow(follower).await
+    }
+
+    /// Ends what [`Self::follow`] began. Whoever leaves serves nobody any more, and is waited for by nobody.
+    pub async fn leave(&self) {
+        self.inner.writer.leave().await;
+    }
+
+    /// Until when this process may serve.
+    #[must_use]
+    pub fn lease(&self) -> Arc<Lease> {
+        self.inner.lease.clone()
     }
 
     /// The whole state at this moment. It takes a second or so per million people.

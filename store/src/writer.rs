@@ -1,26 +1,29 @@
 //! The one thread that writes: it takes waiting writes together into one commit, hands the durable changes to the
-//! follower in their order, and only then lets the writers go on. What a write does is left to the operations, what other
-//! processes write to `others`.
+//! follower in their order, and lets the writers go on once they are in force in every process. What a write does is left to
+//! the operations, the other processes to `membership` and `parked`.
 
 use crate::change::{Change, Follower};
 use crate::error::StoreError;
 use crate::limits::{WRITE_QUEUE_LIMIT, WRITES_PER_COMMIT};
 use crate::model::Seq;
 use crate::transaction::WriteTransaction;
+use portcullis_lease::{Awaited, Terms};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-mod others;
+mod membership;
+mod parked;
+mod told;
 
-use others::Following;
-
-/// How often it is looked whether another process wrote. A revocation on the command line is in force this much later.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) use membership::Means;
+use membership::Membership;
+use parked::{LOOK_EVERY, Own, Parked, Weight};
 
 /// The way to the writer thread; dropping it lets the thread finish what is queued, and waits for that.
 pub(crate) struct Writer {
@@ -31,6 +34,7 @@ pub(crate) struct Writer {
 enum Command {
     Write(Box<dyn Job>),
     Follow(Arc<dyn Follower>, oneshot::Sender<Result<(), StoreError>>),
+    Leave(oneshot::Sender<()>),
 }
 
 /// A queued write, whatever it answers with.
@@ -48,11 +52,11 @@ struct Write<F, T, E> {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(crate) fn start(connection: Connection, means: Means) -> std::io::Result<Self> {
         let (queue, commands) = sync_channel(WRITE_QUEUE_LIMIT);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || serve(&connection, &commands))?;
+            .spawn(move || Serving::new(connection, means).serve(&commands))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -84,6 +88,14 @@ impl Writer {
         answer.await.unwrap_or(Err(StoreError::Stopped))
     }
 
+    pub(crate) async fn leave(&self) {
+        let (reply, left) = oneshot::channel();
+        if self.send(Command::Leave(reply)).is_ok() {
+            // A thread that is gone follows nothing.
+            let _ = left.await;
+        }
+    }
+
     fn send(&self, command: Command) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Stopped)?;
         queue.try_send(command).map_err(|refused| match refused {
@@ -106,109 +118,189 @@ impl Drop for Writer {
     }
 }
 
-fn serve(connection: &Connection, commands: &Receiver<Command>) {
-    let mut following: Option<Following> = None;
-    let mut put_back = None;
-    let mut looking = Looking::default();
-    loop {
-        let command = put_back.take().map_or_else(|| next(commands, following.is_some()), Ok);
-        if let Some(following) = &mut following {
-            looking.look(following, connection);
-        }
-        match command {
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Command::Follow(new, reply)) => {
-                let answer = Following::begin(new, connection).map(|begun| following = Some(begun));
-                // Whoever asked may have gone: the follower stays.
-                let _ = reply.send(answer);
-            }
-            Ok(Command::Write(first)) => {
-                let mut jobs = vec![first];
-                while jobs.len() < WRITES_PER_COMMIT && put_back.is_none() {
-                    match commands.try_recv() {
-                        Ok(Command::Write(job)) => jobs.push(job),
-                        Ok(other) => put_back = Some(other),
-                        Err(_) => break,
-                    }
+/// What the thread holds.
+struct Serving {
+    connection: Connection,
+    store: PathBuf,
+    following: Following,
+    parked: Parked,
+    kept: Instant,
+}
+
+/// Whether somebody follows. Where nobody does, nobody needs to be told of others.
+enum Following {
+    Nobody(Option<Means>),
+    Somebody(Box<Membership>),
+}
+
+/// What came of one write of a commit.
+enum Done {
+    Refused,
+    Written(Weight),
+}
+
+impl Serving {
+    fn new(connection: Connection, means: Means) -> Self {
+        let store = means.store.clone();
+        let following = Following::Nobody(Some(means));
+        Self { connection, store, following, parked: Parked::new(Terms::default()), kept: Instant::now() }
+    }
+
+    fn serve(mut self, commands: &Receiver<Command>) {
+        let mut put_back = None;
+        loop {
+            let command = put_back.take().map_or_else(|| self.next(commands), Ok);
+            self.keep();
+            match command {
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Command::Follow(new, reply)) => {
+                    // Whoever asked may have gone: the follower stays.
+                    let _ = reply.send(self.follow(new));
                 }
-                commit_together(connection, jobs, following.as_mut());
+                Ok(Command::Leave(reply)) => {
+                    self.leave();
+                    let _ = reply.send(());
+                }
+                Ok(Command::Write(first)) => {
+                    let mut jobs = vec![first];
+                    while jobs.len() < WRITES_PER_COMMIT && put_back.is_none() {
+                        match commands.try_recv() {
+                            Ok(Command::Write(job)) => jobs.push(job),
+                            Ok(other) => put_back = Some(other),
+                            Err(_) => break,
+                        }
+                    }
+                    self.commit_together(jobs);
+                }
             }
         }
+        self.parked.give_up();
+        self.leave();
     }
-}
 
-/// What is to be done next, or that it is time to look. Where nobody follows, nobody needs to be told of others.
-fn next(commands: &Receiver<Command>, following: bool) -> Result<Command, RecvTimeoutError> {
-    if following {
-        return commands.recv_timeout(LOOK_EVERY);
+    /// What is to be done next, or that it is time to look.
+    fn next(&self, commands: &Receiver<Command>) -> Result<Command, RecvTimeoutError> {
+        match self.pace() {
+            Some(pace) => commands.recv_timeout(pace),
+            None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
     }
-    commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
-}
 
-/// When it was looked for what others wrote, and whether that could be seen.
-#[derive(Default)]
-struct Looking {
-    last: Option<Instant>,
-    blind: bool,
-}
+    fn pace(&self) -> Option<Duration> {
+        match &self.following {
+            _ if !self.parked.is_empty() => Some(LOOK_EVERY),
+            Following::Somebody(membership) => Some(membership.pace()),
+            Following::Nobody(_) => None,
+        }
+    }
 
-impl Looking {
-    fn look(&mut self, following: &mut Following, connection: &Connection) {
-        if self.last.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
+    fn keep(&mut self) {
+        if self.pace().is_none_or(|pace| self.kept.elapsed() < pace) {
             return;
         }
-        self.last = Some(Instant::now());
-        let looked = following.look(connection);
-        if let (Err(cause), false) = (&looked, self.blind) {
-            tracing::error!(
-                error = cause as &dyn std::error::Error,
-                "what other processes write cannot be read"
-            );
+        self.kept = Instant::now();
+        if let Following::Somebody(membership) = &mut self.following {
+            membership.keep(&self.connection);
         }
-        self.blind = looked.is_err();
+        let own = self.own();
+        self.parked.keep(&self.connection, &self.store, own);
+    }
+
+    fn own(&self) -> Own {
+        match &self.following {
+            Following::Somebody(membership) => {
+                Own { id: membership.id(), position: Some(membership.position()) }
+            }
+            Following::Nobody(_) => Own::default(),
+        }
+    }
+
+    fn follow(&mut self, follower: Arc<dyn Follower>) -> Result<(), StoreError> {
+        self.leave();
+        let Following::Nobody(means) = &mut self.following else { return Err(StoreError::Stopped) };
+        let means = means.take().ok_or(StoreError::Stopped)?;
+        let mut membership = Membership::new(means, follower);
+        let begun = membership.begin(&self.connection);
+        self.following = match begun {
+            Ok(()) => Following::Somebody(Box::new(membership)),
+            Err(_) => Following::Nobody(Some(membership.end())),
+        };
+        begun
+    }
+
+    fn leave(&mut self) {
+        self.following = match std::mem::replace(&mut self.following, Following::Nobody(None)) {
+            Following::Somebody(membership) => Following::Nobody(Some(membership.end())),
+            nobody @ Following::Nobody(_) => nobody,
+        };
+    }
+
+    fn commit_together(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        match self.try_commit(&mut jobs) {
+            Ok((changes, done, change)) => {
+                if let Following::Somebody(membership) = &mut self.following {
+                    membership.tell(&changes, &self.connection);
+                }
+                let own = self.own();
+                for (job, done) in jobs.into_iter().zip(done) {
+                    match done {
+                        Done::Refused => job.finish(Ok(())),
+                        Done::Written(weight) => self.parked.take(job, change, weight, own),
+                    }
+                }
+            }
+            Err(cause) => {
+                tracing::error!(
+                    error = &cause as &dyn std::error::Error,
+                    writes = jobs.len(),
+                    "commit failed"
+                );
+                if !self.connection.is_autocommit()
+                    && let Err(cause) = self.connection.execute_batch("ROLLBACK")
+                {
+                    tracing::error!(error = &cause as &dyn std::error::Error, "rollback failed");
+                }
+                // Refusals too: they may rest on a write of the same commit that is gone now.
+                jobs.into_iter().for_each(|job| job.finish(Err(cause.clone())));
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "taken apart at once, by its one caller")]
+    fn try_commit(
+        &mut self,
+        jobs: &mut [Box<dyn Job>],
+    ) -> Result<(Vec<(Seq, Change)>, Vec<Done>, Awaited), StoreError> {
+        let (mut changes, mut done) = (Vec::new(), Vec::new());
+        let connection = &self.connection;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        for job in jobs {
+            connection.execute_batch("SAVEPOINT one_write")?;
+            let mut transaction = WriteTransaction::new(connection);
+            if job.run(&mut transaction) {
+                let mut own = transaction.into_changes();
+                done.push(Done::Written(weight(&own)));
+                changes.append(&mut own);
+            } else if connection.is_autocommit() {
+                // A full disk or a read error undoes the whole transaction, the writes before this one included.
+                return Err(StoreError::RolledBack);
+            } else {
+                connection.execute_batch("ROLLBACK TO one_write")?;
+                done.push(Done::Refused);
+            }
+            connection.execute_batch("RELEASE one_write")?;
+        }
+        let change = self.parked.settle(connection)?;
+        connection.execute_batch("COMMIT").map_err(|cause| StoreError::Commit(Arc::new(cause)))?;
+        Ok((changes, done, change))
     }
 }
 
-fn commit_together(connection: &Connection, mut jobs: Vec<Box<dyn Job>>, following: Option<&mut Following>) {
-    match try_commit(connection, &mut jobs) {
-        Ok(changes) => {
-            if let Some(following) = following {
-                following.tell(&changes, connection);
-            }
-            jobs.into_iter().for_each(|job| job.finish(Ok(())));
-        }
-        Err(cause) => {
-            tracing::error!(error = &cause as &dyn std::error::Error, writes = jobs.len(), "commit failed");
-            if !connection.is_autocommit()
-                && let Err(cause) = connection.execute_batch("ROLLBACK")
-            {
-                tracing::error!(error = &cause as &dyn std::error::Error, "rollback failed");
-            }
-            // Refusals too: they may rest on a write of the same commit that is gone now.
-            jobs.into_iter().for_each(|job| job.finish(Err(cause.clone())));
-        }
-    }
-}
-
-fn try_commit(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<Vec<(Seq, Change)>, StoreError> {
-    let mut changes = Vec::new();
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    for job in jobs {
-        connection.execute_batch("SAVEPOINT one_write")?;
-        let mut transaction = WriteTransaction::new(connection);
-        if job.run(&mut transaction) {
-            changes.append(&mut transaction.into_changes());
-        } else if connection.is_autocommit() {
-            // A full disk or a read error undoes the whole transaction, the writes before this one included.
-            return Err(StoreError::RolledBack);
-        } else {
-            connection.execute_batch("ROLLBACK TO one_write")?;
-        }
-        connection.execute_batch("RELEASE one_write")?;
-    }
-    connection.execute_batch("COMMIT").map_err(|cause| StoreError::Commit(Arc::new(cause)))?;
-    Ok(changes)
+/// A write that changed nothing may be the repeat of one that was not in force everywhere when it was given up.
+fn weight(changes: &[(Seq, Change)]) -> Weight {
+    let adds = !changes.is_empty() && changes.iter().all(|(_, change)| change.adds_rights());
+    if adds { Weight::Adds } else { Weight::MayTake }
 }
 
 impl<F, T, E> Job for Write<F, T, E>
@@ -240,5 +332,7 @@ where
     }
 }
 
+#[cfg(test)]
+mod several;
 #[cfg(test)]
 mod tests;

@@ -259,6 +259,28 @@ async fn what_a_follower_is_told_is_what_a_fresh_snapshot_says() {
     assert!(linked > 12, "the runs hardly link a session");
 }
 
+#[tokio::test]
+async fn what_a_follower_in_another_process_is_told_is_what_a_fresh_snapshot_says() {
+    for seed in 0..2 {
+        let (folder, store) = new_store().await;
+        let other = Store::open(&folder.database()).unwrap();
+        let model = Arc::new(Model::default());
+        other.follow(model.clone()).await.unwrap();
+        let mut run = Run { store, dice: Dice(seed), people: vec![], groups: vec![], sessions: 0, now: 1 };
+        for _ in 0..150 {
+            run.step().await;
+            // Acknowledged is in force there.
+            check(&run.store, &model, seed);
+        }
+        let changes = run.store.watermark().unwrap();
+        assert_eq!(
+            model.told().len(),
+            usize::try_from(changes.0).unwrap(),
+            "one by one, and never as a whole"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_writers_and_one_that_starts_to_follow_meanwhile() {
     let (_folder, store) = new_store().await;

@@ -158,6 +158,8 @@ fn sink_directories(config: &Config) -> Vec<DirectorySettings> {
     let settings = |directory: &crate::config::Directory| DirectorySettings {
         name: directory.name.as_str().into(),
         base_url: config.scim_base_url(&directory.name),
+        key_header: directory.key_header.clone(),
+        rules: Arc::new(directory.users.clone()),
     };
     config.directories.iter().map(settings).collect()
 }
@@ -167,6 +169,7 @@ pub(crate) async fn declare_directories(store: &Store, config: &Config) -> Resul
     let declared = |directory: &crate::config::Directory| Directory {
         name: directory.name.as_str().into(),
         identity_provider: directory.identity_provider.clone(),
+        rules: directory.rules,
     };
     let served: Vec<Directory> = config.directories.iter().map(declared).collect();
     Ok(store.declare_directories(&served, now()).await?)

@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+mod directory;
 mod idp;
 mod keys;
 mod log;
 mod scim_key;
+mod scim_log;
 mod service_token;
 mod terminal;
 
@@ -48,6 +50,9 @@ enum Command {
     Keys(keys::Command),
     /// Search the recorded decisions, newest last; or verify that none was changed or taken out
     Log(Box<log::Log>),
+    /// What a directory holds, and by which rules
+    #[command(subcommand)]
+    Directory(directory::Command),
     /// What concerns the provisioning client (Okta's SCIM side)
     #[command(subcommand)]
     Scim(Scim),
@@ -69,6 +74,8 @@ enum Scim {
     /// Keys by which the provisioning client proves itself
     #[command(subcommand)]
     Key(scim_key::Command),
+    /// Print what provisioning clients wrote, what it changed and ended, and what was refused to them
+    Log(scim_log::Log),
 }
 
 #[derive(Debug, Args)]
@@ -116,7 +123,9 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::Keys(command) => keys::run(command),
         Command::Idp(command) => idp::run(command),
         Command::Log(asked) => log::run(asked),
+        Command::Directory(command) => directory::run(command),
         Command::Scim(Scim::Key(command)) => scim_key::run(command),
+        Command::Scim(Scim::Log(log)) => scim_log::run(log),
         Command::ServiceToken(command) => service_token::run(command),
         Command::Login(asked) => terminal::login(asked),
         Command::Token(asked) => terminal::token(asked),

@@ -12,6 +12,7 @@ mod assertion;
 mod branding;
 mod cors;
 mod decisions;
+mod directory;
 mod document;
 mod entrance;
 mod headers;
@@ -27,11 +28,12 @@ mod upstream_health;
 mod upstream_tls;
 
 pub use acme::{Acme, ExternalAccount};
-pub use application::{Application, Directory};
+pub use application::Application;
 pub use assertion::{Asserted, Assertion};
 pub use branding::{Branding, Colour, DenyPage, Logo};
 pub use cors::{Cors, CorsRules};
 pub use decisions::{Decisions, Unrecorded};
+pub use directory::Directory;
 pub use document::Fault;
 pub use entrance::Entrance;
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
@@ -219,7 +221,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let telemetry = observe::read_telemetry(&mut root);
     let branding = branding::read_branding(&mut root, folder);
     let providers = provider::read_all(&mut root, folder);
-    let directories = application::read_directories(&mut root, &providers);
+    let directories = directory::read_directories(&mut root, &providers);
     for provider in providers.iter().filter(|provider| provider.groups_source == GroupsSource::Scim) {
         if !directories.iter().any(|directory| directory.identity_provider == provider.name) {
             let name = &provider.name;

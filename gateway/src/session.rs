@@ -186,10 +186,14 @@ pub(crate) fn login_of_cookie(live: &Live, headers: &HeaderMap) -> Option<Arc<Li
     live.session(&token.id())
 }
 
-/// Whoever signed out, or stayed too long, just signs in again; whoever was put out is told so.
+/// Whoever signed out, stayed too long or is in other groups now just signs in again; whoever was put out is told so.
 fn ended<S>(reason: EndReason) -> Visitor<S> {
     match reason {
-        EndReason::SignedOut | EndReason::Displaced | EndReason::Idle | EndReason::Expired => Visitor::Nobody,
+        EndReason::SignedOut
+        | EndReason::Displaced
+        | EndReason::GroupsChanged
+        | EndReason::Idle
+        | EndReason::Expired => Visitor::Nobody,
         EndReason::Deactivated | EndReason::Deleted | EndReason::Revoked | EndReason::NotRenewed => {
             Visitor::Ended(reason)
         }

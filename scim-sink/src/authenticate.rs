@@ -1,11 +1,11 @@
-//! Who asks: the key in the `Authorization` header, verified by the store for the directory in the address.
+//! Who asks: the key in the `Authorization` header or in a field of the directory's own, verified by the store for the directory in the address.
 //!
 //! A key in the query is never looked at: it would stand in logs along the way.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderName};
 use portcullis_store::{KeyRecord, Store};
 
 use crate::rejection::{Rejection, Unauthorized};
@@ -25,19 +25,20 @@ pub(crate) fn authenticate<'s>(
     headers: &HeaderMap,
     now: i64,
 ) -> Result<Client<'s>, Rejection> {
-    let token = presented(headers).map_err(Rejection::Unauthorized)?;
+    let directory = directories.iter().find(|directory| directory.name == named);
+    let own_field = directory.and_then(|directory| directory.key_header.as_ref());
+    let token = presented(headers, own_field).map_err(Rejection::Unauthorized)?;
     let verified = store.verify_scim_key(named, &token, now)?;
-    let directory = directories
-        .iter()
-        .find(|directory| directory.name == named)
-        .ok_or(Rejection::Unauthorized(Unauthorized::UnknownDirectory))?;
+    let directory = directory.ok_or(Rejection::Unauthorized(Unauthorized::UnknownDirectory))?;
     let key = verified.ok_or(Rejection::Unauthorized(Unauthorized::WrongKey))?;
     Ok(Client { directory, key })
 }
 
-/// `Bearer T` (RFC 6750), the bare `T` that a header field of Okta may hold, or `Basic` with the key as the password.
-fn presented(headers: &HeaderMap) -> Result<String, Unauthorized> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
+/// `Bearer T` (RFC 6750), the bare `T` that a header field of Okta may hold, or `Basic` with the key as the password; in `Authorization`
+/// or in the directory's own field, but not in both.
+fn presented(headers: &HeaderMap, own_field: Option<&HeaderName>) -> Result<String, Unauthorized> {
+    let own = own_field.filter(|field| **field != AUTHORIZATION).map(|field| headers.get_all(field));
+    let mut values = headers.get_all(AUTHORIZATION).iter().chain(own.into_iter().flatten());
     let value = values.next().ok_or(Unauthorized::NoHeader)?;
     if values.next().is_some() {
         return Err(Unauthorized::SeveralHeaders);

@@ -132,8 +132,8 @@ async fn send(
     };
     let done = done.await;
     if let Err(rejection) = &done {
-        let (directory, key_id) = (visit.directory.name.as_str(), visit.key.key_id.as_str());
-        provisioning_log::rejected(directory, Some(key_id), request.method().as_str(), rest, rejection);
+        let by = (visit.directory.name.as_str(), &visit.key);
+        provisioning_log::refused(visit.store, by, request.method().as_str(), rest, rejection, visit.now);
     }
     done
 }

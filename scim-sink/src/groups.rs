@@ -35,7 +35,10 @@ pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
         MemberEdit::Replace(members) => members,
         _ => Vec::new(),
     };
-    let created = visit.store.create_group(&visit.directory.name, content, members, visit.now).await;
+    let created = visit
+        .writer("group.create", &changed)
+        .create_group(&visit.directory.name, content, members, visit.now)
+        .await;
     let group = created.map_err(|error| Rejection::from_directory(error, KIND, ""))?;
     written(visit, "group.create", &group.scim_id, &changed, None);
     Ok(Answer::Created(shown(visit, &group, &projection)?))
@@ -84,7 +87,8 @@ pub(crate) async fn patch(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejecti
 pub(crate) async fn delete(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
     let precondition = Precondition::of(visit.request.headers());
     let check = move |group: &StoredGroup| precondition.check(group.version);
-    let deleted = visit.store.delete_group_if(&visit.directory.name, id, visit.now, check).await;
+    let writer = visit.writer("group.delete", &Changed::default());
+    let deleted = writer.delete_group_if(&visit.directory.name, id, visit.now, check).await;
     deleted.map_err(|error| match error {
         ModifyError::Edit(rejection) => rejection,
         ModifyError::Directory(error) => Rejection::from_directory(error, KIND, id),
@@ -105,7 +109,7 @@ async fn modify(
     let changed = Changed::default();
     let noted = changed.clone();
     let modified = visit
-        .store
+        .writer(operation, &changed)
         .modify_group(&visit.directory.name, id, visit.now, move |group| {
             precondition.check(group.version)?;
             let content = edit(group)?;

@@ -20,6 +20,7 @@ mod members;
 mod projection;
 mod provisioning_log;
 mod rejection;
+mod rules;
 mod search;
 mod users;
 
@@ -35,5 +36,6 @@ use portcullis_filter as filter;
 
 pub use limits::MAX_BODY_BYTES;
 pub use provisioning_log::TARGET as PROVISIONING_LOG_TARGET;
+pub use rules::{AttributeError, RequiredAttribute, UserRules};
 pub use schema::user_case_exact;
 pub use sink::{DirectorySettings, ScimSink};

@@ -1,4 +1,5 @@
-//! The provisioning log: one event for each write and one for each refusal, under the target `portcullis::provisioning`.
+//! The provisioning log: one event for each write and one for each refusal, under the target `portcullis::provisioning`. The store keeps
+//! entries of its own of what was written, as part of the write, and of what was refused to a key.
 //!
 //! Every field that a client can fill is recorded as a string, which subscribers escape: nobody writes a second line into the log.
 //! Names of attributes are written, values never, but for `active`, which is what an administrator looks for.
@@ -6,6 +7,7 @@
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
 
+use portcullis_store::{KeyRecord, RefusedProvisioning, Store};
 use serde_json::{Map, Value};
 
 use crate::rejection::Rejection;
@@ -37,6 +39,10 @@ impl Changed {
         let _ = self.0.set(names);
     }
 
+    pub(crate) fn shared(&self) -> Arc<OnceLock<Vec<String>>> {
+        Arc::clone(&self.0)
+    }
+
     fn names(&self) -> String {
         self.0.get().map(|names| names.join(" ")).unwrap_or_default()
     }
@@ -55,6 +61,28 @@ pub(crate) fn written(visit: &Visit<'_>, operation: &str, id: &str, changed: &Ch
         active,
         "provisioned"
     );
+}
+
+/// A request that was not done, of somebody with a key: told in the log, and kept in the store's.
+pub(crate) fn refused(
+    store: &Store,
+    (directory, key): (&str, &KeyRecord),
+    method: &str,
+    path: &str,
+    rejection: &Rejection,
+    now: i64,
+) {
+    rejected(directory, Some(&key.key_id), method, path, rejection);
+    let refused = RefusedProvisioning {
+        directory: directory.to_owned(),
+        key_id: key.key_id.clone(),
+        key_name: key.name.clone(),
+        operation: method.to_owned(),
+        resource: path.to_owned(),
+        status: rejection.status().as_u16(),
+        reason: rejection.to_string(),
+    };
+    store.note_refused_provisioning(refused, now);
 }
 
 /// A request that was not done. The path is the client's own, and the query is left out: a key might stand in it.

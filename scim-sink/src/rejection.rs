@@ -50,7 +50,7 @@ pub(crate) enum Rejection {
     #[error("{0}")]
     InvalidValue(String),
     #[error("{0}")]
-    Uniqueness(&'static str),
+    Uniqueness(String),
     #[error("no index answers this, and there are more than {MAX_SCANNED} resources to look through")]
     TooMany,
     #[error("the cursor is not one of this listing")]
@@ -172,8 +172,15 @@ impl Rejection {
             DirectoryError::UnknownDirectory | DirectoryError::NotFound => {
                 Rejection::NoSuchResource { kind, id: id.to_owned() }
             }
-            DirectoryError::UserNameTaken => Rejection::Uniqueness("another user has this userName"),
-            DirectoryError::GroupNameTaken => Rejection::Uniqueness("another group has this displayName"),
+            DirectoryError::UserNameTaken => {
+                Rejection::Uniqueness("another user has this userName".to_owned())
+            }
+            DirectoryError::IdentifierTaken(what) => {
+                Rejection::Uniqueness(format!("another user has this {what}"))
+            }
+            DirectoryError::GroupNameTaken => {
+                Rejection::Uniqueness("another group has this displayName".to_owned())
+            }
             DirectoryError::UnknownMember(member) => {
                 Rejection::InvalidValue(format!("the member `{member}` is no user of this directory"))
             }

@@ -2,32 +2,40 @@
 //!
 //! Each step stands in the file of its name; only this file knows their order.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use http::header::HeaderName;
 use http::{HeaderMap, Method, Request, Response};
-use portcullis_store::{KeyRecord, Store};
+use portcullis_store::{KeyRecord, Provisioner, Store};
 
 use crate::answer::{Answer, refuse};
 use crate::authenticate::authenticate;
 use crate::list_query::ListQuery;
-use crate::provisioning_log;
+use crate::provisioning_log::{self, Changed};
 use crate::rejection::Rejection;
 use crate::route::{Target, split_directory, target};
+use crate::rules::UserRules;
 use crate::{bulk, discovery, groups, search, users};
 
 /// A directory that is served, and where clients find it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DirectorySettings {
     /// The name in the address, and in the store.
     pub name: String,
     /// Such as `https://auth.corp.example/scim/v2/corp`: what stands before `/Users` in every `location`.
     pub base_url: String,
+    /// A field in which a client may show its key in place of `Authorization`.
+    pub key_header: Option<HeaderName>,
+    /// What is asked of its people.
+    pub rules: Arc<UserRules>,
 }
 
 /// The SCIM service provider over a store.
 #[derive(Debug, Clone)]
 pub struct ScimSink {
     store: Store,
-    directories: std::sync::Arc<[DirectorySettings]>,
+    directories: Arc<[DirectorySettings]>,
 }
 
 /// A request whose key was verified.
@@ -40,6 +48,16 @@ pub(crate) struct Visit<'r> {
 }
 
 impl Visit<'_> {
+    /// The store, for one write that goes into the provisioning log.
+    pub(crate) fn writer(&self, operation: &str, changed: &Changed) -> Store {
+        self.store.provisioned_by(Provisioner {
+            key_id: self.key.key_id.clone(),
+            key_name: self.key.name.clone(),
+            operation: operation.to_owned(),
+            changed: changed.shared(),
+        })
+    }
+
     pub(crate) fn query(&self) -> &str {
         self.request.uri().query().unwrap_or_default()
     }
@@ -56,12 +74,17 @@ impl ScimSink {
     /// It must run on a Tokio runtime: listings are read on its blocking threads.
     pub async fn respond(&self, request: Request<Bytes>, now: i64) -> Response<Bytes> {
         let (named, rest) = split_directory(request.uri().path());
-        let mut key_id = None;
-        match self.answer(&request, (named, rest), now, &mut key_id).await {
+        let mut key = None;
+        match self.answer(&request, (named, rest), now, &mut key).await {
             Ok(answer) => answer.into_response(),
             Err(rejection) => {
                 let method = request.method().as_str();
-                provisioning_log::rejected(named, key_id.as_deref(), method, rest, &rejection);
+                match &key {
+                    Some(key) => {
+                        provisioning_log::refused(&self.store, (named, key), method, rest, &rejection, now);
+                    }
+                    None => provisioning_log::rejected(named, None, method, rest, &rejection),
+                }
                 refuse(&rejection)
             }
         }
@@ -103,11 +126,11 @@ impl ScimSink {
         request: &Request<Bytes>,
         (named, rest): (&str, &str),
         now: i64,
-        key_id: &mut Option<String>,
+        key: &mut Option<KeyRecord>,
     ) -> Result<Answer, Rejection> {
         // Before anything else is told: not even which addresses exist.
         let client = authenticate(&self.store, &self.directories, named, request.headers(), now)?;
-        *key_id = Some(client.key.key_id.clone());
+        *key = Some(client.key.clone());
         let target = target(rest)?;
         target.admit(request.method())?;
         let visit = Visit { store: &self.store, directory: client.directory, key: client.key, request, now };

@@ -11,6 +11,7 @@ use crate::clean::clean_resource;
 use crate::filter::attribute;
 use crate::rejection::Rejection;
 use crate::request::version_tag;
+use crate::rules::UserRules;
 use crate::schema::{ResourceType, USER};
 
 /// What a document says of a user. `active_unless_said` holds when the document is silent: a new user is active, a replaced one stays
@@ -18,14 +19,20 @@ use crate::schema::{ResourceType, USER};
 pub(crate) fn content(
     document: Map<String, Value>,
     active_unless_said: Option<bool>,
+    rules: &UserRules,
 ) -> Result<PersonContent, Rejection> {
     let mut document = clean_resource(document, &USER)?;
+    let active = attribute(&document, "active").and_then(Value::as_bool).or(active_unless_said);
+    // RFC 7644 section 3.5.2.2: without it nobody could say whether the person may be let in.
+    let active = active.ok_or_else(|| Rejection::Mutability("active".to_owned()))?;
+    // Nobody's deactivation is refused for what else they lack.
+    if active {
+        rules.check(&document)?;
+    }
     let user_name = take_text(&mut document, "userName")
         .filter(|name| !name.trim().is_empty())
         .ok_or_else(|| Rejection::InvalidValue("`userName` is required".to_owned()))?;
-    let active = document.shift_remove("active").and_then(|value| value.as_bool()).or(active_unless_said);
-    // RFC 7644 section 3.5.2.2: without it nobody could say whether the person may be let in.
-    let active = active.ok_or_else(|| Rejection::Mutability("active".to_owned()))?;
+    document.shift_remove("active");
     Ok(PersonContent {
         user_name,
         external_id: take_text(&mut document, "externalId"),

@@ -2,7 +2,7 @@
 //!
 //! What a change does to sessions is done by the store, in the same transaction.
 
-use portcullis_store::{ModifyError, PersonContent, PersonId, PersonLookup, StoredPerson};
+use portcullis_store::{ModifyError, PersonContent, PersonId, PersonLookup, StoredPerson, UniqueBy};
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
@@ -26,10 +26,11 @@ pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
     let projection = Projection::parse(visit.query())?;
     let body = json_object(visit.request)?;
     expect_schema(&body, USER.core.urn)?;
-    let content = user::content(body, Some(true))?;
+    let content = user::content(body, Some(true), &visit.directory.rules)?;
     let changed = Changed::default();
     changed.between(&Map::new(), &user::editable(&content), None);
-    let created = visit.store.create_person(&visit.directory.name, content, visit.now).await;
+    let created =
+        visit.writer("user.create", &changed).create_person(&visit.directory.name, content, visit.now).await;
     let person = created.map_err(|error| Rejection::from_directory(error, KIND, ""))?;
     written(visit, "user.create", &person.scim_id, &changed, Some(person.content.active));
     Ok(Answer::Created(shown(visit, &person, &projection)))
@@ -49,7 +50,9 @@ pub(crate) fn read(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
 pub(crate) async fn replace(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
     let body = json_object(visit.request)?;
     expect_schema(&body, USER.core.urn)?;
-    modify(visit, id, "user.replace", move |person| user::content(body, Some(person.content.active))).await
+    let rules = visit.directory.rules.clone();
+    modify(visit, id, "user.replace", move |person| user::content(body, Some(person.content.active), &rules))
+        .await
 }
 
 /// RFC 7644 section 3.5.2.
@@ -57,13 +60,14 @@ pub(crate) async fn patch(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejecti
     let body = json_object(visit.request)?;
     expect_schema(&body, patch::PATCH_URN)?;
     let operations = patch::operations(&body, MAX_USER_PATCH_OPERATIONS)?;
+    let rules = visit.directory.rules.clone();
     modify(visit, id, "user.patch", move |person| {
         let mut document = user::editable(&person.content);
         let mut work = patch::Work::new();
         for operation in &operations {
             patch::apply(&mut document, operation, &USER, user_case_exact, &mut work)?;
         }
-        user::content(document, None)
+        user::content(document, None, &rules)
     })
     .await
 }
@@ -72,7 +76,8 @@ pub(crate) async fn patch(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejecti
 pub(crate) async fn delete(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
     let precondition = Precondition::of(visit.request.headers());
     let check = move |person: &StoredPerson| precondition.check(person.version);
-    let deleted = visit.store.delete_person_if(&visit.directory.name, id, visit.now, check).await;
+    let writer = visit.writer("user.delete", &Changed::default());
+    let deleted = writer.delete_person_if(&visit.directory.name, id, visit.now, check).await;
     deleted.map_err(|error| match error {
         ModifyError::Edit(rejection) => rejection,
         ModifyError::Directory(error) => Rejection::from_directory(error, KIND, id),
@@ -92,7 +97,7 @@ async fn modify(
     let changed = Changed::default();
     let noted = changed.clone();
     let modified = visit
-        .store
+        .writer(operation, &changed)
         .modify_person(&visit.directory.name, id, visit.now, move |person| {
             precondition.check(person.version)?;
             let content = edit(person)?;
@@ -167,7 +172,15 @@ impl Source for Users {
     }
 
     fn list(&self, which: &PersonLookup, offset: usize, limit: usize) -> listing::Listed<StoredPerson> {
-        let page = self.store.list_persons(&self.directory.name, which, offset, limit)?;
+        let list = |which| self.store.list_persons(&self.directory.name, which, offset, limit);
+        let page = list(which)?;
+        // A client that tells people apart by something else asks for that by the name of `userName`.
+        let meant = match (which, self.directory.rules.unique_by) {
+            (PersonLookup::UserName(text), UniqueBy::Email) => PersonLookup::Email(text.clone()),
+            (PersonLookup::UserName(text), UniqueBy::ExternalId) => PersonLookup::ExternalId(text.clone()),
+            _ => return Ok((page.total, page.items)),
+        };
+        let page = if page.total == 0 { list(&meant)? } else { page };
         Ok((page.total, page.items))
     }
 

@@ -5,7 +5,12 @@ mod declare;
 mod group;
 mod lookup;
 mod person;
+mod regroup;
+mod rules;
 mod stretches;
+
+pub(crate) use declare::all_served;
+pub use rules::{DirectoryRules, LinkBy, OnGroupChange, UniqueBy};
 
 use crate::error::StoreError;
 use crate::limits::TooLong;
@@ -19,6 +24,8 @@ pub struct Directory {
     pub name: DirectoryName,
     /// The identity provider that its people log in at.
     pub identity_provider: String,
+    /// What else the configuration says of it.
+    pub rules: DirectoryRules,
 }
 
 /// Everything that the provisioning client says about a person.
@@ -158,6 +165,9 @@ pub enum DirectoryError {
     /// Another person of the directory has this userName.
     #[error("the userName is taken")]
     UserNameTaken,
+    /// Another person of the directory has this address or id, by which its people are told apart.
+    #[error("the {0} is taken")]
+    IdentifierTaken(&'static str),
     /// Another group of the directory has this displayName.
     #[error("the displayName is taken")]
     GroupNameTaken,

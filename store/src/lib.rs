@@ -15,6 +15,7 @@ mod look;
 mod migrate;
 mod model;
 mod open;
+mod provisioning_log;
 mod purpose;
 mod random;
 mod reader;
@@ -37,8 +38,8 @@ pub use access_request::{
 };
 pub use change::{Change, Follower, Snapshot};
 pub use directory::{
-    Directory, DirectoryError, GroupContent, GroupLookup, MemberEdit, ModifyError, Page, PersonContent,
-    PersonLookup, StoredGroup, StoredPerson,
+    Directory, DirectoryError, DirectoryRules, GroupContent, GroupLookup, LinkBy, MemberEdit, ModifyError,
+    OnGroupChange, Page, PersonContent, PersonLookup, StoredGroup, StoredPerson, UniqueBy,
 };
 pub use error::StoreError;
 pub use fold::fold;
@@ -51,6 +52,7 @@ pub use model::{
 };
 pub use open::{OpenError, ServingLock};
 pub use portcullis_lease::Streams;
+pub use provisioning_log::{Provisioner, ProvisioningEntry, RefusedProvisioning};
 pub use purpose::{PurposeError, Purposes};
 pub use scim_key::{KeyError, KeyRecord};
 pub use sealed_item::SealedItemError;

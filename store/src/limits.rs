@@ -16,6 +16,10 @@ pub const PAGE_LIMIT: usize = 10_000;
 /// Sessions that one purge forgets at most; the next purge takes the rest.
 pub const PURGE_BATCH: usize = 10_000;
 
+/// Entries of the provisioning log that are kept: beyond them, the oldest are dropped.
+pub const PROVISIONING_ENTRIES_KEPT: usize = 100_000;
+/// Characters of one text of an entry.
+pub const PROVISIONING_TEXT_CHARS: usize = 500;
 /// Events that are kept: beyond them, the oldest are dropped.
 pub const EVENTS_KEPT: usize = 1_000_000;
 /// Live sessions of one subject of one provider; one more ends the oldest.

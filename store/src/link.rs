@@ -2,7 +2,8 @@
 //!
 //! The rule: the person of a served directory of the session's provider whose externalId is the session's `sub`; if
 //! there is none, the person whose userName or e-mail address is the session's verified address. Exactly one, or
-//! nobody. When any of those it could be is deactivated, there is no session.
+//! nobody. When any of those it could be is deactivated, there is no session. A directory may leave some of the three out (`LinkBy`):
+//! then they link nothing of its people, and deny nothing.
 //!
 //! A link, once made, holds while the person exists: a change of e-mail address neither frees a session from its
 //! person nor hands it to whoever is given the address next. Only an externalId is stronger: one that is another
@@ -59,7 +60,7 @@ pub(crate) fn find(
     let by_external_id = sql::rows(
         connection,
         "SELECT p.id, p.active FROM directories d JOIN persons p ON p.directory = d.id \
-         WHERE d.identity_provider = $1 AND d.served = 1 AND p.external_id = $2 ORDER BY p.active LIMIT 2",
+         WHERE d.identity_provider = $1 AND d.served = 1 AND d.links_by_external_id = 1 AND p.external_id = $2 ORDER BY p.active LIMIT 2",
         (provider, subject),
         read_found,
     )?;
@@ -75,11 +76,11 @@ fn by_address(connection: &Connection, provider: &str, address: &str) -> Result<
     sql::rows(
         connection,
         "SELECT p.id, p.active AS active FROM directories d JOIN persons p ON p.directory = d.id \
-         WHERE d.identity_provider = $1 AND d.served = 1 AND p.user_name_folded = $2 \
+         WHERE d.identity_provider = $1 AND d.served = 1 AND d.links_by_user_name = 1 AND p.user_name_folded = $2 \
          UNION \
          SELECT p.id, p.active AS active FROM person_emails e JOIN persons p ON p.id = e.person \
          JOIN directories d ON d.id = p.directory \
-         WHERE d.identity_provider = $1 AND d.served = 1 AND e.email = $2 ORDER BY active LIMIT 2",
+         WHERE d.identity_provider = $1 AND d.served = 1 AND d.links_by_email = 1 AND e.email = $2 ORDER BY active LIMIT 2",
         (provider, address),
         read_found,
     )

@@ -2,7 +2,7 @@
 //! Nothing is written, made or migrated here; following changes is left to [`Store`](crate::Store).
 
 use crate::access_request::{self, AccessRequest};
-use crate::directory::Directory;
+use crate::directory::{self, Directory};
 use crate::error::StoreError;
 use crate::fold::fold;
 use crate::migrate;
@@ -58,10 +58,7 @@ impl StoreLook {
     /// # Errors
     /// [`StoreError`] when the store could not be read; so with everything here.
     pub fn directories(&self) -> Result<Vec<Directory>, StoreError> {
-        let query = "SELECT name, identity_provider FROM directories WHERE served = 1 ORDER BY id";
-        let read =
-            |row: &rusqlite::Row<'_>| Ok(Directory { name: row.get(0)?, identity_provider: row.get(1)? });
-        Ok(sql::rows(&self.connection, query, [], read)?)
+        Ok(directory::all_served(&self.connection)?)
     }
 
     /// The groups of the served directories.

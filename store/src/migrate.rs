@@ -9,7 +9,7 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x7063_6c73;
 
 /// Each step raises `user_version` by one. A step that has been shipped never changes.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_lasting_sessions.sql"),
     include_str!("../migrations/0003_service_tokens.sql"),
@@ -17,6 +17,7 @@ const STEPS: [&str; 9] = [
     include_str!("../migrations/0005_terminals.sql"),
     include_str!("../migrations/0006_sealed_items.sql"),
     include_str!("../migrations/0007_beyond_yes_and_no.sql"),
+    include_str!("../migrations/0008_provisioning.sql"),
     include_str!("../migrations/0009_members.sql"),
     include_str!("../migrations/0010_a_million_people.sql"),
 ];

@@ -172,6 +172,8 @@ pub enum EndReason {
     Revoked,
     /// The same person began so many others that it was the oldest of too many.
     Displaced,
+    /// The groups of the person changed, in a directory that wants a new login then.
+    GroupsChanged,
     /// Nobody used it for too long.
     Idle,
     /// The provider does not vouch for it any more: its refresh token is worth nothing, or speaks of somebody else.
@@ -190,6 +192,7 @@ impl EndReason {
             Self::Deleted => "deleted",
             Self::Revoked => "revoked",
             Self::Displaced => "displaced",
+            Self::GroupsChanged => "groups_changed",
             Self::Idle => "idle",
             Self::NotRenewed => "not_renewed",
             Self::Expired => "expired",
@@ -204,6 +207,7 @@ impl EndReason {
             "deactivated" => Self::Deactivated,
             "deleted" => Self::Deleted,
             "displaced" => Self::Displaced,
+            "groups_changed" => Self::GroupsChanged,
             "idle" => Self::Idle,
             "not_renewed" => Self::NotRenewed,
             "expired" => Self::Expired,

@@ -47,6 +47,9 @@ pub enum KeyError {
     /// No key has this id.
     #[error("no such key")]
     NotFound,
+    /// The key is revoked or has expired: there is nothing to replace.
+    #[error("the key opens nothing any more")]
+    Over,
     /// The name is longer than the store keeps.
     #[error(transparent)]
     TooLong(#[from] TooLong),
@@ -88,10 +91,7 @@ impl Store {
     ) -> Result<(KeyRecord, Secret<String>), KeyError> {
         within("directory name", directory.len(), limits::NAME_BYTES)?;
         within("key name", name.len(), limits::NAME_BYTES)?;
-        let key_id = random::hex(&random::bytes::<4>()?);
-        let secret = Secret::new(random::bytes::<32>()?);
-        let token = Secret::new(format!("{PREFIX}_{key_id}_{}", URL_SAFE_NO_PAD.encode(secret.expose())));
-        let hash = hash_of(token.expose());
+        let (key_id, token, hash) = generate()?;
         let record = KeyRecord {
             key_id,
             directory: directory.into(),
@@ -103,6 +103,41 @@ impl Store {
         };
         let record = self.write(move |transaction| insert(transaction, record, &hash, now)).await?;
         Ok((record, token))
+    }
+
+    /// Makes another key of the same directory and name, and lets the former one be valid for so many seconds more, so that the
+    /// provisioning client can be given the new one meanwhile.
+    ///
+    /// # Errors
+    /// [`KeyError`] when there is no such key, it is not valid any more, or nothing could be made to last.
+    pub async fn rotate_scim_key(
+        &self,
+        key_id: &str,
+        grace_s: i64,
+        now: i64,
+    ) -> Result<(KeyRecord, Secret<String>), KeyError> {
+        let former = key_id.to_owned();
+        let (key_id, token, hash) = generate()?;
+        let record = self.write(move |transaction| {
+            let before =
+                sql::row(transaction.connection, &format!("{KEY} WHERE key_id = $1"), [&former], read_key)?
+                    .ok_or(KeyError::NotFound)?;
+            if before.revoked_at.is_some() || before.expires_at.is_some_and(|end| end <= now) {
+                return Err(KeyError::Over);
+            }
+            let end = now.saturating_add(grace_s.max(0));
+            let expires_at = Some(before.expires_at.map_or(end, |before| before.min(end)));
+            sql::run(
+                transaction.connection,
+                "UPDATE scim_keys SET expires_at = $1 WHERE key_id = $2",
+                (expires_at, &former),
+            )?;
+            let record =
+                KeyRecord { key_id, created_at: now, last_used_at: None, expires_at: None, ..before.clone() };
+            transaction.emit(Change::Key { record: Arc::new(KeyRecord { expires_at, ..before }) }, now)?;
+            insert(transaction, record, &hash, now)
+        });
+        Ok((record.await?, token))
     }
 
     /// All keys of all directories, the oldest first.
@@ -193,6 +228,15 @@ fn key_id_of(presented: &str) -> Option<&str> {
     let is_secret = secret.len() == 43
         && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     (is_hex && is_secret).then_some(key_id)
+}
+
+/// An id, the token that it is part of, and what of it is stored.
+fn generate() -> Result<(String, Secret<String>, [u8; 32]), KeyError> {
+    let key_id = random::hex(&random::bytes::<4>()?);
+    let secret = Secret::new(random::bytes::<32>()?);
+    let token = Secret::new(format!("{PREFIX}_{key_id}_{}", URL_SAFE_NO_PAD.encode(secret.expose())));
+    let hash = hash_of(token.expose());
+    Ok((key_id, token, hash))
 }
 
 /// The token has 256 random bits, so that a plain hash keeps it as well as a slow one would.

@@ -4,6 +4,7 @@ use crate::change::{Follower, Snapshot};
 use crate::error::StoreError;
 use crate::lease::Lease;
 use crate::model::Seq;
+use crate::provisioning_log::Provisioner;
 use crate::reader::Readers;
 use crate::snapshot;
 use crate::sql;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// In whose name directories are written, for the provisioning log.
+    pub(crate) provisioner: Option<Arc<Provisioner>>,
 }
 
 struct Inner {
@@ -38,7 +41,7 @@ impl fmt::Debug for Store {
 
 impl Store {
     pub(crate) fn new(path: PathBuf, writer: Writer, readers: Readers, lease: Arc<Lease>) -> Self {
-        Self { inner: Arc::new(Inner { path, writer, readers, lease }) }
+        Self { inner: Arc::new(Inner { path, writer, readers, lease }), provisioner: None }
     }
 
     /// The database file.

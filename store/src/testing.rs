@@ -2,9 +2,9 @@
 //! model of the state, and short forms of what is written.
 
 use crate::{
-    AccessRequest, AccessState, ApplicationSessionRecord, Change, Directory, DirectoryName, EndReason,
-    Follower, FormerGroupName, Group, GroupContent, GroupId, NewSession, Person, PersonContent, PersonId,
-    Purposes, Seq, ServiceTokenRecord, SessionId, SessionRecord, Snapshot, Store,
+    AccessRequest, AccessState, ApplicationSessionRecord, Change, Directory, DirectoryName, DirectoryRules,
+    EndReason, Follower, FormerGroupName, Group, GroupContent, GroupId, NewSession, Person, PersonContent,
+    PersonId, Purposes, Seq, ServiceTokenRecord, SessionId, SessionRecord, Snapshot, Store,
 };
 use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,11 @@ pub(crate) async fn new_store() -> (Folder, Store) {
 
 pub(crate) fn three() -> Vec<Directory> {
     [("corp", "okta"), ("annex", "okta"), ("lab", "other")]
-        .map(|(name, provider)| Directory { name: name.into(), identity_provider: provider.to_owned() })
+        .map(|(name, provider)| Directory {
+            name: name.into(),
+            identity_provider: provider.to_owned(),
+            rules: DirectoryRules::default(),
+        })
         .to_vec()
 }
 

@@ -10,11 +10,16 @@ use rusqlite::Connection;
 pub(crate) struct WriteTransaction<'c> {
     pub(crate) connection: &'c Connection,
     changes: Vec<(Seq, Change)>,
+    /// Sessions that it ended, for the provisioning log.
+    pub(crate) sessions_ended: usize,
+    /// People whom it put into groups, and took out of them, for the same.
+    pub(crate) members_joined: usize,
+    pub(crate) members_left: usize,
 }
 
 impl<'c> WriteTransaction<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { connection, changes: Vec::new() }
+        Self { connection, changes: Vec::new(), sessions_ended: 0, members_joined: 0, members_left: 0 }
     }
 
     /// Takes the next position of the feed for a change and writes its event. The position goes with the write: a
@@ -31,6 +36,11 @@ impl<'c> WriteTransaction<'c> {
         )?;
         self.changes.push((seq, change));
         Ok(())
+    }
+
+    /// Whether anything was said to have changed.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.changes.is_empty()
     }
 
     pub(crate) fn into_changes(self) -> Vec<(Seq, Change)> {

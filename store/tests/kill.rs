@@ -12,7 +12,8 @@
 )]
 
 use portcullis_store::{
-    Directory, EndReason, NewSession, PersonContent, Provisioning, SessionId, Store, StoredPerson,
+    Directory, DirectoryRules, EndReason, NewSession, PersonContent, Provisioning, SessionId, Store,
+    StoredPerson,
 };
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -87,7 +88,11 @@ fn killed_writer() {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap().block_on(async {
         let store = Store::open(Path::new(&database)).unwrap();
         let _lock = store.lock_for_serving().unwrap();
-        let corp = Directory { name: "corp".into(), identity_provider: "okta".to_owned() };
+        let corp = Directory {
+            name: "corp".into(),
+            identity_provider: "okta".to_owned(),
+            rules: DirectoryRules::default(),
+        };
         store.declare_directories(&[corp], 0).await.unwrap();
         let mut writers = tokio::task::JoinSet::new();
         for writer in 0..WRITERS {

@@ -67,7 +67,7 @@ pub(super) struct Revoke {
 }
 
 /// A time as the configuration writes it, in seconds.
-fn seconds(text: &str) -> Result<i64, String> {
+pub(super) fn seconds(text: &str) -> Result<i64, String> {
     let fault = || format!("`{text}` is no time, such as \"365d\", \"12h\", \"30m\" or \"0s\"");
     let unit = text.chars().next_back().ok_or_else(fault)?;
     let count: i64 = text.strip_suffix(unit).and_then(|count| count.parse().ok()).ok_or_else(fault)?;

@@ -1,4 +1,4 @@
-//! `[[application]]` and `[[directory]]`: what is protected, and where people are provisioned from.
+//! `[[application]]`: what is protected.
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::branding::{DenyPage, read_deny_page};
 use super::cors::{Cors, read_cors};
 use super::document::{Section, Value};
 use super::headers::{RequestHeaders, ResponseHeaders, read_request_headers, read_response_headers};
-use super::provider::{IdentityProvider, read_name};
+use super::provider::read_name;
 use super::server::{Limits, Server};
 use super::upstream::{self, Needed, Upstream};
 use crate::host::HostPattern;
@@ -104,46 +104,10 @@ impl Application {
     }
 }
 
-/// One provisioning source.
-#[derive(Debug, Clone)]
-pub struct Directory {
-    /// Its name, and its part of the SCIM base URL.
-    pub name: String,
-    /// The provider whose logins belong to it.
-    pub identity_provider: String,
-    /// Whether somebody of that provider must be provisioned before they may log in.
-    pub require_provisioned: bool,
-}
-
 /// An application and where its list of policies stands, for faults found when policies are compiled.
 pub(super) struct ReadApplication {
     pub(super) application: Application,
     pub(super) span: Range<usize>,
-}
-
-pub(super) fn read_directories(root: &mut Section<'_, '_>, providers: &[IdentityProvider]) -> Vec<Directory> {
-    let mut directories: Vec<Directory> = Vec::new();
-    for mut section in root.sections("directory") {
-        let name = read_name(&mut section, "it is part of the SCIM base URL");
-        let provider = section.required("identity_provider", "the provider whose logins belong to it");
-        let identity_provider = provider.and_then(|value| {
-            let provider = value.string()?;
-            if !providers.iter().any(|known| known.name == provider) {
-                value.fault(format!("no `[[identity_provider]]` is named `{provider}`"));
-            }
-            Some(provider.to_owned())
-        });
-        let required = section.optional("require_provisioned").and_then(|value| value.boolean());
-        if let (Some(name), Some(identity_provider)) = (name, identity_provider) {
-            if directories.iter().any(|other| other.name == name) {
-                section.fault(format!("a second directory named `{name}`"));
-            }
-            let require_provisioned = required.unwrap_or(false);
-            directories.push(Directory { name, identity_provider, require_provisioned });
-        }
-        section.finish();
-    }
-    directories
 }
 
 /// What an application is read against.

@@ -283,6 +283,7 @@ pub(super) fn reach(why: EndReason) -> Reach {
         | EndReason::Deleted
         | EndReason::Revoked
         | EndReason::Displaced
+        | EndReason::GroupsChanged
         | EndReason::Idle
         | EndReason::NotRenewed
         | EndReason::Expired => Reach::BothSides,

@@ -24,8 +24,11 @@ impl Rig {
         let folder = std::env::temp_dir().join(format!("portcullis-live-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let store = Store::open(&folder.join("store.db")).unwrap();
-        let directories = ["corp", "annex"]
-            .map(|name| Directory { name: name.into(), identity_provider: "okta".to_owned() });
+        let directories = ["corp", "annex"].map(|name| Directory {
+            name: name.into(),
+            identity_provider: "okta".to_owned(),
+            rules: portcullis_store::DirectoryRules::default(),
+        });
         store.declare_directories(&directories, 0).await.unwrap();
         Self { folder, store }
     }

@@ -187,6 +187,7 @@ fn session_ended(reason: EndReason, next: Next) -> Words {
         EndReason::Revoked
         | EndReason::SignedOut
         | EndReason::Displaced
+        | EndReason::GroupsChanged
         | EndReason::Idle
         | EndReason::Expired => "Your session was ended by your organisation. You may sign in again.",
     };

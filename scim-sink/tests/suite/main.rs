@@ -11,6 +11,7 @@ mod any_body;
 mod bulk;
 mod cursors;
 mod dialects;
+mod directories;
 mod discovery;
 mod errors;
 mod groups;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use portcullis_scim_sink::{DirectorySettings, ScimSink};
-use portcullis_store::{Directory, Store};
+use portcullis_store::{Directory, DirectoryRules, Store};
 use serde_json::{Value, json};
 
 pub(crate) const BASE: &str = "https://auth.corp.example/scim/v2/corp";
@@ -59,21 +59,39 @@ impl Reply {
 
 impl Rig {
     pub(crate) async fn new() -> Rig {
+        Self::ruled(DirectoryRules::default(), DirectorySettings::default()).await
+    }
+
+    /// With other rules for the directory `corp`.
+    pub(crate) async fn ruled(rules: DirectoryRules, of_corp: DirectorySettings) -> Rig {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("scim-sink-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let store = Store::open(&folder.join("store.db")).unwrap();
-        let directory = |name: &str| Directory { name: name.into(), identity_provider: "okta".to_owned() };
-        store.declare_directories(&[directory("corp"), directory("other")], NOW).await.unwrap();
+        let directory = |name: &str| Directory {
+            name: name.into(),
+            identity_provider: "okta".to_owned(),
+            rules: DirectoryRules::default(),
+        };
+        let corp = Directory { rules, ..directory("corp") };
+        store.declare_directories(&[corp, directory("other")], NOW).await.unwrap();
         let (key, token) = store.create_scim_key("corp", "okta push", NOW).await.unwrap();
         let (_, other) = store.create_scim_key("other", "okta push", NOW).await.unwrap();
         let settings = |name: &str| DirectorySettings {
             name: name.to_owned(),
             base_url: format!("https://auth.corp.example/scim/v2/{name}"),
+            ..DirectorySettings::default()
         };
+        let corp = settings("corp");
         Rig {
-            sink: ScimSink::new(store.clone(), vec![settings("corp"), settings("other")]),
+            sink: ScimSink::new(
+                store.clone(),
+                vec![
+                    DirectorySettings { name: corp.name, base_url: corp.base_url, ..of_corp },
+                    settings("other"),
+                ],
+            ),
             store,
             key_id: key.key_id,
             auth: format!("Bearer {}", token.expose()),

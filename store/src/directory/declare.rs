@@ -1,6 +1,7 @@
 //! Which directories are served, as the configuration says.
 
-use super::{Directory, DirectoryError};
+use super::rules::{RULES, read_rules};
+use super::{Directory, DirectoryError, DirectoryRules};
 use crate::error::StoreError;
 use crate::limits::{self, within};
 use crate::link;
@@ -36,14 +37,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the store could not be read.
     pub fn directories(&self) -> Result<Vec<Directory>, StoreError> {
-        self.read(|connection| {
-            Ok(sql::rows(
-                connection,
-                "SELECT name, identity_provider FROM directories WHERE served = 1 ORDER BY id",
-                [],
-                |row| Ok(Directory { name: row.get(0)?, identity_provider: row.get(1)? }),
-            )?)
-        })
+        self.read(|connection| Ok(all_served(connection)?))
     }
 }
 
@@ -53,19 +47,27 @@ fn declare(
     now: i64,
 ) -> rusqlite::Result<()> {
     let connection = transaction.connection;
-    let former = sql::rows(
-        connection,
-        "SELECT name, identity_provider FROM directories WHERE served = 1",
-        [],
-        |row| Ok(Directory { name: row.get(0)?, identity_provider: row.get(1)? }),
-    )?;
+    let former = all_served(connection)?;
     sql::run(connection, "UPDATE directories SET served = 0", [])?;
     for directory in directories {
+        let rules = &directory.rules;
         sql::run(
             connection,
-            "INSERT INTO directories (name, identity_provider, served) VALUES ($1, $2, 1) \
-             ON CONFLICT (name) DO UPDATE SET identity_provider = excluded.identity_provider, served = 1",
-            (&*directory.name, &directory.identity_provider),
+            "INSERT INTO directories (name, identity_provider, served, unique_by, links_by_external_id, links_by_email, \
+             links_by_user_name, on_group_change) VALUES ($1, $2, 1, $3, $4, $5, $6, $7) \
+             ON CONFLICT (name) DO UPDATE SET identity_provider = excluded.identity_provider, served = 1, \
+             unique_by = excluded.unique_by, links_by_external_id = excluded.links_by_external_id, \
+             links_by_email = excluded.links_by_email, links_by_user_name = excluded.links_by_user_name, \
+             on_group_change = excluded.on_group_change",
+            (
+                &*directory.name,
+                &directory.identity_provider,
+                rules.unique_by.as_str(),
+                rules.link_by.external_id,
+                rules.link_by.email,
+                rules.link_by.user_name,
+                rules.on_group_change.as_str(),
+            ),
         )?;
     }
     let stranded: Vec<SessionId> = sql::rows(
@@ -87,15 +89,31 @@ pub(super) struct Served {
     pub(super) row: i64,
     pub(super) name: DirectoryName,
     pub(super) identity_provider: String,
+    pub(super) rules: DirectoryRules,
+}
+
+/// The directories that are served, in the order in which they were first named.
+pub(crate) fn all_served(connection: &Connection) -> rusqlite::Result<Vec<Directory>> {
+    sql::rows(
+        connection,
+        &format!("SELECT name, identity_provider, {RULES} FROM directories WHERE served = 1 ORDER BY id"),
+        [],
+        |row| Ok(Directory { name: row.get(0)?, identity_provider: row.get(1)?, rules: read_rules(row, 2)? }),
+    )
 }
 
 /// Finds a served directory by its name.
 pub(super) fn served(connection: &Connection, name: &str) -> Result<Served, DirectoryError> {
     sql::row(
         connection,
-        "SELECT id, name, identity_provider FROM directories WHERE name = $1 AND served = 1",
+        &format!(
+            "SELECT id, name, identity_provider, {RULES} FROM directories WHERE name = $1 AND served = 1"
+        ),
         [name],
-        |row: &Row<'_>| Ok(Served { row: row.get(0)?, name: row.get(1)?, identity_provider: row.get(2)? }),
+        |row: &Row<'_>| {
+            let (name, identity_provider) = (row.get(1)?, row.get(2)?);
+            Ok(Served { row: row.get(0)?, name, identity_provider, rules: read_rules(row, 3)? })
+        },
     )?
     .ok_or(DirectoryError::UnknownDirectory)
 }

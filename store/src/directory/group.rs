@@ -1,9 +1,10 @@
 //! Writes groups and their members; a change of members touches only the difference.
 
 use super::declare::{Served, served};
-use super::person::document_text;
+use super::person::{document_text, note};
+use super::regroup;
 use super::stretches::{self, Kind};
-use super::{DirectoryError, GroupContent, MemberEdit, ModifyError, StoredGroup, lookup};
+use super::{DirectoryError, GroupContent, MemberEdit, ModifyError, OnGroupChange, StoredGroup, lookup};
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::fold::fold;
@@ -30,8 +31,14 @@ impl Store {
         members: Vec<String>,
         now: i64,
     ) -> Result<StoredGroup, DirectoryError> {
-        let directory = directory.to_owned();
-        self.write(move |transaction| create(transaction, &directory, &content, members, now)).await
+        let (directory, by) = (directory.to_owned(), self.provisioner.clone());
+        self.write(move |transaction| {
+            let directory = served(transaction.connection, &directory)?;
+            let group = create(transaction, &directory, &content, members, now)?;
+            note(transaction, by.as_deref(), &directory, &group.scim_id, now)?;
+            Ok(group)
+        })
+        .await
     }
 
     /// Reads a group, lets the editor say what it should become and who joins or leaves, and writes that, all in one
@@ -46,12 +53,14 @@ impl Store {
         now: i64,
         edit: impl FnOnce(&StoredGroup) -> Result<(GroupContent, MemberEdit), E> + Send + 'static,
     ) -> Result<StoredGroup, ModifyError<E>> {
-        let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
+        let (directory, scim_id, by) = (directory.to_owned(), scim_id.to_owned(), self.provisioner.clone());
         self.write(move |transaction| {
             let directory = served(transaction.connection, &directory)?;
             let before = existing(transaction.connection, &directory, &scim_id)?;
             let (content, members) = edit(&before).map_err(ModifyError::Edit)?;
-            Ok(modify(transaction, &directory, &before, &content, members, now)?)
+            let group = modify(transaction, &directory, &before, &content, members, now)?;
+            note(transaction, by.as_deref(), &directory, &scim_id, now)?;
+            Ok(group)
         })
         .await
     }
@@ -80,12 +89,13 @@ impl Store {
         now: i64,
         check: impl FnOnce(&StoredGroup) -> Result<(), E> + Send + 'static,
     ) -> Result<(), ModifyError<E>> {
-        let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
+        let (directory, scim_id, by) = (directory.to_owned(), scim_id.to_owned(), self.provisioner.clone());
         self.write(move |transaction| {
             let directory = served(transaction.connection, &directory)?;
             let before = existing(transaction.connection, &directory, &scim_id)?;
             check(&before).map_err(ModifyError::Edit)?;
-            Ok(delete(transaction, &directory, &before, now)?)
+            delete(transaction, &directory, &before, now)?;
+            Ok(note(transaction, by.as_deref(), &directory, &scim_id, now)?)
         })
         .await
     }
@@ -121,15 +131,14 @@ fn refuse_taken(
 
 fn create(
     transaction: &mut WriteTransaction<'_>,
-    directory: &str,
+    directory: &Served,
     content: &GroupContent,
     members: Vec<String>,
     now: i64,
 ) -> Result<StoredGroup, DirectoryError> {
-    let directory = served(transaction.connection, directory)?;
     check(content)?;
     let folded = fold(&content.display_name);
-    refuse_taken(transaction.connection, &directory, &folded, None)?;
+    refuse_taken(transaction.connection, directory, &folded, None)?;
     let scim_id = random::uuid()?;
     let id: GroupId = sql::row(
         transaction.connection,
@@ -148,9 +157,11 @@ fn create(
     )?
     .ok_or(StoreError::Unreadable("group"))?;
     stretches::joined(transaction.connection, directory.row, Kind::Group, id.0)?;
-    let group = existing(transaction.connection, &directory, &scim_id)?;
+    let group = existing(transaction.connection, directory, &scim_id)?;
     emit_group(transaction, &group, now)?;
-    edit_members(transaction, &directory, id, MemberEdit::Change { add: members, remove: Vec::new() }, now)?;
+    let group_rule = (id, directory.rules.on_group_change);
+    let joining = MemberEdit::Change { add: members, remove: Vec::new() };
+    edit_members(transaction, directory, group_rule, joining, now)?;
     Ok(group)
 }
 
@@ -183,12 +194,14 @@ fn modify(
     let is_seen = content.display_name != before.content.display_name
         || content.external_id != before.content.external_id;
     if content.display_name != before.content.display_name {
+        regroup::renamed(transaction, directory, before.id, now)?;
         leave_name(transaction, directory, &before.content.display_name, now)?;
     }
     if is_seen {
         emit_group(transaction, &existing(connection, directory, &before.scim_id)?, now)?;
     }
-    let is_moved = edit_members(transaction, directory, before.id, members, now)?;
+    let group_rule = (before.id, directory.rules.on_group_change);
+    let is_moved = edit_members(transaction, directory, group_rule, members, now)?;
     if is_moved || *content != before.content {
         sql::run(
             connection,
@@ -235,7 +248,7 @@ fn emit_group(transaction: &mut WriteTransaction<'_>, group: &StoredGroup, now: 
 fn edit_members(
     transaction: &mut WriteTransaction<'_>,
     directory: &Served,
-    group: GroupId,
+    (group, rule): (GroupId, OnGroupChange),
     edit: MemberEdit,
     now: i64,
 ) -> Result<bool, DirectoryError> {
@@ -244,7 +257,7 @@ fn edit_members(
         MemberEdit::Keep => return Ok(false),
         MemberEdit::RemoveAll => {
             let removed = remove_all(connection, group)?;
-            return tell(transaction, group, Vec::new(), removed, now);
+            return Ok(regroup::moved(transaction, rule, group, Vec::new(), removed, now)?);
         }
         MemberEdit::Replace(wanted) => {
             let wanted = known(connection, directory, &wanted)?;
@@ -276,22 +289,7 @@ fn edit_members(
             removed.push(person);
         }
     }
-    tell(transaction, group, added, removed, now)
-}
-
-/// Says who really joined and left; whether anybody did.
-fn tell(
-    transaction: &mut WriteTransaction<'_>,
-    group: GroupId,
-    added: Vec<PersonId>,
-    removed: Vec<PersonId>,
-    now: i64,
-) -> Result<bool, DirectoryError> {
-    if added.is_empty() && removed.is_empty() {
-        return Ok(false);
-    }
-    transaction.emit(Change::Membership { group, added, removed }, now)?;
-    Ok(true)
+    Ok(regroup::moved(transaction, rule, group, added, removed, now)?)
 }
 
 /// In one statement, in the order in which both indexes of memberships lie on the disk.
@@ -346,7 +344,12 @@ fn delete(
     group: &StoredGroup,
     now: i64,
 ) -> Result<(), DirectoryError> {
-    edit_members(transaction, directory, group.id, MemberEdit::RemoveAll, now)?;
+    // A group that is gone is gone for everybody, whatever the rule.
+    let rule = match directory.rules.on_group_change {
+        OnGroupChange::Ignore => OnGroupChange::Apply,
+        rule => rule,
+    };
+    edit_members(transaction, directory, (group.id, rule), MemberEdit::RemoveAll, now)?;
     leave_name(transaction, directory, &group.content.display_name, now)?;
     sql::run(transaction.connection, "DELETE FROM groups WHERE id = $1", [group.id])?;
     stretches::left(transaction.connection, directory.row, Kind::Group, group.id.0)?;

@@ -2,7 +2,7 @@
 
 use super::declare::{Served, served};
 use super::stretches::{self, Kind};
-use super::{DirectoryError, ModifyError, PersonContent, StoredPerson, lookup};
+use super::{DirectoryError, ModifyError, PersonContent, StoredPerson, UniqueBy, lookup};
 use crate::access_request;
 use crate::change::Change;
 use crate::error::StoreError;
@@ -10,6 +10,7 @@ use crate::fold::fold;
 use crate::limits::{self, TooLong, within};
 use crate::link::{self, Identifiers};
 use crate::model::{EndReason, PersonId};
+use crate::provisioning_log::{self, Provisioner};
 use crate::random;
 use crate::session::end;
 use crate::snapshot;
@@ -32,8 +33,13 @@ impl Store {
         content: PersonContent,
         now: i64,
     ) -> Result<StoredPerson, DirectoryError> {
-        let directory = directory.to_owned();
-        self.write(move |transaction| create(transaction, &directory, content, now)).await
+        let (directory, by) = (directory.to_owned(), self.provisioner.clone());
+        self.write(move |transaction| {
+            let person = create(transaction, &directory, content, now)?;
+            provisioning_log::note(transaction, by.as_deref(), (&directory, &person.scim_id), now)?;
+            Ok(person)
+        })
+        .await
     }
 
     /// Reads a person, lets the editor say what they should become, and writes that, all in one transaction. An edit
@@ -48,12 +54,14 @@ impl Store {
         now: i64,
         edit: impl FnOnce(&StoredPerson) -> Result<PersonContent, E> + Send + 'static,
     ) -> Result<StoredPerson, ModifyError<E>> {
-        let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
+        let (directory, scim_id, by) = (directory.to_owned(), scim_id.to_owned(), self.provisioner.clone());
         self.write(move |transaction| {
             let directory = served(transaction.connection, &directory)?;
             let before = existing(transaction.connection, &directory, &scim_id)?;
             let content = edit(&before).map_err(ModifyError::Edit)?;
-            Ok(modify(transaction, &directory, before, content, now)?)
+            let person = modify(transaction, &directory, before, content, now)?;
+            note(transaction, by.as_deref(), &directory, &scim_id, now)?;
+            Ok(person)
         })
         .await
     }
@@ -87,15 +95,27 @@ impl Store {
         now: i64,
         check: impl FnOnce(&StoredPerson) -> Result<(), E> + Send + 'static,
     ) -> Result<(), ModifyError<E>> {
-        let (directory, scim_id) = (directory.to_owned(), scim_id.to_owned());
+        let (directory, scim_id, by) = (directory.to_owned(), scim_id.to_owned(), self.provisioner.clone());
         self.write(move |transaction| {
             let directory = served(transaction.connection, &directory)?;
             let before = existing(transaction.connection, &directory, &scim_id)?;
             check(&before).map_err(ModifyError::Edit)?;
-            Ok(delete(transaction, &directory, &before, now)?)
+            delete(transaction, &directory, &before, now)?;
+            Ok(note(transaction, by.as_deref(), &directory, &scim_id, now)?)
         })
         .await
     }
+}
+
+/// Notes a write in the provisioning log.
+pub(super) fn note(
+    transaction: &WriteTransaction<'_>,
+    by: Option<&Provisioner>,
+    directory: &Served,
+    scim_id: &str,
+    now: i64,
+) -> Result<(), DirectoryError> {
+    Ok(provisioning_log::note(transaction, by, (&directory.name, scim_id), now)?)
 }
 
 /// Folds the addresses, drops repeats and empty ones, and refuses what is too long.
@@ -154,6 +174,41 @@ fn refuse_taken(
     if holder.is_some() && holder != but { Err(DirectoryError::UserNameTaken) } else { Ok(()) }
 }
 
+/// What tells people apart, where that is more than the userName, is nobody else's. Who had it before the rule keeps it, so that nobody's
+/// deactivation is refused for it.
+fn refuse_shared(
+    connection: &Connection,
+    directory: &Served,
+    content: &PersonContent,
+    before: Option<&StoredPerson>,
+) -> Result<(), DirectoryError> {
+    let id = before.map_or(PersonId(0), |person| person.id);
+    match directory.rules.unique_by {
+        UniqueBy::UserName => {}
+        UniqueBy::Email => {
+            let held = before.map_or(&[] as &[String], |person| &person.content.emails);
+            for email in content.emails.iter().filter(|email| !held.contains(email)) {
+                let sql = "SELECT e.person FROM person_emails e JOIN persons p ON p.id = e.person \
+                     WHERE e.email = $1 AND p.directory = $2 AND p.id <> $3 LIMIT 1";
+                if sql::row(connection, sql, (email, directory.row, id), |_| Ok(()))?.is_some() {
+                    return Err(DirectoryError::IdentifierTaken("e-mail address"));
+                }
+            }
+        }
+        UniqueBy::ExternalId => {
+            let held = before.and_then(|person| person.content.external_id.as_ref());
+            let Some(external_id) = content.external_id.as_ref().filter(|now| Some(*now) != held) else {
+                return Ok(());
+            };
+            let sql = "SELECT 1 FROM persons WHERE external_id = $1 AND directory = $2 AND id <> $3 LIMIT 1";
+            if sql::row(connection, sql, (external_id, directory.row, id), |_| Ok(()))?.is_some() {
+                return Err(DirectoryError::IdentifierTaken("externalId"));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn create(
     transaction: &mut WriteTransaction<'_>,
     directory: &str,
@@ -164,6 +219,7 @@ fn create(
     let content = normal(content)?;
     let folded = fold(&content.user_name);
     refuse_taken(transaction.connection, &directory, &folded, None)?;
+    refuse_shared(transaction.connection, &directory, &content, None)?;
     let scim_id = random::uuid()?;
     let id: PersonId = sql::row(
         transaction.connection,
@@ -235,6 +291,7 @@ fn update(
     let connection = transaction.connection;
     let folded = fold(&content.user_name);
     refuse_taken(connection, directory, &folded, Some(before.id))?;
+    refuse_shared(connection, directory, content, Some(before))?;
     sql::run(
         connection,
         "UPDATE persons SET user_name = $1, user_name_folded = $2, external_id = $3, display_name = $4, active = $5, \

@@ -83,6 +83,7 @@ pub(crate) fn end(
         )?);
     }
     let count = over.len();
+    transaction.sessions_ended += count;
     if count > 0 {
         over.append(&mut parts);
         transaction.emit(Change::SessionsEnded { sessions: over, reason }, now)?;

@@ -1,6 +1,8 @@
 //! What the store knows of the record of decisions: its newest record, every few seconds and at the end, once the disk has it. A
 //! tail that is cut off afterwards is missed. Recording is left to `recorder`.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use portcullis_store::{SealedItemError, Store, StoreError};
 
 use super::chain::Head;
-use super::state::RecordState;
+use super::state::{RecordState, Written};
 use crate::gateway::{Current, Process, now};
 use crate::seal::{Purpose, Sealer, digest_text};
 
@@ -20,7 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) enum AnchorError {
     /// The files could not be brought to disk.
     #[error("the disk does not take the recorded decisions")]
-    Sync(#[source] std::io::Error),
+    Sync(#[source] io::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,6 +74,16 @@ pub(crate) async fn tell_last(process: &Process, folder: &Path) -> Result<(), An
     }
 }
 
+/// Brings files to disk, and their names. Whether the newest is still where it was made.
+fn sync(files: &[Arc<Written>], folder: &Path) -> io::Result<bool> {
+    files.iter().try_for_each(|written| written.file.sync_data())?;
+    let in_place = files.last().map_or(Ok(true), |written| written.is_in_place())?;
+    if in_place {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(in_place)
+}
+
 async fn tell(
     process: &Process,
     state: &RecordState,
@@ -83,12 +95,15 @@ async fn tell(
         return Ok(());
     }
     // On disk first: after a power cut the store must not know of more than there is.
-    let unsynced = newest.unsynced.clone();
-    let sync = move || unsynced.iter().try_for_each(|file| file.sync_data());
-    let synced = tokio::task::spawn_blocking(sync).await.unwrap_or_else(|error| Err(error.into()));
-    if let Err(cause) = synced {
-        state.give_back(newest.unsynced);
-        return Err(AnchorError::Sync(cause));
+    let (unsynced, place) = (newest.unsynced.clone(), folder.to_owned());
+    let synced = tokio::task::spawn_blocking(move || sync(&unsynced, &place)).await;
+    match synced.unwrap_or_else(|error| Err(error.into())) {
+        Ok(true) => {}
+        Ok(false) => state.note_gone(),
+        Err(cause) => {
+            state.give_back(newest.unsynced);
+            return Err(AnchorError::Sync(cause));
+        }
     }
     let name = name_of(folder);
     let plain = serde_json::to_vec(&newest.head).map_err(|_| AnchorError::Seal)?;

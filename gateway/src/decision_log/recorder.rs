@@ -1,7 +1,6 @@
 //! Records decisions in files, on the thread that writes the log: each a link of the chain, appended and never changed. What cannot be
 //! recorded is counted, and said in the record as soon as that can be written. Waiting for the disk is left to `anchor`.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use super::folder::{self, Claim, RecordFile};
 use super::journal::Event;
 use super::portion::{Portion, Worth, write_counting};
 use super::scribe::write_fields;
-use super::state::RecordState;
+use super::state::{RecordState, Written};
 use crate::config::{Decisions, LogFormat};
 use crate::gateway::now;
 use crate::log::{Line, Lines, Stamps};
@@ -84,7 +83,7 @@ pub(crate) struct Recorder {
 #[derive(Debug)]
 struct Place {
     file: RecordFile,
-    handle: Option<Arc<File>>,
+    handle: Option<Arc<Written>>,
     bytes: u64,
     /// Its first record is written.
     begun: bool,
@@ -166,7 +165,11 @@ impl Recorder {
             None => {
                 self.flush();
                 self.tell_gap();
-                if self.again_at.is_none() && self.is_due() {
+                let gone = self.state.take_gone();
+                if gone {
+                    tracing::error!(target: "portcullis::log", "the file of decisions was moved or removed while it was written; another is begun");
+                }
+                if self.again_at.is_none() && (gone || self.is_due()) {
                     self.rotate();
                 }
             }
@@ -237,7 +240,7 @@ impl Recorder {
         }
         let handle = self.place.as_ref().and_then(|place| place.handle.clone());
         let (count, result) = match &handle {
-            Some(handle) => write_counting(&mut handle.as_ref(), &self.portion.bytes),
+            Some(handle) => write_counting(&mut &handle.file, &self.portion.bytes),
             None => (0, Err(io::ErrorKind::NotFound.into())),
         };
         self.settle(count);
@@ -297,7 +300,8 @@ impl Recorder {
         match place.file.open() {
             Ok(file) => {
                 place.bytes = file.metadata()?.len();
-                place.handle = Some(Arc::new(file));
+                let path = place.file.path.clone();
+                place.handle = Some(Arc::new(Written { file, path }));
                 if !place.begun {
                     self.say_opened();
                 }
@@ -310,7 +314,8 @@ impl Recorder {
 
     fn open_next(&mut self) -> io::Result<()> {
         let file = RecordFile::new(&self.settings.folder, self.written.seq + 1, now());
-        let handle = Some(Arc::new(file.create()?));
+        let written = Written { file: file.create()?, path: file.path.clone() };
+        let handle = Some(Arc::new(written));
         self.in_line = false;
         self.place = Some(Place { file, handle, bytes: 0, begun: false });
         self.say_opened();

@@ -48,6 +48,8 @@ pub(crate) struct Search {
     query: Query,
     /// Texts that stand in every line that matches: most lines need not be read.
     needles: Vec<String>,
+    /// One that stands there in capitals or not.
+    folded_needle: Option<String>,
 }
 
 /// Something to be shown: the line as it is recorded, and what it says. A gap is shown whatever is asked for, since what is looked for
@@ -58,8 +60,13 @@ impl Search {
     pub(crate) fn new(query: Query) -> Self {
         let Query { application, reason, verdict, policy, reference, host, .. } = &query;
         let exact = [application, reason, verdict, policy, reference, host].into_iter().flatten();
-        let needles = exact.filter_map(|text| serde_json::to_string(text).ok()).collect();
-        Self { query, needles }
+        let mut needles: Vec<String> = exact.filter_map(|text| serde_json::to_string(text).ok()).collect();
+        if let Some(path) = query.path.as_deref().and_then(|path| serde_json::to_string(path).ok()) {
+            needles.push(path.strip_suffix("*\"").map_or(path.clone(), str::to_owned));
+        }
+        let ascii = query.person.as_deref().filter(|person| person.is_ascii());
+        let folded_needle = ascii.and_then(|person| serde_json::to_string(&person.to_ascii_lowercase()).ok());
+        Self { query, needles, folded_needle }
     }
 
     /// Shows what is found, oldest first.
@@ -89,6 +96,9 @@ impl Search {
         for file in self.files(place)?.iter().rev() {
             let mut of_file = VecDeque::new();
             let mut keep = |line: &str, record: &Record| {
+                if !record.is_decision() {
+                    return show(line, record);
+                }
                 of_file.push_back((line.to_owned(), record.clone()));
                 if of_file.len() > limit - found.len() {
                     of_file.pop_front();
@@ -159,7 +169,11 @@ impl Search {
 
     fn line(&self, line: &[u8], show: &mut Show<'_>) -> io::Result<()> {
         let Ok(text) = std::str::from_utf8(line) else { return Ok(()) };
-        let may_match = self.needles.iter().all(|needle| text.contains(needle.as_str()));
+        let may_match = self.needles.iter().all(|needle| text.contains(needle.as_str()))
+            && self
+                .folded_needle
+                .as_ref()
+                .is_none_or(|needle| text.to_ascii_lowercase().contains(needle.as_str()));
         let is_gap = text.contains(GAP_IN_LINE);
         if !may_match && !is_gap {
             return Ok(());
@@ -193,7 +207,11 @@ impl Search {
             exact.iter().all(|(wanted, found)| wanted.as_ref().is_none_or(|wanted| wanted == *found));
         let is_person = query.person.as_ref().is_none_or(|wanted| {
             let names = [&record.email, &record.subject, &record.service];
-            names.iter().any(|name| !name.is_empty() && name.to_lowercase() == wanted.to_lowercase())
+            let is_theirs = |name: &str| match wanted.is_ascii() {
+                true => name.eq_ignore_ascii_case(wanted),
+                false => name.to_lowercase() == wanted.to_lowercase(),
+            };
+            names.iter().any(|name| !name.is_empty() && is_theirs(name))
         });
         let is_path = query.path.as_ref().is_none_or(|wanted| match wanted.strip_suffix('*') {
             Some(beginning) => record.path.starts_with(beginning),

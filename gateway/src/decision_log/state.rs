@@ -1,6 +1,9 @@
 //! How recording stands: what the thread that records tells requests, figures and the store. Recording is left to `recorder`.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +25,8 @@ static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub(crate) struct RecordState {
     unrecorded: Unrecorded,
     failing: AtomicBool,
+    /// The file that is written is not where it was made any more.
+    gone: AtomicBool,
     /// When a turn of the recorder ended last, in milliseconds.
     turned_ms: AtomicU64,
     /// Decisions that were not recorded, since the start.
@@ -33,7 +38,29 @@ pub(crate) struct RecordState {
 #[derive(Debug, Default)]
 pub(super) struct Newest {
     pub(super) head: Head,
-    pub(super) unsynced: Vec<Arc<File>>,
+    pub(super) unsynced: Vec<Arc<Written>>,
+}
+
+/// A file that was written to.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+}
+
+impl Written {
+    /// Whether it is still found by its name.
+    pub(super) fn is_in_place(&self) -> io::Result<bool> {
+        let (own, found) = (
+            self.file.metadata()?,
+            match fs::metadata(&self.path) {
+                Ok(found) => found,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(error),
+            },
+        );
+        Ok((own.dev(), own.ino()) == (found.dev(), found.ino()))
+    }
 }
 
 impl RecordState {
@@ -41,6 +68,7 @@ impl RecordState {
         let state = Self {
             unrecorded,
             failing: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             turned_ms: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             newest: Mutex::default(),
@@ -83,7 +111,7 @@ impl RecordState {
     }
 
     /// Tells of a new end, and of the file that it stands in.
-    pub(super) fn reached(&self, head: Head, file: Option<&Arc<File>>) {
+    pub(super) fn reached(&self, head: Head, file: Option<&Arc<Written>>) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         newest.head = head;
         if let Some(file) = file
@@ -99,8 +127,18 @@ impl RecordState {
         Newest { head: newest.head, unsynced: std::mem::take(&mut newest.unsynced) }
     }
 
+    /// Notes that the file that is written was moved or removed.
+    pub(super) fn note_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted, once.
+    pub(super) fn take_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed) && self.gone.swap(false, Ordering::Relaxed)
+    }
+
     /// Gives back what could not be brought to disk.
-    pub(super) fn give_back(&self, mut unsynced: Vec<Arc<File>>) {
+    pub(super) fn give_back(&self, mut unsynced: Vec<Arc<Written>>) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         unsynced.append(&mut newest.unsynced);
         unsynced.drain(..unsynced.len().saturating_sub(MAX_UNSYNCED));

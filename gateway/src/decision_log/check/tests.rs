@@ -1,4 +1,7 @@
 use std::fs;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
 
 use super::super::testing::{begin, folder as fresh, key, newest, record, settings};
 use super::*;
@@ -41,6 +44,37 @@ fn a_changed_byte_is_found_in_its_line() {
         line += u64::from(whole[at] == b'\n');
     }
     fs::remove_dir_all(folder).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_stands_in_the_place_of_some_bytes_is_found(
+        (begin, length) in (0_usize..3_000, 0_usize..1_500),
+        put in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "(\n|\\{|\"seq\":[0-9]|,\"mac\":\"|\"\\}|\"record\":\"gap\"|\"torn\":[0-9]){0,9}".prop_map(String::into_bytes),
+        ],
+    ) {
+        static RECORDED: LazyLock<(Vec<u8>, Head)> = LazyLock::new(|| {
+            let (folder, file, known) = recorded();
+            let whole = fs::read(file).unwrap();
+            fs::remove_dir_all(folder).unwrap();
+            (whole, known)
+        });
+        let (whole, known) = &*RECORDED;
+        let mut changed = whole.clone();
+        let begin = begin.min(whole.len());
+        changed.splice(begin..(begin + length).min(whole.len()), put);
+        let folder = fresh();
+        fs::write(RecordFile::new(&folder, 1, 0).path, &changed).unwrap();
+        let faults = faults(&folder, *known);
+        fs::remove_dir_all(folder).unwrap();
+        // What only comes on top is what a crash may leave.
+        let is_whole = changed.starts_with(whole) || changed == whole[..whole.len() - 1];
+        prop_assert_eq!(faults.is_empty(), is_whole, "{:?}", faults);
+    }
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn decisions_are_found_by_what_they_say() {
         Query { application: some("wiki"), verdict: some("allow"), policy: some("engineering"), ..none() },
         Query { reason: some("allowed_by_policy"), host: some("wiki.corp.example"), ..none() },
         Query { path: some("/*"), ..none() },
+        Query { path: some("*"), ..none() },
         Query { since: Some(0), until: Some(i64::MAX), ..none() },
     ];
     for query in hits {

@@ -1,5 +1,5 @@
 //! Our own endpoints below `/cdn-cgi/access/`: a table of paths, and nothing else. What each does is left to `login`,
-//! `terminal` and `assertion`.
+//! `terminal`, `errand` and `assertion`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Method, Response};
 use hyper::body::Incoming;
 
+mod errands;
 mod terminals;
 
 use crate::assertion::identity;
@@ -62,6 +63,12 @@ pub(crate) async fn on_auth_host(
     }
     if let Some((page @ ("terminal" | "device"), host)) = endpoint.split_once('/') {
         return terminals::on_auth_host(gateway, asked, body, (page, host)).await;
+    }
+    if let Some((page @ ("purpose" | "request"), host)) = endpoint.split_once('/') {
+        return errands::of_host(gateway, asked, body, (page, host)).await;
+    }
+    if endpoint == "requests" {
+        return errands::requests(gateway, asked, body).await;
     }
     if endpoint != EVERYWHERE {
         only_get(asked)?;

@@ -14,6 +14,7 @@ use crate::assertion::{self, Occasion, Signer};
 use crate::config::{Config, GroupsSource, IdentityProvider};
 use crate::decision_log;
 use crate::descriptors::Borne;
+use crate::evaluation::Evaluator;
 use crate::forward::{Bounds, Fleet, Upstreams};
 use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
 use crate::limit::RateLimit;
@@ -99,6 +100,11 @@ fn of(
         upstreams: upstreams.collect(),
         fleet,
         providers: providers(&config, &provider_http, before),
+        evaluators: Evaluator::all(
+            &config.evaluations,
+            &provider_http,
+            before.map(|before| before.evaluators.as_slice()),
+        ),
         provider_http,
         scim: ScimSink::new(process.store.clone(), sink_directories(&config)),
         limits: rate_limits(&config, before),

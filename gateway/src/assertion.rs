@@ -120,6 +120,18 @@ impl Signer {
         Ok(())
     }
 
+    /// Whose statements these are: the origin of the auth host.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Claims of another kind than an assertion's, signed. They must not be taken for one: `aud` is who they are for.
+    pub(crate) fn statement(&self, claims: &impl Serialize) -> Option<String> {
+        let ring = self.ring();
+        let signed = sign(&ring, claims)?;
+        signed.to_str().ok().map(str::to_owned)
+    }
+
     /// The keys in use now.
     pub(crate) fn ring(&self) -> Guard<Arc<Ring>> {
         self.ring.load()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http_body::Body;
-use portcullis_policy::{Circumstances, Decision, PolicyId, Question, Reason};
+use portcullis_policy::{Circumstances, Decision, EvaluationId, PolicyId, Question, Reason, Report};
 use portcullis_store::{EndReason, SessionId};
 
 use crate::admission::Admitted;
@@ -93,6 +93,14 @@ impl Denial {
             Self::Policy(decision) if decision.reason == Reason::StepUpRequired => {
                 decision.policy.map(|policy| (*decision, policy))
             }
+            _ => None,
+        }
+    }
+
+    /// The external evaluation whose answer could turn it into a yes.
+    pub(crate) fn unanswered(&self) -> Option<EvaluationId> {
+        match self {
+            Self::Policy(decision) | Self::Service(decision) => decision.unanswered,
             _ => None,
         }
     }
@@ -192,9 +200,10 @@ pub(crate) fn authorize(
     credential: &Credential,
     target: &Arc<Target>,
     now: i64,
+    reports: &mut Vec<Report>,
 ) -> Result<Permit, NoPermit> {
     let passage = client.passage(credential, target, client_ip).ok_or(Denial::CrowdedConnection)?;
-    let verified = verify(policies, client_ip, credential, target, now)?;
+    let verified = verify(policies, client_ip, credential, target, now, reports)?;
     passage.decide_again_before(policies.lasts(&verified.decision, credential.life()));
     Ok(Permit { verified: Some(verified), target: target.clone(), passage })
 }
@@ -218,6 +227,7 @@ pub(crate) fn verify(
     credential: &Credential,
     target: &Arc<Target>,
     now: i64,
+    reports: &mut Vec<Report>,
 ) -> Result<Verified, NoPermit> {
     let session = credential.session();
     let standing = session.standing();
@@ -235,8 +245,13 @@ pub(crate) fn verify(
             &anew
         }
     };
-    let decision =
-        policies.set.decide(target.id, &Question::new(principal, &Circumstances::at(client_ip, now)));
+    let circumstances = Circumstances::at(client_ip, now);
+    let answers = session.answers.of(&policies.set, &target.application.name, client_ip, now);
+    let question = Question { principal, circumstances: &circumstances, answers: &answers };
+    let decision = policies.set.decide(target.id, &question);
+    if policies.set.has_reports(target.id) {
+        *reports = policies.set.reports(target.id, &question).collect();
+    }
     if !decision.is_allowed() {
         let denial = if session.service.is_some() { Denial::Service } else { Denial::Policy };
         return Err(denial(decision).into());

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+mod access;
 mod directory;
 mod idp;
 mod keys;
@@ -59,6 +60,9 @@ enum Command {
     /// Tokens by which programs prove themselves
     #[command(subcommand)]
     ServiceToken(service_token::Command),
+    /// Requests for temporary access, and what was granted
+    #[command(subcommand)]
+    Access(access::Command),
     /// Sign in to an application from a terminal, by a browser here or elsewhere
     Login(terminal::Login),
     /// Print the token of a sign-in; requests show it in the field cf-access-token
@@ -127,6 +131,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::Scim(Scim::Key(command)) => scim_key::run(command),
         Command::Scim(Scim::Log(log)) => scim_log::run(log),
         Command::ServiceToken(command) => service_token::run(command),
+        Command::Access(command) => access::run(command),
         Command::Login(asked) => terminal::login(asked),
         Command::Token(asked) => terminal::token(asked),
         Command::Curl(asked) => terminal::curl(asked),

@@ -1,6 +1,7 @@
 //! The configuration: read from one TOML file into whole, checked settings, or refused with every fault at once. Reading keys
 //! is left to `document`, what each section means to the files named after them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ mod decisions;
 mod directory;
 mod document;
 mod entrance;
+mod evaluation;
 mod headers;
 mod networks;
 mod observe;
@@ -36,6 +38,7 @@ pub use decisions::{Decisions, Unrecorded};
 pub use directory::Directory;
 pub use document::Fault;
 pub use entrance::Entrance;
+pub use evaluation::{Evaluation, EvaluationKeys, PinnedKey};
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
 pub use networks::Networks;
 pub use observe::{Log, LogFormat, LogLevel, LogOutput, Telemetry};
@@ -87,6 +90,10 @@ pub struct Config {
     pub directories: Vec<Directory>,
     /// `[[application]]`
     pub applications: Vec<Arc<Application>>,
+    /// `[[external_evaluation]]`
+    pub evaluations: Vec<Evaluation>,
+    /// What people are asked by a policy with `purpose`, where it says so in words of its own; by policy.
+    pub purpose_prompts: HashMap<String, String>,
     /// `[[policy]]`, compiled for the applications.
     pub policies: Arc<PolicySet>,
 }
@@ -240,7 +247,10 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     if let Some(server) = &server {
         entrance::check_targets(&mut root, server, &applications);
     }
-    let policies = policy::read_all(&mut root, faults, &applications, &providers);
+    let evaluations = evaluation::read_all(&mut root, folder);
+    let mut purpose_prompts = HashMap::new();
+    let policies =
+        policy::read_all(&mut root, faults, &applications, &providers, &evaluations, &mut purpose_prompts);
     let hosts = applications.iter().flat_map(|read| &read.application.hosts);
     let auth_host = server.as_ref().map(|server| HostPattern::Exact(server.auth_host.clone()));
     let hosts: Vec<HostPattern> = hosts.cloned().chain(auth_host).collect();
@@ -263,6 +273,8 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         identity_providers: providers.into_iter().map(Arc::new).collect(),
         directories,
         applications: applications.into_iter().map(|read| Arc::new(read.application)).collect(),
+        evaluations,
+        purpose_prompts,
         policies: policies?,
     })
 }

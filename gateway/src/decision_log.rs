@@ -1,7 +1,7 @@
 //! One event for each request: who, what, from where, which policy and rule, why. Never a query string, a header or a body:
 //! secrets travel there. Keeping events until they are written is left to `journal`, their form to `scribe`.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::request::Parts;
-use portcullis_policy::{Decision, PolicySet};
+use portcullis_policy::{Decision, PolicySet, Report};
 use portcullis_store::Store;
 
 mod journal;
@@ -139,6 +139,8 @@ pub(crate) struct Outcome<'a> {
     passed: bool,
     decision: Option<Decision>,
     allowed_at: Option<Instant>,
+    /// What report-only policies would have decided.
+    reports: String,
 }
 
 impl<'a> Outcome<'a> {
@@ -161,6 +163,7 @@ impl<'a> Outcome<'a> {
             passed: false,
             decision: None,
             allowed_at: None,
+            reports: String::new(),
         }
     }
 
@@ -176,6 +179,20 @@ impl<'a> Outcome<'a> {
     /// Notes the decision that another proxy may carry a request under.
     pub(crate) fn verified(&mut self, verified: &Verified) {
         self.decision = Some(verified.decision);
+    }
+
+    /// Notes and counts what report-only policies would have decided: `policy: verdict (reason)`, with a mark where that is another
+    /// verdict than the one that holds.
+    pub(crate) fn reported(&mut self, reports: &[Report]) {
+        for report in reports {
+            let Some(policy) = self.policies.policy_name(report.policy) else { continue };
+            let (effect, mark) = if report.differs { ("changes", " !") } else { ("same", "") };
+            metrics::reported(policy, effect);
+            let divide = if self.reports.is_empty() { "" } else { ", " };
+            let Decision { verdict, reason, .. } = report.decision;
+            // Writing to a string cannot fail.
+            let _ = write!(self.reports, "{divide}{policy}: {verdict} ({reason}){mark}");
+        }
     }
 
     fn verdict(&self) -> Verdict {
@@ -212,6 +229,7 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
     let decision = outcome.decision.or(match &outcome.rejection {
         Some(Rejection::Denied(Denial::Policy(decision) | Denial::Service(decision))) => Some(*decision),
         Some(Rejection::StepUp(summons)) => Some(summons.decision),
+        Some(Rejection::Errand(errand)) => Some(errand.decision),
         _ => None,
     });
     let policy = decision.and_then(|decision| outcome.policies.policy_name(decision.policy?));
@@ -219,6 +237,8 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
     // Of the moment that is told about: a renewal may have replaced it since the decision.
     let standing = session.map(|session| session.standing());
     let profile = standing.as_ref().map(|standing| &standing.profile);
+    let purpose = outcome.application.as_ref().zip(standing.as_ref());
+    let purpose = purpose.and_then(|(target, standing)| standing.held.purpose(&target.application.name));
     let presented = outcome.client.handshake.get().and_then(|handshake| handshake.presented.as_ref());
     let texts = Texts {
         request: outcome.asked.id,
@@ -233,6 +253,8 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         provider: session.map_or("", |session| &session.provider),
         service: session.and_then(|session| session.service.as_ref()).map_or("", |service| &service.token),
         policy: policy.unwrap_or_default(),
+        purpose: shortened(purpose.unwrap_or_default()),
+        reports: &outcome.reports,
         cause: "",
     };
     let answered = Instant::now();
@@ -257,6 +279,14 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         reason: decision.map(|decision| decision.reason),
     };
     outcome.client.journal.record(facts, &texts, cause);
+}
+
+/// Most characters of a purpose that stand in each event; the whole of it stands in the event of its giving.
+const PURPOSE_CHARS: usize = 80;
+
+fn shortened(purpose: &str) -> &str {
+    let end = purpose.char_indices().nth(PURPOSE_CHARS).map_or(purpose.len(), |(end, _)| end);
+    purpose.get(..end).unwrap_or_default()
 }
 
 /// Counts a request of an address that asks more often than it may. An event for each would let a flood crowd out the events of

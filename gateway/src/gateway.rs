@@ -15,6 +15,7 @@ use crate::assertion::Signer;
 use crate::config::Config;
 use crate::decision_log::RecordState;
 use crate::descriptors::Borne;
+use crate::evaluation::Evaluator;
 use crate::forward::{Fleet, Upstreams};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies};
@@ -78,6 +79,8 @@ pub(crate) struct Gateway {
     pub(crate) upstreams: Vec<Arc<Upstreams>>,
     pub(crate) provider_http: Arc<WebClient>,
     pub(crate) providers: Vec<Arc<Provider>>,
+    /// Services that are asked about people.
+    pub(crate) evaluators: Vec<Arc<Evaluator>>,
     pub(crate) scim: ScimSink,
     pub(crate) limits: Arc<RateLimits>,
     pub(crate) look: Look,

@@ -51,10 +51,12 @@ mod seal;
 
 // What we ask of others, and what comes of it.
 mod acme;
+mod evaluation;
 mod web_client;
 
 // Our own endpoints.
 mod access;
+mod errand;
 mod form;
 mod inner;
 mod login;

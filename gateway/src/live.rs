@@ -10,6 +10,7 @@ use portcullis_store::{
     Snapshot,
 };
 
+mod answers;
 mod given;
 mod identity_cache;
 mod linked;
@@ -23,6 +24,7 @@ mod service;
 mod session;
 mod uses;
 
+pub(crate) use answers::{About, Begun, Prompted};
 pub(crate) use identity_cache::Grounds;
 pub(crate) use login_facts::login_facts;
 use passage::Reach;
@@ -178,9 +180,9 @@ impl Live {
         // The store ends the sessions of a deactivated person in the same transaction; this holds the door besides.
         let inactive = person.as_ref().is_some_and(|person| !person.active);
         let ended = ended.or_else(|| inactive.then_some(EndReason::Deactivated));
-        let principal = policies.principal(provider, &profile, &counted.names, &counted.unproved);
         let CountedGroups { names: groups, unproved: doubts } = counted;
         let held = given.held(id, provider, subject);
+        let principal = policies.principal(provider, &profile, (&groups, &doubts), &held);
         Standing { profile, person, groups, doubts, held, policies: policies.clone(), principal, ended }
     }
 

@@ -23,7 +23,7 @@ mod groups;
 mod provider;
 
 pub(crate) use callback::{RefusedCallback, callback};
-pub(crate) use challenge::{Challenge, challenge};
+pub(crate) use challenge::{Challenge, challenge, return_path};
 pub(crate) use hand_over::{longest_session, redeem};
 pub(crate) use initiate::{InitiateError, initiate};
 pub(crate) use logout::{Parting, application_logout, ask_everywhere, everywhere, logout};

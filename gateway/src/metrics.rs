@@ -26,6 +26,9 @@ struct Metrics {
     cuts: Counts<1>,
     scim: Counts<2>,
     renewals: Counts<1>,
+    evaluations: Counts<1>,
+    /// By policy: those of the configuration, whose names are no words of ours.
+    reports: Mutex<BTreeMap<(String, &'static str), u64>>,
     reloads: Counts<1>,
     /// How many configurations have been taken since the start.
     revision: AtomicU64,
@@ -153,6 +156,22 @@ pub(crate) fn renewed(outcome: Renewed) {
         Renewed::Failed => "failed",
     };
     METRICS.renewals.add([outcome], 1);
+}
+
+/// An external evaluation was asked: yes, no, or no answer.
+pub(crate) fn evaluated(holds: Option<bool>) {
+    let answer = match holds {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "none",
+    };
+    METRICS.evaluations.add([answer], 1);
+}
+
+/// A report-only policy would have decided a request, as it was decided or otherwise.
+pub(crate) fn reported(policy: &str, effect: &'static str) {
+    let mut reports = METRICS.reports.lock().unwrap_or_else(PoisonError::into_inner);
+    *reports.entry((policy.to_owned(), effect)).or_default() += 1;
 }
 
 /// An answer to the provisioning client.

@@ -68,10 +68,11 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     let result = match verdict {
         Verdict::AuthHost => stage.auth_host(Request::from_parts(head, body)).await,
         Verdict::ApplicationHost => stage.application_host(Request::from_parts(head, body)).await,
-        Verdict::Application { target, session, permit } => {
+        Verdict::Application { target, session, permit, reports } => {
             readable = Readable::by(&target.application.cors, &head.headers);
             outcome.application = Some(target);
             outcome.session = session;
+            outcome.reported(&reports);
             match permit.and_then(|permit| recorded(&gateway, started, permit)) {
                 Ok(permit) => {
                     outcome.allowed(&permit);
@@ -87,10 +88,11 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
                 _ => Err(Rejection::OriginUnlisted),
             }
         }
-        Verdict::Asked { by, target, session, verified } => {
+        Verdict::Asked { by, target, session, verified, reports } => {
             asker = by;
             outcome.application = target;
             outcome.session = session;
+            outcome.reported(&reports);
             verified.and_then(|verified| recorded(&gateway, started, verified)).and_then(|verified| {
                 outcome.verified(&verified);
                 Ok(verify::allowed(&gateway, &verified, &head.headers, now).map_err(ForwardError::from)?)

@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::config::{Application, CorsRules};
 use crate::cookies;
 use crate::credential::CredentialError;
+use crate::errand::{Errand, ErrandError};
 use crate::form::FormError;
 use crate::forward::ForwardError;
 use crate::login::{Challenge, LoginError, Summons};
@@ -27,7 +28,7 @@ use crate::terminal::TerminalError;
 use crate::verify::{Asker, OriginalError};
 
 pub(crate) use look::Look;
-pub(crate) use page::Page;
+pub(crate) use page::{Field, Page};
 
 /// Why a request ended before it was forwarded, or while it was.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,12 @@ pub(crate) enum Rejection {
     SessionEnded(EndReason, Box<Challenge>),
     #[error("denied by policy: {}", .0.decision.reason)]
     StepUp(Box<Summons>),
+    /// Something that they can do on a page of ours would open it.
+    #[error("denied by policy: {}", .0.decision.reason)]
+    Errand(Box<Errand>),
+    /// That came to nothing.
+    #[error("{0}")]
+    ErrandFailed(#[from] ErrandError),
     #[error("{0}")]
     Denied(#[from] Denial),
     /// A service token that lets nobody in.
@@ -169,6 +176,7 @@ pub(crate) fn rejected(rejection: &Rejection, reader: &Reader<'_>) -> Response<B
     match (rejection, audience) {
         (Rejection::LoginRequired(challenge), Audience::Person) => return challenged(challenge),
         (Rejection::StepUp(summons), Audience::Person) => return challenged(&summons.challenge),
+        (Rejection::Errand(errand), Audience::Person) => return redirect(&errand.location, None),
         _ => {}
     }
     let mut words = words::of(rejection);

@@ -39,6 +39,10 @@ pub(crate) enum Purpose {
     Terminal,
     /// What they answered, on its way to the program.
     TerminalCode,
+    /// What somebody has to do on a page of the auth host, carried there from an application's host.
+    Errand,
+    /// Which request for access an approver is shown.
+    AccessAnswer,
     /// Which provider's session a sign-out has ended, carried through the provider back to the auth host.
     SignedOut,
     /// Private keys and tokens in the store.
@@ -54,6 +58,8 @@ impl Purpose {
             Self::HandOver => b"portcullis hand-over v1",
             Self::Terminal => b"portcullis terminal v1",
             Self::TerminalCode => b"portcullis terminal code v1",
+            Self::Errand => b"portcullis errand v1",
+            Self::AccessAnswer => b"portcullis access answer v1",
             Self::SignedOut => b"portcullis signed out v1",
             Self::AtRest => b"portcullis at rest v1",
         }
@@ -99,6 +105,8 @@ pub(crate) struct Sealer {
     hand_over: RandomizedNonceKey,
     terminal: RandomizedNonceKey,
     terminal_code: RandomizedNonceKey,
+    errand: RandomizedNonceKey,
+    access_answer: RandomizedNonceKey,
     signed_out: RandomizedNonceKey,
     at_rest: RandomizedNonceKey,
     decisions: hmac::Key,
@@ -139,6 +147,8 @@ impl Sealer {
             hand_over: derive(Purpose::HandOver)?,
             terminal: derive(Purpose::Terminal)?,
             terminal_code: derive(Purpose::TerminalCode)?,
+            errand: derive(Purpose::Errand)?,
+            access_answer: derive(Purpose::AccessAnswer)?,
             signed_out: derive(Purpose::SignedOut)?,
             at_rest: derive(Purpose::AtRest)?,
             decisions: hmac::Key::new(hmac::HMAC_SHA256, &bytes(DECISIONS_LABEL)?),
@@ -158,6 +168,8 @@ impl Sealer {
             Purpose::HandOver => &self.hand_over,
             Purpose::Terminal => &self.terminal,
             Purpose::TerminalCode => &self.terminal_code,
+            Purpose::Errand => &self.errand,
+            Purpose::AccessAnswer => &self.access_answer,
             Purpose::SignedOut => &self.signed_out,
             Purpose::AtRest => &self.at_rest,
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use portcullis_store::{EndReason, EndWhat};
 use tokio::time::Instant;
 
+use crate::evaluation;
 use crate::gateway::{Current, Gateway, now};
 use crate::live::{Cuts, Freshness};
 use crate::login;
@@ -58,6 +59,7 @@ pub(crate) async fn finish_renewals(gateway: &Gateway) {
 fn look(gateway: &Arc<Gateway>, now: i64) {
     let (mut expired, mut unconfirmed) = (0, 0);
     for session in gateway.process.live.carrying() {
+        evaluation::keep_answers(gateway, &session, now);
         expired += session.drop_run_out(now).0;
         let is_over = session.is_expired(now) || session.standing().ended.is_some();
         if !is_over && login::keep_fresh(gateway, &session, now) == Freshness::Overdue {

@@ -139,6 +139,18 @@ impl PolicySet {
         Some(ApplicationId { revision: self.revision, index })
     }
 
+    /// The policy of this name.
+    #[must_use]
+    pub fn policy_named(&self, name: &str) -> Option<PolicyId> {
+        self.policies.iter().find(|policy| &*policy.name == name).map(|policy| policy.id)
+    }
+
+    /// Whether any policy of the application is report-only.
+    #[must_use]
+    pub fn has_reports(&self, application: ApplicationId) -> bool {
+        self.compiled(application).is_some_and(|it| it.policies().any(|policy| policy.report_only))
+    }
+
     /// The name of a policy of this revision.
     #[must_use]
     pub fn policy_name(&self, policy: PolicyId) -> Option<&str> {

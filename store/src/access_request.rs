@@ -199,6 +199,14 @@ impl Store {
         })
     }
 
+    /// One request, however it stands.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be read.
+    pub fn access_request(&self, id: &str) -> Result<Option<AccessRequest>, StoreError> {
+        self.read(|connection| Ok(one(connection, id)?))
+    }
+
     /// The newest requests, however they stand, the newest first.
     ///
     /// # Errors

@@ -181,7 +181,7 @@ impl Change {
                 json!({ "service_token": token.name, "revoked": token.revoked_at.is_some() })
             }
             Self::Purposes(purposes) => {
-                json!({ "session": purposes.session.to_string(), "applications": purposes.applications.len() })
+                json!({ "session": purposes.session.to_string(), "applications": purposes.given.len() })
             }
             Self::Access(request) => json!({ "request": request.id, "state": request.state.as_str() }),
         }

@@ -53,7 +53,7 @@ pub use model::{
 pub use open::{OpenError, ServingLock};
 pub use portcullis_lease::Streams;
 pub use provisioning_log::{Provisioner, ProvisioningEntry, RefusedProvisioning};
-pub use purpose::{PurposeError, Purposes};
+pub use purpose::{GivenPurpose, PurposeError, Purposes};
 pub use scim_key::{KeyError, KeyRecord};
 pub use sealed_item::SealedItemError;
 pub use secret::Secret;

@@ -11,13 +11,22 @@ use crate::transaction::WriteTransaction;
 use rusqlite::Connection;
 use std::sync::Arc;
 
-/// The applications for which somebody has said why, in one login.
+/// What somebody has said in one login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purposes {
     /// The login.
     pub session: SessionId,
-    /// The applications' names, sorted.
-    pub applications: Arc<[String]>,
+    /// By application, sorted.
+    pub given: Arc<[GivenPurpose]>,
+}
+
+/// Why they use one application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenPurpose {
+    /// The application's name.
+    pub application: String,
+    /// Their words.
+    pub purpose: String,
 }
 
 /// Why a purpose was not kept.
@@ -104,37 +113,37 @@ fn give(
          ON CONFLICT (session, application) DO UPDATE SET purpose = $3, given_at = $4",
         (session, application, purpose, now),
     )?;
-    let given = of(connection, session)?;
-    if given.applications.len() > limits::PURPOSES_PER_SESSION {
+    let purposes = of(connection, session)?;
+    if purposes.given.len() > limits::PURPOSES_PER_SESSION {
         return Err(PurposeError::TooMany);
     }
-    Ok(transaction.emit(Change::Purposes(given), now)?)
+    Ok(transaction.emit(Change::Purposes(purposes), now)?)
 }
 
 /// Those of one session.
 pub(crate) fn of(connection: &Connection, session: SessionId) -> rusqlite::Result<Purposes> {
-    let applications: Vec<String> = sql::rows(
+    let given: Vec<GivenPurpose> = sql::rows(
         connection,
-        "SELECT application FROM purposes WHERE session = $1 ORDER BY application LIMIT $2",
+        "SELECT application, purpose FROM purposes WHERE session = $1 ORDER BY application LIMIT $2",
         (session, sql_count(limits::PURPOSES_PER_SESSION + 1)),
-        |row| row.get(0),
+        |row| Ok(GivenPurpose { application: row.get(0)?, purpose: row.get(1)? }),
     )?;
-    Ok(Purposes { session, applications: applications.into() })
+    Ok(Purposes { session, given: given.into() })
 }
 
 /// Those of all sessions, by session.
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Purposes>> {
-    let rows: Vec<(SessionId, String)> = sql::rows(
+    let rows: Vec<(SessionId, GivenPurpose)> = sql::rows(
         connection,
-        "SELECT session, application FROM purposes ORDER BY session, application",
+        "SELECT session, application, purpose FROM purposes ORDER BY session, application",
         [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok((row.get(0)?, GivenPurpose { application: row.get(1)?, purpose: row.get(2)? })),
     )?;
     let of_one_session = rows.chunk_by(|(one, _), (other, _)| one == other);
     let purposes = of_one_session.filter_map(|rows| {
         let (session, _) = rows.first()?;
-        let applications = rows.iter().map(|(_, application)| application.clone()).collect();
-        Some(Purposes { session: *session, applications })
+        let given = rows.iter().map(|(_, given)| given.clone()).collect();
+        Some(Purposes { session: *session, given })
     });
     Ok(purposes.collect())
 }
@@ -154,9 +163,12 @@ mod tests {
         (folder, store, model)
     }
 
-    fn purposes(applications: &[&str]) -> Change {
-        let applications = applications.iter().map(|name| (*name).to_owned()).collect();
-        Change::Purposes(Purposes { session: session_id(1), applications })
+    fn purposes(given: &[(&str, &str)]) -> Change {
+        let one = |(application, purpose): &(&str, &str)| GivenPurpose {
+            application: (*application).to_owned(),
+            purpose: (*purpose).to_owned(),
+        };
+        Change::Purposes(Purposes { session: session_id(1), given: given.iter().map(one).collect() })
     }
 
     #[tokio::test]
@@ -165,8 +177,12 @@ mod tests {
         store.give_purpose(session_id(1), "wiki", "Ticket 7", 2).await.unwrap();
         store.give_purpose(session_id(1), "canteen", "Lunch", 3).await.unwrap();
         store.give_purpose(session_id(1), "wiki", "Ticket 8", 4).await.unwrap();
-        let both = purposes(&["canteen", "wiki"]);
-        assert_eq!(model.told(), [purposes(&["wiki"]), both.clone(), both]);
+        let told = [
+            purposes(&[("wiki", "Ticket 7")]),
+            purposes(&[("canteen", "Lunch"), ("wiki", "Ticket 7")]),
+            purposes(&[("canteen", "Lunch"), ("wiki", "Ticket 8")]),
+        ];
+        assert_eq!(model.told(), told);
         assert_eq!(store.purpose(session_id(1), "wiki").unwrap(), Some(("Ticket 8".to_owned(), 4)));
         assert_eq!(store.purpose(session_id(1), "payroll").unwrap(), None);
         assert_eq!(model.snapshot(), store.snapshot().unwrap());

@@ -146,6 +146,13 @@ const DOORS: &[Door] = &[
     question("/cdn-cgi/access/terminal/wiki.localhost", 400),
     question("/cdn-cgi/access/device/wiki.localhost", 200),
     alike(On::Auth, "/cdn-cgi/access/terminal/unknown.localhost", [404; 4]),
+    question("/cdn-cgi/access/purpose/wiki.localhost", 400),
+    question("/cdn-cgi/access/request/wiki.localhost", 400),
+    question("/cdn-cgi/access/requests", 200),
+    alike(On::Auth, "/cdn-cgi/access/purpose/unknown.localhost", [404; 4]),
+    endpoint(On::Auth, "/cdn-cgi/access/purpose", 404),
+    endpoint(On::Wiki, "/cdn-cgi/access/purpose", 404),
+    endpoint(On::Wiki, "/cdn-cgi/access/requests", 404),
     endpoint(On::Auth, "/cdn-cgi/access/token", 404),
     endpoint(On::Wiki, "/cdn-cgi/access/initiate", 404),
     endpoint(On::Wiki, "/cdn-cgi/access/certs", 200),
@@ -396,9 +403,10 @@ async fn every_door_for_everybody_in_every_way() {
 /// A door that is added to the program and not to the table fails here.
 #[test]
 fn every_endpoint_of_the_program_is_in_the_table() {
-    let source = ["gateway/src/access.rs", "gateway/src/access/terminals.rs"]
-        .map(|file| std::fs::read_to_string(binary::repository().join(file)).unwrap())
-        .concat();
+    let source =
+        ["gateway/src/access.rs", "gateway/src/access/terminals.rs", "gateway/src/access/errands.rs"]
+            .map(|file| std::fs::read_to_string(binary::repository().join(file)).unwrap())
+            .concat();
     let arms = source.lines().filter_map(|line| line.split_once("=>")).map(|(arm, _)| arm.trim());
     let named = arms.filter(|arm| arm.starts_with(['"', '('])).filter_map(|arm| arm.split('"').nth(1));
     let named: Vec<&str> = named.collect();

@@ -33,7 +33,7 @@ pub(crate) fn identity(
         "groups": standing.groups,
         "iat": profile.authenticated_at,
         "ip": client_ip,
-        "purposes": Some(&*standing.held.purposes).filter(|given| !given.is_empty()),
+        "purposes": purposes(standing),
         "grants": grants(standing),
         "session": { "id": short_id(session), "began": session.begun_at, "expires": session.expires_at },
     });
@@ -45,6 +45,14 @@ pub(crate) fn identity(
         said.retain(|_, value| !value.is_null());
     }
     said
+}
+
+/// What somebody said that they use applications for.
+fn purposes(standing: &Standing) -> Option<Map<String, Value>> {
+    let given = &standing.held.purposes;
+    let told: Map<String, Value> =
+        given.iter().map(|it| (it.application.clone(), it.purpose.as_str().into())).collect();
+    Some(told).filter(|told| !told.is_empty())
 }
 
 /// What somebody was granted for a while.

@@ -1,6 +1,7 @@
 //! `[[policy]]`: rules as written in the file, handed to the policy crate as typed values, and its faults brought back to their
 //! lines.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,8 +12,11 @@ use portcullis_policy::{
     Sources,
 };
 
+mod beyond;
+
 use super::application::ReadApplication;
 use super::document::{Faults, Section, Value};
+use super::evaluation::Evaluation;
 use super::provider::{IdentityProvider, read_name};
 
 struct ReadPolicy {
@@ -25,18 +29,21 @@ pub(super) fn read_all(
     faults: &Faults<'_>,
     applications: &[ReadApplication],
     providers: &[IdentityProvider],
+    evaluations: &[Evaluation],
+    prompts: &mut HashMap<String, String>,
 ) -> Option<Arc<PolicySet>> {
     let mut policies = Vec::new();
     let mut whole = true;
     for mut section in root.sections("policy") {
-        let read = read_policy(&mut section);
+        let read = read_policy(&mut section, prompts);
         whole &= read.is_some();
         policies.extend(read.map(|policy| ReadPolicy { policy, span: section.span() }));
         section.finish();
     }
     let sources: Vec<Policy> = policies.iter().map(|read| read.policy.clone()).collect();
     let identity_providers = providers.iter().map(|provider| provider.name.clone()).collect();
-    let known = Known { identity_providers, ..Known::default() };
+    let external_evaluations = evaluations.iter().map(|evaluation| evaluation.name.clone()).collect();
+    let known = Known { identity_providers, external_evaluations };
     let attached: Vec<ApplicationPolicies> =
         applications.iter().map(|read| attached_policies(read, &known.identity_providers)).collect();
     let sources = Sources { policies: &sources, rule_groups: &[], applications: &attached, known: &known };
@@ -84,7 +91,7 @@ fn place(
 
 const ACTIONS: &str = "\"allow\", \"block\" or \"service_auth\"";
 
-fn read_policy(section: &mut Section<'_, '_>) -> Option<Policy> {
+fn read_policy(section: &mut Section<'_, '_>, prompts: &mut HashMap<String, String>) -> Option<Policy> {
     let name = read_name(section, "applications refer to it");
     let action = section.required("action", ACTIONS).and_then(|value| match value.string()? {
         "allow" => Some(Action::Allow),
@@ -100,8 +107,19 @@ fn read_policy(section: &mut Section<'_, '_>) -> Option<Policy> {
     let require = section.optional("require").map_or(Some(Vec::new()), |value| read_rules(&value));
     let exclude = section.optional("exclude").map_or(Some(Vec::new()), |value| read_rules(&value));
     let session_duration = section.optional("session_duration").and_then(|value| value.duration());
-    let (require, exclude) = (require?, exclude?);
-    Some(Policy { require, exclude, session_duration, ..Policy::new(&name?, action?, include?) })
+    let report_only = section.optional("report_only").and_then(|value| value.boolean()).unwrap_or(false);
+    let beyond = beyond::read(section);
+    let (name, beyond) = (name?, beyond?);
+    prompts.extend(beyond.prompt.map(|prompt| (name.clone(), prompt)));
+    Some(Policy {
+        require: require?,
+        exclude: exclude?,
+        session_duration,
+        report_only,
+        purpose_required: beyond.purpose_required,
+        approval: beyond.approval,
+        ..Policy::new(&name, action?, include?)
+    })
 }
 
 /// None when any rule is wrong: half a list would be another policy.
@@ -127,13 +145,16 @@ fn read_rule(value: &Value<'_, '_>) -> Option<Selector> {
     let acr = section.optional("acr").map(|value| texts(&value).map(Selector::Acr));
     let amr = section.optional("amr").map(|value| texts(&value).map(Selector::Amr));
     let age = section.optional("login_age").map(|value| value.duration().map(Selector::LoginAge));
+    let external = section
+        .optional("external")
+        .map(|value| value.string().map(|name| Selector::External(name.to_owned())));
     section.finish();
-    let given = [everyone, email, domain, group, ip, login, acr, amr, age, service, any_service];
+    let given = [external, everyone, email, domain, group, ip, login, acr, amr, age, service, any_service];
     let mut given: Vec<Option<Selector>> = given.into_iter().flatten().collect();
     if given.len() != 1 {
         value.fault(
             "a rule has exactly one of: everyone, email, email_domain, group, ip, login_method, acr, amr, login_age, \
-             service_token, any_service_token",
+             service_token, any_service_token, external",
         );
         return None;
     }

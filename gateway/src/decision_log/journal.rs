@@ -35,10 +35,14 @@ pub(crate) struct Texts<'a> {
     /// The name of its token, when a service asks; its client id is the subject then.
     pub(crate) service: &'a str,
     pub(crate) policy: &'a str,
+    /// What the person said that they use the application for, shortened.
+    pub(crate) purpose: &'a str,
+    /// What report-only policies would have decided.
+    pub(crate) reports: &'a str,
     pub(crate) cause: &'a str,
 }
 
-const TEXTS: usize = 13;
+const TEXTS: usize = 15;
 
 /// The rest of an event.
 #[derive(Debug, Clone, Copy)]
@@ -168,6 +172,8 @@ impl<'a> Texts<'a> {
             provider,
             service,
             policy,
+            purpose,
+            reports,
             cause,
         } = *self;
         [
@@ -183,6 +189,8 @@ impl<'a> Texts<'a> {
             provider,
             service,
             policy,
+            purpose,
+            reports,
             cause,
         ]
     }
@@ -201,6 +209,8 @@ impl<'a> Texts<'a> {
             provider,
             service,
             policy,
+            purpose,
+            reports,
             cause,
         ] = texts;
         Self {
@@ -216,6 +226,8 @@ impl<'a> Texts<'a> {
             provider,
             service,
             policy,
+            purpose,
+            reports,
             cause,
         }
     }

@@ -134,6 +134,10 @@ pub struct Record {
     pub reason: String,
     /// Of the policies that decided.
     pub revision: String,
+    /// What the person said that they use the application for, shortened.
+    pub purpose: String,
+    /// What report-only policies would have decided.
+    pub reports: String,
     /// Why it ended early, in words.
     pub cause: String,
 
@@ -177,6 +181,8 @@ impl Default for Record {
             rule: text(),
             reason: text(),
             revision: text(),
+            purpose: text(),
+            reports: text(),
             cause: text(),
             torn: 0,
             missing_through: None,

@@ -80,6 +80,8 @@ pub(super) fn write_fields(event: &Event<'_>, line: &mut Line<'_>) {
     if let Some(revision) = facts.revision {
         line.shown("revision", format_args!("{revision:016x}"));
     }
+    line.text("purpose", texts.purpose);
+    line.text("reports", texts.reports);
     line.text("cause", texts.cause);
     if let Some(trace) = facts.trace {
         line.shown("trace", trace.id);

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use portcullis_store::{AccessRequest, AccessState, Purposes, SessionId};
+use portcullis_policy::{Grant, GrantSet, PolicySet, PurposeSet};
+use portcullis_store::{AccessRequest, AccessState, GivenPurpose, Purposes, SessionId};
 
 use super::session::{Cuts, LiveSession};
 use super::{Followed, Live};
@@ -13,7 +14,7 @@ use crate::gateway::now;
 /// Everything that was given, as of the last applied change.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    purposes: HashMap<SessionId, Arc<[String]>>,
+    purposes: HashMap<SessionId, Arc<[GivenPurpose]>>,
     /// By provider and subject: a grant is for every login of theirs.
     grants: HashMap<(String, String), Vec<Arc<AccessRequest>>>,
 }
@@ -21,10 +22,30 @@ pub(super) struct Given {
 /// What of it counts for one session.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Held {
-    /// The applications for which a purpose was given, sorted.
-    pub(crate) purposes: Arc<[String]>,
+    /// What they said that they use applications for, sorted by application.
+    pub(crate) purposes: Arc<[GivenPurpose]>,
     /// What is granted. Some of it may have run out.
     pub(crate) grants: Arc<[Arc<AccessRequest>]>,
+}
+
+impl Held {
+    /// What they said that they use an application for.
+    pub(crate) fn purpose(&self, application: &str) -> Option<&str> {
+        let given = self.purposes.iter().find(|given| given.application == application);
+        given.map(|given| given.purpose.as_str())
+    }
+
+    /// A purpose counts as long as the login does.
+    pub(super) fn purposes_for(&self, set: &PolicySet) -> PurposeSet {
+        set.intern_purposes(self.purposes.iter().map(|given| (given.application.as_str(), i64::MAX)))
+    }
+
+    pub(super) fn grants_for(&self, set: &PolicySet) -> GrantSet {
+        set.intern_grants(self.grants.iter().filter_map(|grant| {
+            let AccessRequest { application, policy, until, .. } = grant.as_ref();
+            Some(Grant { application, policy, until: (*until)? })
+        }))
+    }
 }
 
 impl Given {
@@ -41,7 +62,7 @@ impl Given {
 
     /// Somebody said what they use applications for.
     pub(super) fn give(&mut self, given: &Purposes) {
-        self.purposes.insert(given.session, given.applications.clone());
+        self.purposes.insert(given.session, given.given.clone());
     }
 
     /// A session is forgotten.
@@ -85,6 +106,7 @@ impl Live {
     /// Access was granted to somebody, or is over: for all their logins, at once.
     pub(super) fn set_access(&self, followed: &mut Followed, request: &Arc<AccessRequest>) -> Cuts {
         followed.given.set(request, now());
+        log(request);
         let theirs: Vec<Arc<LiveSession>> = {
             let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
             let is_theirs = |session: &&Arc<LiveSession>| {
@@ -99,6 +121,24 @@ impl Live {
         let person = session.standing().person.as_ref().map(|person| person.id);
         self.refresh(followed, session, person, None)
     }
+}
+
+/// Each step of a request, whoever took it: a person on a page, an administrator by command, a deactivation, or the clock.
+fn log(request: &AccessRequest) {
+    tracing::info!(
+        target: "portcullis::access",
+        access_request = request.id,
+        state = request.state.as_str(),
+        application = request.application,
+        policy = request.policy,
+        email = request.email.as_deref(),
+        subject = request.subject,
+        provider = request.provider,
+        reason = request.reason,
+        by = request.ended_by.as_deref().or(request.decided_by.as_deref()),
+        until = request.until,
+        "temporary access"
+    );
 }
 
 #[cfg(test)]
@@ -158,9 +198,10 @@ mod tests {
     #[test]
     fn purposes_are_of_one_session() {
         let session = SessionId::new([1; 32]);
-        let purposes = Purposes { session, applications: ["wiki".to_owned()].into() };
+        let said = GivenPurpose { application: "wiki".to_owned(), purpose: "Ticket 7".to_owned() };
+        let purposes = Purposes { session, given: [said.clone()].into() };
         let mut given = Given::new(vec![purposes], Vec::new(), 10);
-        assert_eq!(*given.held(session, "okta", "00u1").purposes, ["wiki".to_owned()]);
+        assert_eq!(*given.held(session, "okta", "00u1").purposes, [said]);
         assert!(given.held(SessionId::new([2; 32]), "okta", "00u1").purposes.is_empty());
         given.forget(&session);
         assert!(given.purposes.is_empty());

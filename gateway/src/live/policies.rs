@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_policy::{Decision, EmailAddress, Person, PolicySet, Principal, Service};
 use portcullis_store::Profile;
 
+use super::given::Held;
 use super::login_facts::login_facts;
 use super::passage::Life;
 use super::session::Standing;
@@ -50,11 +51,11 @@ impl Policies {
     /// Somebody whose groups were counted for earlier policies. Where the provider's word no longer counts, what was counted with its
     /// help is a doubt, until `Live` has counted anew.
     pub(crate) fn principal_anew(&self, provider: &str, standing: &Standing) -> Principal {
-        let Standing { profile, groups, doubts, .. } = standing;
+        let Standing { profile, groups, doubts, held, .. } = standing;
         if self.directory_alone(provider) && !standing.policies.directory_alone(provider) {
-            return self.principal(provider, profile, &[], groups);
+            return self.principal(provider, profile, (&[], groups), held);
         }
-        self.principal(provider, profile, groups, doubts)
+        self.principal(provider, profile, (groups, doubts), held)
     }
 
     /// Somebody in the ids of these policies.
@@ -62,8 +63,8 @@ impl Policies {
         &self,
         provider: &str,
         profile: &Profile,
-        groups: &[String],
-        doubts: &[String],
+        (groups, doubts): (&[String], &[String]),
+        held: &Held,
     ) -> Principal {
         Principal::Person(Person {
             email: profile.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
@@ -73,6 +74,8 @@ impl Policies {
             ),
             login_method: self.set.login_method(provider),
             login: login_facts(&profile.claims_json, profile.authenticated_at),
+            purposes: held.purposes_for(&self.set),
+            grants: held.grants_for(&self.set),
             ..self.set.stranger()
         })
     }

@@ -2,6 +2,7 @@
 //! reading cookies is left to the `session` stage.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use portcullis_store::{
     ApplicationSessionRecord, EndReason, Person, Profile, ServiceTokenRecord, SessionId, SessionRecord,
 };
 
+use super::answers::{About, Answers};
 use super::given::Held;
 use super::identity_cache::IdentityCache;
 use super::passage::{Life, NewPassage, Passage, Reach};
@@ -47,17 +49,21 @@ pub(crate) struct Standing {
 impl Standing {
     /// Until when a passage may stay, in unix seconds; none when it may not. An application that the policies do not know is
     /// allowed to nobody.
-    fn allows(&self, passage: &Passage, now: i64) -> Option<i64> {
+    fn allows(&self, passage: &Passage, answers: &Answers, now: i64) -> Option<i64> {
         let application = self.policies.set.application(passage.application())?;
         let circumstances = Circumstances::at(passage.client_ip(), now);
-        let decision = self.policies.set.decide(application, &Question::new(&self.principal, &circumstances));
+        let set = &self.policies.set;
+        let answers = answers.of(set, passage.application(), passage.client_ip(), now);
+        let question =
+            Question { principal: &self.principal, circumstances: &circumstances, answers: &answers };
+        let decision = set.decide(application, &question);
         let may = self.ended.is_none() && decision.is_allowed();
         may.then(|| self.policies.lasts(&decision, passage.life())).filter(|until| now < *until)
     }
 
     /// Decides a passage anew, and whether it is to be dropped.
-    fn denies(&self, passage: &Passage, now: i64) -> bool {
-        match self.allows(passage, now) {
+    fn denies(&self, passage: &Passage, answers: &Answers, now: i64) -> bool {
+        match self.allows(passage, answers, now) {
             Some(until) => {
                 passage.decide_again_at(until);
                 false
@@ -95,6 +101,8 @@ pub(crate) struct LiveSession {
     pub(crate) pace_key: u64,
     /// How its renewals stand; none where the provider gave no refresh token.
     pub(crate) renewals: Option<Arc<Renewals>>,
+    /// What external evaluations said about it lately.
+    pub(crate) answers: Answers,
     uses: Uses,
     standing: ArcSwap<Standing>,
     passages: Mutex<Vec<Weak<Passage>>>,
@@ -120,6 +128,7 @@ impl LiveSession {
             renewals: record.renewable.then(|| Arc::new(Renewals::new(record.profile.told_at))),
             uses: Uses::new(record.used_at.unwrap_or(record.begun_at), idle_limit),
             identity: IdentityCache::default(),
+            answers: Answers::default(),
             standing: ArcSwap::from_pointee(standing),
             passages: Mutex::default(),
         }
@@ -143,6 +152,7 @@ impl LiveSession {
             // No login that could grow idle.
             uses: Uses::new(i64::MAX, IdleLimit::default()),
             identity: IdentityCache::default(),
+            answers: Answers::default(),
             standing: ArcSwap::from_pointee(standing),
             passages: Mutex::default(),
         }
@@ -215,7 +225,7 @@ impl LiveSession {
         if let (Some(_), Some(renewals)) = (standing.ended, &self.renewals) {
             renewals.forget();
         }
-        self.drop_passages(reach, |passage| standing.denies(passage, now))
+        self.drop_passages(reach, |passage| standing.denies(passage, &self.answers, now))
     }
 
     /// Makes an object that the feed no longer reaches worthless to whoever still holds it.
@@ -244,7 +254,17 @@ impl LiveSession {
         let all = self.is_expired(now);
         // The standing is read under the lock of the passages: one that is replaced meanwhile has the last word.
         self.drop_passages(Reach::BothSides, |passage| {
-            all || passage.has_run_out(now) || passage.is_due(now) && self.standing().denies(passage, now)
+            all || passage.has_run_out(now)
+                || passage.is_due(now) && self.standing().denies(passage, &self.answers, now)
+        })
+    }
+
+    /// Makes the decisions that an answer is about again: it says something else now.
+    pub(crate) fn decide_again(&self, about: &About, now: i64) -> Cuts {
+        self.drop_passages(Reach::BothSides, |passage| {
+            let concerned =
+                passage.application() == &*about.application && passage.client_ip() == about.client_ip;
+            concerned && self.standing().denies(passage, &self.answers, now)
         })
     }
 
@@ -256,6 +276,13 @@ impl LiveSession {
     /// Whether anything was opened on it that may still be open.
     pub(super) fn carries(&self) -> bool {
         !self.passages.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Whether something to this application is open from this address.
+    pub(crate) fn carries_to(&self, application: &str, client_ip: IpAddr) -> bool {
+        let passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = passages.iter().filter_map(Weak::upgrade);
+        open.any(|passage| passage.application() == application && passage.client_ip() == client_ip)
     }
 
     fn drop_passages(&self, reach: Reach, concerned: impl Fn(&Passage) -> bool) -> Cuts {

@@ -71,7 +71,7 @@ fn bound(
 }
 
 /// The page that was asked for, unless it is an endpoint of ours without a page, or longer than is carried along.
-fn return_path(canonical: &Canonical) -> String {
+pub(crate) fn return_path(canonical: &Canonical) -> String {
     let path = canonical.path.as_str();
     let full = match &canonical.query {
         Some(query) => format!("{path}?{query}"),

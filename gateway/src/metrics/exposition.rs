@@ -70,6 +70,13 @@ impl Collector for Figures {
             &METRICS.renewals,
         )?;
         out.counts(
+            "external_evaluations",
+            "Questions to external evaluations, by their answer",
+            ["answer"],
+            &METRICS.evaluations,
+        )?;
+        out.reports()?;
+        out.counts(
             "scim_requests",
             "Answers to the provisioning client",
             ["method", "status"],
@@ -153,6 +160,17 @@ impl Exposition<'_> {
                 let labels = [("application", name.as_str())];
                 distribution(&mut histogram.encode_family(&labels)?, &read(application))?;
             }
+        }
+        Ok(())
+    }
+
+    fn reports(&mut self) -> fmt::Result {
+        let reports = METRICS.reports.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let help =
+            "Requests that a report-only policy would have decided, and whether that changed the verdict";
+        let mut metric = self.descriptor("report_only_decisions", help, MetricType::Counter)?;
+        for ((policy, effect), count) in reports {
+            count_of(&mut metric.encode_family(&[("policy", policy.as_str()), ("effect", effect)])?, count)?;
         }
         Ok(())
     }

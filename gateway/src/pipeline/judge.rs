@@ -8,12 +8,15 @@ use http::header::COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use hyper::body::Incoming;
+use portcullis_policy::{EvaluationId, Report};
 
 use crate::authorize::{Client, Denial, NoPermit, Permit, Verified, authorize, preflight, verify};
 use crate::client_address::client_address;
 use crate::config::{Application, Cors};
 use crate::cors::is_preflight;
 use crate::credential::{self, Credential, CredentialError};
+use crate::errand::Errand;
+use crate::evaluation;
 use crate::forward::is_websocket;
 use crate::gateway::{self, Current, Gateway};
 use crate::live::{Freshness, LiveSession};
@@ -36,6 +39,8 @@ pub(super) enum Verdict {
         target: Arc<Target>,
         session: Option<Arc<LiveSession>>,
         permit: Result<Permit, Rejection>,
+        /// What report-only policies would have decided.
+        reports: Vec<Report>,
     },
     /// A preflight that we answer; with its origin, if that is listed.
     Preflight {
@@ -49,8 +54,12 @@ pub(super) enum Verdict {
         target: Option<Arc<Target>>,
         session: Option<Arc<LiveSession>>,
         verified: Result<Verified, Rejection>,
+        reports: Vec<Report>,
     },
 }
+
+/// Questions to external evaluations that one request may wait for, one after the other.
+const MAX_EVALUATIONS: usize = 8;
 
 impl Verdict {
     /// The session whose provider must say first that it still stands.
@@ -60,6 +69,22 @@ impl Verdict {
             | Self::Asked { session, verified: Err(Rejection::ProviderUnavailable), .. } => session.as_ref(),
             _ => None,
         }
+    }
+
+    /// The external evaluation whose answer could turn a no into a yes, and about whom at which application.
+    fn unanswered(&self) -> Option<(&Arc<LiveSession>, &Arc<Target>, EvaluationId)> {
+        let (Self::Application { session: Some(session), target, permit: Err(rejection), .. }
+        | Self::Asked { session: Some(session), target: Some(target), verified: Err(rejection), .. }) = self
+        else {
+            return None;
+        };
+        let evaluation = match rejection {
+            Rejection::Denied(denial) => denial.unanswered(),
+            Rejection::StepUp(summons) => summons.decision.unanswered,
+            Rejection::Errand(errand) => errand.decision.unanswered,
+            _ => None,
+        };
+        evaluation.map(|evaluation| (session, target, evaluation))
     }
 }
 
@@ -72,8 +97,33 @@ pub(super) enum Unjudged {
 }
 
 /// Judges a head. One whose session wants a word of its provider waits until that has come, or failed to, and is judged once more: what
-/// lay unused over night does not end in an error page because the provider takes a second.
+/// lay unused over night does not end in an error page because the provider takes a second. So does one about which an external evaluation
+/// has to be asked.
 pub(super) async fn judge(
+    current: &Current,
+    client: &Client,
+    (head, body): (&Parts, &Incoming),
+    now: i64,
+) -> (Arc<Gateway>, IpAddr, Result<Judged, Unjudged>) {
+    let mut judgement = confirmed(current, client, (head, body), now).await;
+    for _ in 0..MAX_EVALUATIONS {
+        let (gateway, client_ip, judged) = &judgement;
+        let Some((canonical, (session, target, evaluation))) =
+            judged.as_ref().ok().and_then(|judged| Some((&judged.canonical, judged.verdict.unanswered()?)))
+        else {
+            break;
+        };
+        let asked = (canonical, *client_ip);
+        if !evaluation::ask(gateway, (session, evaluation), target, asked).await {
+            break;
+        }
+        judgement = judge_at_once(current, client, (head, body), gateway::now());
+    }
+    judgement
+}
+
+/// Judges a head whose session may want a word of its provider first.
+async fn confirmed(
     current: &Current,
     client: &Client,
     (head, body): (&Parts, &Incoming),
@@ -168,15 +218,17 @@ impl Asking<'_> {
                         target,
                         session: None,
                         permit: Err(Rejection::OriginUnlisted),
+                        reports: Vec::new(),
                     };
                     return Some(Judged { canonical, verdict });
                 }
                 let client = (self.client, self.client_ip);
+                let mut reports = Vec::new();
                 let authorize = |credential: &Credential| {
-                    authorize(&self.gateway.policies, client, credential, &target, self.now)
+                    authorize(&self.gateway.policies, client, credential, &target, self.now, &mut reports)
                 };
                 let (session, permit) = self.decide(&canonical, &target, authorize)?;
-                Verdict::Application { target, session, permit }
+                Verdict::Application { target, session, permit, reports }
             }
             Destination::AuthHost | Destination::ApplicationHost => {
                 // From anybody else the path is one where nothing lives.
@@ -203,7 +255,7 @@ impl Asking<'_> {
             Cors::Pass => {
                 let permit = preflight(self.client, self.client_ip, (self.head, self.body), target)?;
                 let (target, session) = (target.clone(), None);
-                Some(Verdict::Application { target, session, permit: Ok(permit) })
+                Some(Verdict::Application { target, session, permit: Ok(permit), reports: Vec::new() })
             }
             Cors::Answer(rules) => is_preflight(self.head, self.body).then(|| {
                 let origin = rules.origin(&self.head.headers).cloned();
@@ -225,15 +277,17 @@ impl Asking<'_> {
             Ok(question) => question,
             Err(error) => {
                 let verified = Err(Rejection::Asked(error));
-                let verdict = Verdict::Asked { by: None, target: None, session: None, verified };
+                let reports = Vec::new();
+                let verdict = Verdict::Asked { by: None, target: None, session: None, verified, reports };
                 return Some(Judged { canonical: outer, verdict });
             }
         };
+        let mut reports = Vec::new();
         let verify = |credential: &Credential| {
-            verify(&self.gateway.policies, self.client_ip, credential, &target, self.now)
+            verify(&self.gateway.policies, self.client_ip, credential, &target, self.now, &mut reports)
         };
         let (session, verified) = self.decide(&canonical, &target, verify)?;
-        let verdict = Verdict::Asked { by: Some(asker), target: Some(target), session, verified };
+        let verdict = Verdict::Asked { by: Some(asker), target: Some(target), session, verified, reports };
         Some(Judged { canonical, verdict })
     }
 
@@ -302,7 +356,11 @@ impl Asking<'_> {
             Err(NoPermit::Outlived) => another_login(),
             // To this application they are nobody: another login opens it.
             Err(NoPermit::Denied(denial)) if denial.is_login_elsewhere() => another_login(),
-            Err(NoPermit::Denied(denial)) => self.summons(asked.0, asked.1, &denial).unwrap_or(denial.into()),
+            Err(NoPermit::Denied(denial)) => {
+                let errand = || Errand::of(self.gateway, asked, session, &denial, self.now);
+                let errand = || errand().map(|errand| Rejection::Errand(Box::new(errand)));
+                self.summons(asked.0, asked.1, &denial).or_else(errand).unwrap_or(denial.into())
+            }
         };
         Some((Some(session.clone()), Err(rejection)))
     }

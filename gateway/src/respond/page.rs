@@ -11,6 +11,28 @@ use super::{Look, Next};
 use crate::body::Body;
 use crate::route::RESERVED_PREFIX;
 
+/// Something to fill in or to choose.
+pub(crate) enum Field {
+    /// A few lines.
+    Text {
+        /// What the form calls it.
+        name: &'static str,
+        /// What people call it.
+        label: &'static str,
+        /// How many characters it may have.
+        most: usize,
+    },
+    /// One of several, each with what the form and what people call it; the first is chosen already.
+    Choice {
+        /// What the form calls it.
+        name: &'static str,
+        /// What people call it.
+        label: &'static str,
+        /// Value and label.
+        options: Vec<(String, String)>,
+    },
+}
+
 /// A page under construction.
 pub(crate) struct Page {
     status: StatusCode,
@@ -18,15 +40,17 @@ pub(crate) struct Page {
     content: String,
     /// Leads on without being pressed.
     onwards: String,
+    /// Numbers the fields, so that each label names its own.
+    fields: usize,
 }
 
 impl Page {
     pub(crate) fn new(status: StatusCode, title: &'static str) -> Self {
-        Self { status, title, content: String::new(), onwards: String::new() }
+        Self { status, title, content: String::new(), onwards: String::new(), fields: 0 }
     }
 
     pub(crate) fn text(mut self, text: &str) -> Self {
-        for paragraph in text.split('\n') {
+        for paragraph in text.split('\n').filter(|paragraph| !paragraph.is_empty()) {
             let _ = write!(self.content, "<p>{}</p>", escape(paragraph));
         }
         self
@@ -68,11 +92,25 @@ impl Page {
     }
 
     /// A form with nothing to fill in: each button says what is answered.
-    pub(crate) fn form(mut self, action: &str, carried: &[(&str, &str)], buttons: &[(&str, &str)]) -> Self {
+    pub(crate) fn form(self, action: &str, carried: &[(&str, &str)], buttons: &[(&str, &str)]) -> Self {
+        self.fields(action, carried, &[], buttons)
+    }
+
+    /// A form with fields to fill in.
+    pub(crate) fn fields(
+        mut self,
+        action: &str,
+        carried: &[(&str, &str)],
+        fields: &[Field],
+        buttons: &[(&str, &str)],
+    ) -> Self {
         let _ = write!(self.content, "<form method=\"post\" action=\"{}\">", escape(action));
         for (name, value) in carried {
             let (name, value) = (escape(name), escape(value));
             let _ = write!(self.content, "<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");
+        }
+        for field in fields {
+            self.field(field);
         }
         for (index, (value, label)) in buttons.iter().enumerate() {
             let class = if index == 0 { "action" } else { "action other" };
@@ -83,6 +121,41 @@ impl Page {
             );
         }
         self.content.push_str("</form>");
+        self
+    }
+
+    fn field(&mut self, field: &Field) {
+        self.fields += 1;
+        let id = format!("f{}", self.fields);
+        match field {
+            Field::Text { name, label, most } => {
+                let _ = write!(
+                    self.content,
+                    "<label for=\"{id}\">{}</label><textarea id=\"{id}\" name=\"{}\" rows=\"3\" maxlength=\"{most}\" \
+                     required></textarea>",
+                    escape(label),
+                    escape(name)
+                );
+            }
+            Field::Choice { name, label, options } => {
+                let _ = write!(
+                    self.content,
+                    "<label for=\"{id}\">{}</label><select id=\"{id}\" name=\"{}\">",
+                    escape(label),
+                    escape(name)
+                );
+                for (value, shown) in options {
+                    let (value, shown) = (escape(value), escape(shown));
+                    let _ = write!(self.content, "<option value=\"{value}\">{shown}</option>");
+                }
+                self.content.push_str("</select>");
+            }
+        }
+    }
+
+    /// Begins a part of a page that has several.
+    pub(crate) fn part(mut self, title: &str) -> Self {
+        let _ = write!(self.content, "<h2>{}</h2>", escape(title));
         self
     }
 

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use portcullis_store::EndReason;
 
+mod errand;
 mod initiate;
 mod provider;
 mod service;
@@ -68,6 +69,8 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: "This application asks for a stronger or newer sign-in than yours.".to_owned(),
             next: Next::SignIn(summons.challenge.entrance.clone()),
         },
+        Rejection::Errand(needed) => errand::needed(needed),
+        Rejection::ErrandFailed(error) => errand::of(error),
         Rejection::SessionEnded(reason, challenge) => {
             session_ended(*reason, Next::SignIn(challenge.location.clone()))
         }

@@ -32,6 +32,10 @@ mod patch;
 mod schema;
 mod user;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 use portcullis_filter as filter;
 
 pub use limits::MAX_BODY_BYTES;

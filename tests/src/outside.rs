@@ -13,7 +13,7 @@ use std::process::Command;
 pub use node::node;
 pub use pebble::{EXTERNAL_KEY, Pebble, PebbleSettings};
 pub use proxy::{Program, Proxy};
-pub use python::{python, scim2};
+pub use python::{python, scim2, scim2_server};
 pub use script::Script;
 
 /// Where they lie.

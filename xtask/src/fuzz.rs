@@ -1,5 +1,5 @@
 //! `cargo xtask fuzz`: looks for bytes on which the gateway breaks its word, for some minutes each way. What must hold is said
-//! in `gateway/src/fuzzing.rs`; what was found is replayed by its tests.
+//! in `gateway/src/fuzzing.rs` and `scim-sink/src/fuzzing.rs`; what was found is replayed by its tests.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::step::{self, Done, Trouble, cargo, step, target};
 use crate::tools;
 
 const CARGO_FUZZ: &str = "0.13.2";
-const TARGETS: [&str; 4] = ["path", "headers", "cookies", "connection"];
+const TARGETS: [&str; 5] = ["path", "headers", "cookies", "connection", "scim_patch"];
 const DEFAULT_MINUTES: u64 = 10;
 const LONGEST_INPUT: u32 = 16 * 1024;
 

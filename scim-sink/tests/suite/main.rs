@@ -15,6 +15,7 @@ mod directories;
 mod discovery;
 mod errors;
 mod groups;
+mod guides;
 mod limits;
 mod listing;
 mod okta_spec;

@@ -17,7 +17,6 @@ pub(crate) const CORE_GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group
 pub(crate) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 pub(crate) const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 pub(crate) const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
-pub(crate) const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 pub(crate) const NOW: i64 = 1_790_000_000;
 
 pub(crate) struct Rig {

@@ -1,4 +1,4 @@
-//! What is written in Python, in a virtual environment of its own: `scim2-cli` with its tester, and what the scripts of
+//! What is written in Python, in a virtual environment of its own: `scim2-cli` with its tester, `scim2-server`, and what the scripts of
 //! `tests/python` need. Running the scripts is left to `script`.
 
 use std::path::PathBuf;
@@ -16,6 +16,15 @@ static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 #[must_use]
 pub fn scim2() -> PathBuf {
     environment().join("bin/scim2")
+}
+
+/// The program `scim2-server`, a SCIM sink that keeps everything in memory.
+///
+/// # Panics
+/// When python or pip fails.
+#[must_use]
+pub fn scim2_server() -> PathBuf {
+    environment().join("bin/scim2-server")
 }
 
 /// The Python that knows the pinned packages.

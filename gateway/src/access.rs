@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 mod errands;
 mod terminals;
 
-use crate::assertion::identity;
+use crate::assertion::{Seen, identity};
 use crate::body::Body;
 use crate::cookies;
 use crate::credential;
@@ -23,6 +23,7 @@ use crate::query::Query;
 use crate::respond::{self, Audience, Reader, Rejection};
 use crate::route::{Canonical, RESERVED_PREFIX};
 use crate::session::{Visitor, application_visitor, login_visitor};
+use crate::tls::Presented;
 
 /// The one of our endpoints for browsers that changes something by a POST.
 const EVERYWHERE: &str = "logout/everywhere";
@@ -33,6 +34,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) canonical: &'a Canonical,
     /// Whose address is judged.
     pub(crate) client_ip: IpAddr,
+    /// The client's certificate, if it showed one that is accepted.
+    pub(crate) presented: Option<&'a Presented>,
     /// For the pages that name it.
     pub(crate) reference: &'a str,
     pub(crate) now: i64,
@@ -147,7 +150,9 @@ pub(crate) async fn on_application_host(
 fn told_about(gateway: &Gateway, asked: &Asked<'_>, session: &LiveSession) -> Response<Body> {
     let provider = gateway.config.identity_provider(&session.provider);
     let provider = provider.map(AsRef::as_ref);
-    respond::identity(&identity(session, &session.standing(), provider, asked.client_ip))
+    let country = gateway.policies.country(asked.client_ip);
+    let seen = Seen { client_ip: asked.client_ip, country, presented: asked.presented };
+    respond::identity(&identity(session, &session.standing(), provider, seen))
 }
 
 /// Another site may send a browser here, by a link or a form.

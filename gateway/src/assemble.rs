@@ -11,14 +11,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::acme;
 use crate::assertion::{self, Occasion, Signer};
-use crate::config::{Config, GroupsSource, IdentityProvider};
+use crate::config::{Config, IdentityProvider};
 use crate::decision_log;
 use crate::descriptors::Borne;
 use crate::evaluation::Evaluator;
 use crate::forward::{Bounds, Fleet, Upstreams};
 use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
 use crate::limit::RateLimit;
-use crate::live::{Live, Policies};
+use crate::live::{Live, Policies, warn_of_unborne};
 use crate::login::{MAX_RENEWALS_AT_ONCE, Parting, Provider};
 use crate::respond::Look;
 use crate::route::Routes;
@@ -37,7 +37,7 @@ pub(crate) async fn first(
 ) -> Result<Gateway, ServeError> {
     let sealer = Sealer::from_file(&config.store_key_file)?;
     declare_directories(&store, &config).await?;
-    let policies = Policies::first(config.policies.clone(), directory_alone(&config));
+    let policies = Policies::first(&config);
     let record = decision_log::begin_to_record(&config, &store, &sealer)?;
     let live = Arc::new(Live::new(policies.clone()));
     live.limit_idleness(config.session.idle_timeout);
@@ -65,6 +65,7 @@ pub(crate) async fn first(
         record,
     };
     let gateway = of(config, policies, process, None)?;
+    warn_of_unborne(&gateway);
     gateway.fleet.ask(&gateway.process.control);
     Ok(gateway)
 }
@@ -72,7 +73,7 @@ pub(crate) async fn first(
 /// The gateway that follows another. Its policies are in force only when `Live` has adopted them.
 pub(crate) async fn next(config: Config, before: &Gateway) -> Result<Gateway, ServeError> {
     let process = before.process.clone();
-    let policies = before.policies.followed_by(config.policies.clone(), directory_alone(&config));
+    let policies = before.policies.followed_by(&config);
     let gateway = of(config, policies, process, Some(before))?;
     // Last, since it is the one step that changes something.
     declare_directories(&gateway.process.store, &gateway.config).await?;
@@ -113,13 +114,6 @@ fn of(
         config,
         process,
     })
-}
-
-/// Whose people are in the groups that a directory says, and in no others.
-fn directory_alone(config: &Config) -> Arc<[String]> {
-    let providers = config.identity_providers.iter();
-    let alone = providers.filter(|provider| provider.groups_source == GroupsSource::Scim);
-    alone.map(|provider| provider.name.clone()).collect()
 }
 
 fn provider_http(config: &Config, before: Option<&Gateway>) -> Result<Arc<WebClient>, ServeError> {

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http_body::Body;
-use portcullis_policy::{Circumstances, Decision, EvaluationId, PolicyId, Question, Reason, Report};
+use portcullis_policy::{Decision, EvaluationId, PolicyId, Question, Reason, Report, RequestClass};
 use portcullis_store::{EndReason, SessionId};
 
 use crate::admission::Admitted;
+use crate::circumstances::{Shown, Situation};
 use crate::config::Cors;
 use crate::cors::is_preflight;
 use crate::credential::{Credential, CredentialError};
@@ -50,10 +51,30 @@ pub(crate) struct Client {
 /// Proof that the policy allowed one request. Forwarding takes it by value.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    /// The decision about somebody. None for a preflight, which is nobody's and carries nothing of anybody.
-    pub(crate) verified: Option<Verified>,
+    pub(crate) proof: Proof,
     pub(crate) target: Arc<Target>,
     pub(crate) passage: Arc<Passage>,
+}
+
+/// As whose a request may pass.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    /// Somebody's, by the decision about them.
+    Somebody(Verified),
+    /// Nobody's, by a bypass, whoever it was that asked: it carries nothing of anybody.
+    Nobody(Decision),
+    /// Nobody's, to an application that answers preflights itself: it carries nothing but the preflight.
+    Preflight,
+}
+
+impl Proof {
+    /// Who was let in, if it was anybody.
+    pub(crate) fn verified(&self) -> Option<&Verified> {
+        match self {
+            Self::Somebody(verified) => Some(verified),
+            Self::Nobody(_) | Self::Preflight => None,
+        }
+    }
 }
 
 /// Proof that the policy allowed one request of somebody. Alone it is an answer to another proxy: nothing is forwarded for it.
@@ -151,18 +172,25 @@ impl Client {
         }
     }
 
-    /// The passage of a session to an application over this connection. It stays known until the connection closes, so that
-    /// also what is still in the connection's buffers after a request ends can be dropped.
-    fn passage(&self, credential: &Credential, target: &Target, client_ip: IpAddr) -> Option<Arc<Passage>> {
+    /// The passage of a session to an application over this connection, and whether it is new. It stays known until the connection
+    /// closes, so that also what is still in the connection's buffers after a request ends can be dropped. Requests that the policies
+    /// judge differently have passages of their own: each stays as long as what it was asked with is allowed.
+    fn passage(
+        &self,
+        credential: &Credential,
+        target: &Target,
+        asked: (&Situation<'_>, Option<RequestClass>),
+    ) -> Option<(Arc<Passage>, bool)> {
+        let (situation, class) = asked;
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
         let application = &target.application.name;
         let known = passages.iter().find(|it| {
-            let same_client = it.owner() == credential.id() && it.client_ip() == client_ip;
-            same_client && it.application() == application.as_ref()
+            let same_client = it.owner() == credential.id() && it.client_ip() == situation.client_ip;
+            same_client && it.application() == application.as_ref() && it.is_of(class.as_ref())
         });
         if let Some(passage) = known {
             passage.lasts(target.application.session_duration);
-            return Some(passage.clone());
+            return Some((passage.clone(), false));
         }
         if passages.len() >= MAX_PASSAGES_PER_CONNECTION {
             return None;
@@ -170,21 +198,29 @@ impl Client {
         let passage = credential.session().open_passage(NewPassage {
             owner: credential.id(),
             application,
-            client_ip,
+            situation,
+            class,
             life: credential.life(),
             longest: target.application.session_duration,
             client: &self.cutter,
         });
         passages.push(passage.clone());
-        Some(passage)
+        Some((passage, true))
     }
 
-    /// A passage for one request that is nobody's: no change of anybody's standing can end it.
-    fn nobodys_passage(&self, target: &Target, client_ip: IpAddr) -> Arc<Passage> {
+    /// Lets go of a passage that nothing has gone through: a later decision about it would be about nothing that is open.
+    fn forget(&self, unused: &Arc<Passage>) {
+        let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
+        passages.retain(|known| !Arc::ptr_eq(known, unused));
+    }
+
+    /// A passage for a preflight: no change of anybody's standing can end it.
+    fn preflights_passage(&self, target: &Target, client_ip: IpAddr) -> Arc<Passage> {
         Arc::new(Passage::new(NewPassage {
             owner: SessionId::new([0; 32]),
             application: &target.application.name,
-            client_ip,
+            situation: &Situation { client_ip, asked: None, shown: &Shown::Unknown },
+            class: None,
             life: Life::ENDLESS,
             longest: None,
             client: &self.cutter,
@@ -196,16 +232,26 @@ impl Client {
 /// changes later drops the passage that was made known before.
 pub(crate) fn authorize(
     policies: &Policies,
-    (client, client_ip): (&Client, IpAddr),
+    (client, situation): (&Client, &Situation<'_>),
     credential: &Credential,
     target: &Arc<Target>,
     now: i64,
     reports: &mut Vec<Report>,
 ) -> Result<Permit, NoPermit> {
-    let passage = client.passage(credential, target, client_ip).ok_or(Denial::CrowdedConnection)?;
-    let verified = verify(policies, client_ip, credential, target, now, reports)?;
-    passage.decide_again_before(policies.lasts(&verified.decision, credential.life()));
-    Ok(Permit { verified: Some(verified), target: target.clone(), passage })
+    let class = situation.class(policies, target.id);
+    let opened = client.passage(credential, target, (situation, class));
+    let (passage, is_new) = opened.ok_or(Denial::CrowdedConnection)?;
+    let (proof, until) = match decide(policies, situation, credential, target, (now, reports)) {
+        Ok(decided) => decided,
+        Err(no) => {
+            if is_new {
+                client.forget(&passage);
+            }
+            return Err(no);
+        }
+    };
+    passage.decide_again_before(until);
+    Ok(Permit { proof, target: target.clone(), passage })
 }
 
 /// Lets a preflight pass to an application that answers these itself (T51: and nothing that only resembles one).
@@ -216,19 +262,30 @@ pub(crate) fn preflight(
     target: &Arc<Target>,
 ) -> Option<Permit> {
     let passes = matches!(target.application.cors, Cors::Pass) && is_preflight(head, body);
-    let passage = passes.then(|| client.nobodys_passage(target, client_ip))?;
-    Some(Permit { verified: None, target: target.clone(), passage })
+    let passage = passes.then(|| client.preflights_passage(target, client_ip))?;
+    Some(Permit { proof: Proof::Preflight, target: target.clone(), passage })
 }
 
 /// Decides one request that another proxy carries: no passage of ours can be dropped for it, so the decision is for this moment.
 pub(crate) fn verify(
     policies: &Policies,
-    client_ip: IpAddr,
+    situation: &Situation<'_>,
     credential: &Credential,
     target: &Arc<Target>,
     now: i64,
     reports: &mut Vec<Report>,
-) -> Result<Verified, NoPermit> {
+) -> Result<Proof, NoPermit> {
+    decide(policies, situation, credential, target, (now, reports)).map(|(proof, _)| proof)
+}
+
+/// The proof, and until when it is one.
+fn decide(
+    policies: &Policies,
+    situation: &Situation<'_>,
+    credential: &Credential,
+    target: &Arc<Target>,
+    (now, reports): (i64, &mut Vec<Report>),
+) -> Result<(Proof, i64), NoPermit> {
     let session = credential.session();
     let standing = session.standing();
     if let Some(reason) = standing.ended.or(credential.over(now)) {
@@ -245,19 +302,27 @@ pub(crate) fn verify(
             &anew
         }
     };
-    let circumstances = Circumstances::at(client_ip, now);
-    let answers = session.answers.of(&policies.set, &target.application.name, client_ip, now);
-    let question = Question { principal, circumstances: &circumstances, answers: &answers };
-    let decision = policies.set.decide(target.id, &question);
-    if policies.set.has_reports(target.id) {
-        *reports = policies.set.reports(target.id, &question).collect();
-    }
+    let answers = session.answers.of(&policies.set, &target.application.name, situation.client_ip, now);
+    let decision = situation.put(policies, target.id, now, |circumstances| {
+        let question = Question { principal, circumstances, answers: &answers };
+        if policies.set.has_reports(target.id) {
+            *reports = policies.set.reports(target.id, &question).collect();
+        }
+        policies.set.decide(target.id, &question)
+    });
     if !decision.is_allowed() {
         let denial = if session.service.is_some() { Denial::Service } else { Denial::Policy };
         return Err(denial(decision).into());
     }
-    if now >= policies.lasts(&decision, credential.life()) {
+    let until = policies.lasts(&decision, credential.life());
+    if now >= until {
         return Err(NoPermit::Outlived);
     }
-    Ok(Verified { session: session.clone(), standing, target: target.clone(), decision })
+    // A service for which a bypass comes first is nobody there.
+    let proof = if decision.reason == Reason::Bypassed {
+        Proof::Nobody(decision)
+    } else {
+        Proof::Somebody(Verified { session: session.clone(), standing, target: target.clone(), decision })
+    };
+    Ok((proof, until))
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 mod access;
+mod check;
 mod directory;
 mod idp;
 mod keys;
@@ -114,16 +115,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
             let _written_at_the_end = program_log::start(&config.log)?;
             Ok(serve::run(config)?)
         }
-        Command::Check(file) => {
-            let config = file.load()?;
-            say(&format!(
-                "{}: no fault; {} applications, {} identity providers, {} directories",
-                file.file.display(),
-                config.applications.len(),
-                config.identity_providers.len(),
-                config.directories.len()
-            ))
-        }
+        Command::Check(file) => check::run(&file.load()?),
         Command::Keys(command) => keys::run(command),
         Command::Idp(command) => idp::run(command),
         Command::Log(asked) => log::run(asked),

@@ -12,6 +12,7 @@ mod application;
 mod assertion;
 mod branding;
 mod cors;
+mod country;
 mod decisions;
 mod directory;
 mod document;
@@ -42,6 +43,7 @@ pub use evaluation::{Evaluation, EvaluationKeys, PinnedKey};
 pub use headers::{Encoding, RequestHeaders, ResponseHeaders, Separator, Source, Told};
 pub use networks::Networks;
 pub use observe::{Log, LogFormat, LogLevel, LogOutput, Telemetry};
+pub use policy::{Mention, Named, PolicyFiles};
 pub use provider::{
     ClientAuthentication, ClientKey, GroupsApi, GroupsCredentials, GroupsSource, IdentityProvider,
     PushedRequests, ServiceApp, SigningAlgorithm,
@@ -54,6 +56,7 @@ pub use upstream_health::{Health, Outlier};
 
 use portcullis_policy::PolicySet;
 
+use crate::country::Countries;
 use crate::host::{Host, HostPattern};
 use crate::route::RESERVED_PREFIX;
 
@@ -92,10 +95,16 @@ pub struct Config {
     pub applications: Vec<Arc<Application>>,
     /// `[[external_evaluation]]`
     pub evaluations: Vec<Evaluation>,
+    /// `[[policy]]` and `[[rule_group]]`, compiled for the applications.
+    pub policies: Arc<PolicySet>,
+    /// What policies name that only a directory or the store can know.
+    pub mentions: Arc<[Mention]>,
     /// What people are asked by a policy with `purpose`, where it says so in words of its own; by policy.
     pub purpose_prompts: HashMap<String, String>,
-    /// `[[policy]]`, compiled for the applications.
-    pub policies: Arc<PolicySet>,
+    /// `policy_files`
+    pub policy_files: PolicyFiles,
+    /// `[country]`: in which country an address is.
+    pub countries: Option<Arc<Countries>>,
 }
 
 /// Why there is no configuration.
@@ -130,7 +139,7 @@ impl fmt::Display for Report<'_> {
         let noun = if count == 1 { "fault" } else { "faults" };
         write!(f, "{}: {count} {noun}", self.file.display())?;
         for fault in self.faults {
-            write!(f, "\n  {}: {fault}", self.file.display())?;
+            write!(f, "\n  {}: {fault}", fault.file.as_deref().unwrap_or(self.file).display())?;
         }
         Ok(())
     }
@@ -247,16 +256,23 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     if let Some(server) = &server {
         entrance::check_targets(&mut root, server, &applications);
     }
+    let countries = country::read(&mut root, folder);
     let evaluations = evaluation::read_all(&mut root, folder);
-    let mut purpose_prompts = HashMap::new();
-    let policies =
-        policy::read_all(&mut root, faults, &applications, &providers, &evaluations, &mut purpose_prompts);
+    let beside = policy::Beside {
+        applications: &applications,
+        providers: &providers,
+        evaluations: &evaluations,
+        countries: !matches!(countries, Some(None)),
+        folder,
+    };
+    let policies = policy::read_all(&mut root, faults, beside);
     let hosts = applications.iter().flat_map(|read| &read.application.hosts);
     let auth_host = server.as_ref().map(|server| HostPattern::Exact(server.auth_host.clone()));
     let hosts: Vec<HostPattern> = hosts.cloned().chain(auth_host).collect();
     let tls = tls::read_tls(&mut root, folder, &hosts);
     root.finish();
     let (store_file, store_key_file) = store?;
+    let policy::ReadPolicies { set, mentions, purpose_prompts, files: policy_files } = policies?;
     Some(Config {
         file: PathBuf::new(),
         files: Vec::new(),
@@ -274,8 +290,11 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         directories,
         applications: applications.into_iter().map(|read| Arc::new(read.application)).collect(),
         evaluations,
+        policies: set,
+        mentions,
         purpose_prompts,
-        policies: policies?,
+        policy_files,
+        countries: countries?,
     })
 }
 

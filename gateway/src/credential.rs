@@ -25,6 +25,8 @@ pub(crate) enum Credential {
     Session(Arc<ApplicationSession>),
     /// A secret of a service's token.
     Service(Arc<ServiceSecret>),
+    /// Nothing: where a bypass asks nobody who they are.
+    Nobody(Arc<LiveSession>),
 }
 
 /// Why a service token lets nobody in. Whether the client id or the secret was wrong is not known, so it cannot be told.
@@ -65,6 +67,7 @@ impl Credential {
         match self {
             Self::Session(session) => session.id,
             Self::Service(secret) => secret.id,
+            Self::Nobody(nobody) => nobody.id,
         }
     }
 
@@ -73,6 +76,7 @@ impl Credential {
         match self {
             Self::Session(session) => &session.session,
             Self::Service(secret) => &secret.session,
+            Self::Nobody(nobody) => nobody,
         }
     }
 
@@ -80,7 +84,7 @@ impl Credential {
     pub(crate) fn life(&self) -> Life {
         match self {
             Self::Session(session) => session.life,
-            Self::Service(_) => Life::ENDLESS,
+            Self::Service(_) | Self::Nobody(_) => Life::ENDLESS,
         }
     }
 
@@ -89,6 +93,7 @@ impl Credential {
         match self {
             Self::Session(session) => session.is_over(now).then_some(EndReason::SignedOut),
             Self::Service(secret) => secret.is_over(now).then_some(EndReason::Expired),
+            Self::Nobody(_) => None,
         }
     }
 }
@@ -97,7 +102,7 @@ impl Credential {
     /// What is said when it is over, for that reason.
     pub(crate) fn denial(&self, reason: EndReason) -> Denial {
         match (self, reason) {
-            (Self::Session(_), _) => Denial::Ended(reason),
+            (Self::Session(_) | Self::Nobody(_), _) => Denial::Ended(reason),
             (Self::Service(_), EndReason::Expired) => Denial::Credential(CredentialError::Expired),
             (Self::Service(_), _) => Denial::Credential(CredentialError::Revoked),
         }

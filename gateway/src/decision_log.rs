@@ -44,7 +44,7 @@ pub(crate) use journal::{Batch, Journal};
 pub(crate) use journal::{Facts as EventFacts, Texts as EventTexts};
 pub(crate) use scribe::Scribe;
 
-use crate::authorize::{Client, Denial, Permit, Verified};
+use crate::authorize::{Client, Denial, Permit, Proof};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::live::LiveSession;
@@ -171,14 +171,20 @@ impl<'a> Outcome<'a> {
     pub(crate) fn allowed(&mut self, permit: &Permit) {
         self.passed = true;
         self.allowed_at = Some(Instant::now());
-        if let Some(verified) = &permit.verified {
-            self.verified(verified);
-        }
+        self.proven(&permit.proof);
     }
 
     /// Notes the decision that another proxy may carry a request under.
-    pub(crate) fn verified(&mut self, verified: &Verified) {
-        self.decision = Some(verified.decision);
+    pub(crate) fn proven(&mut self, proof: &Proof) {
+        match proof {
+            Proof::Somebody(verified) => self.decision = Some(verified.decision),
+            // Whoever it was: the request was nobody's.
+            Proof::Nobody(decision) => {
+                self.decision = Some(*decision);
+                self.session = None;
+            }
+            Proof::Preflight => {}
+        }
     }
 
     /// Notes and counts what report-only policies would have decided: `policy: verdict (reason)`, with a mark where that is another
@@ -275,6 +281,7 @@ fn record(outcome: &Outcome<'_>, status: u16, cause: Option<&dyn Display>) {
         session: person.map(|session| session.id),
         login_at: person.and(profile).map(|profile| profile.authenticated_at),
         revision: Some(outcome.policies.revision()),
+        action: decision.and_then(|decision| outcome.policies.action(decision.policy?)),
         rule: decision.and_then(|decision| decision.rule),
         reason: decision.map(|decision| decision.reason),
     };
@@ -324,6 +331,7 @@ pub(crate) fn write_unrouted(
         session: None,
         login_at: None,
         revision: None,
+        action: None,
         rule: None,
         reason: None,
     };

@@ -121,8 +121,18 @@ impl ForwardError {
 pub(crate) struct Context<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) way: &'a Way,
-    /// None for a preflight: it is nobody's.
-    pub(crate) identity: Option<&'a IdentityHeaders>,
+    pub(crate) told: Told<'a>,
+}
+
+/// What an upstream is told of whoever asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Told<'a> {
+    /// Who it is.
+    Somebody(&'a IdentityHeaders),
+    /// Nothing, since nobody was asked.
+    Nobody,
+    /// Nothing at all but the preflight.
+    Preflight,
 }
 
 /// Sends a permitted request on and returns the upstream's answer.
@@ -157,7 +167,7 @@ pub(crate) async fn forward(
     *outgoing.headers_mut() = head.headers;
     outgoing::tell_prefix(&mut outgoing, upstream);
     let (pools, passage, host) = (&upstreams.0, &permit.passage, &context.way.authority);
-    let verified = permit.verified.as_ref();
+    let verified = permit.proof.verified();
     let share = share_of(pools, &permit).ok_or(ForwardError::TooManyAtOnce)?;
     let sending = Sending { pools, group, upstream, passage, verified, target: &target, host };
     let (mut response, mut lease) = sending.send(outgoing).await?;
@@ -184,7 +194,7 @@ pub(crate) async fn forward(
 /// What is nobody's is counted by the address that it came from.
 fn share_of(pools: &Pools, permit: &Permit) -> Option<Share> {
     let (name, most) = (&permit.target.application.name, pools.bounds.of_person);
-    match &permit.verified {
+    match permit.proof.verified() {
         Some(verified) => pools.shares.take(verified.session.pace_key, name, most),
         None => pools.shares.take(permit.passage.client_ip(), name, most),
     }

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 use crate::config::Config;
 use crate::cookies;
-use crate::forward::{self, Context};
+use crate::forward::{self, Context, Told};
 use crate::forwarded::Ways;
 use crate::identity_headers::IdentityHeaders;
 use crate::route::{Canonical, NormalPath, Routes};
@@ -138,7 +138,7 @@ pub fn headers(bytes: &[u8]) {
 fn for_upstream<B>(canonical: &Canonical, request: Request<B>) -> Request<B> {
     let way = Ways::default().way(Ipv4Addr::LOCALHOST.into(), &canonical.host, 443).expect("a way");
     let identity = IdentityHeaders::made(&TOLD);
-    let context = Context { request_id: "0", way: &way, identity: Some(&identity) };
+    let context = Context { request_id: "0", way: &way, told: Told::Somebody(&identity) };
     let application = WORLD.applications.first().expect("the wiki");
     forward::rehearse(canonical, request, application, &context).expect("what was judged can be written")
 }

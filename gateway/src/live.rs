@@ -2,6 +2,7 @@
 //! from a change before everything that it ends has been dropped. Deciding single requests is left to `authorize`.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use portcullis_store::{
 };
 
 mod answers;
+mod facts;
 mod given;
 mod identity_cache;
 mod linked;
 mod login_facts;
+mod nobody;
 mod passage;
 mod people;
 mod policies;
@@ -22,9 +25,11 @@ mod provisioned;
 mod renewal;
 mod service;
 mod session;
+mod unborne;
 mod uses;
 
 pub(crate) use answers::{About, Begun, Prompted};
+use facts::Facts;
 pub(crate) use identity_cache::Grounds;
 pub(crate) use login_facts::login_facts;
 use passage::Reach;
@@ -34,11 +39,13 @@ pub(crate) use renewal::{Attempt, Freshness, Pace};
 pub(crate) use service::ServiceSecret;
 use session::Whose;
 pub(crate) use session::{ApplicationSession, Cuts, LiveSession, Standing};
+pub(crate) use unborne::{Bearers, warn_of_unborne};
 
 use crate::gateway::now;
 use crate::metrics;
 use given::Given;
 use linked::Linked;
+use nobody::Nobodies;
 use people::{CountedGroups, People};
 use service::Services;
 use uses::IdleLimit;
@@ -49,6 +56,7 @@ pub(crate) struct Live {
     sessions: RwLock<HashMap<SessionId, Arc<LiveSession>>>,
     application_sessions: RwLock<HashMap<SessionId, Arc<ApplicationSession>>>,
     services: RwLock<Services>,
+    nobodies: Nobodies,
     followed: Mutex<Followed>,
     idle_limit: IdleLimit,
 }
@@ -69,6 +77,7 @@ impl Live {
             sessions: RwLock::default(),
             application_sessions: RwLock::default(),
             services: RwLock::default(),
+            nobodies: Nobodies::new(&policies),
             followed: Mutex::new(Followed { policies, people, given, linked }),
             idle_limit: IdleLimit::default(),
         }
@@ -96,7 +105,12 @@ impl Live {
             denied + session.drop_run_out(now).0
         });
         let people: usize = refreshed.sum();
-        Cuts(people + self.refresh_services(&followed).0)
+        Cuts(people + self.refresh_services(&followed).0 + self.nobodies.adopt(&followed.policies).0)
+    }
+
+    /// Whoever comes from an address, where a bypass does not ask who it is.
+    pub(crate) fn nobody(&self, address: IpAddr) -> Option<Arc<LiveSession>> {
+        self.nobodies.at(address)
     }
 
     /// The login with this id, live or ended.
@@ -180,10 +194,21 @@ impl Live {
         // The store ends the sessions of a deactivated person in the same transaction; this holds the door besides.
         let inactive = person.as_ref().is_some_and(|person| !person.active);
         let ended = ended.or_else(|| inactive.then_some(EndReason::Deactivated));
+        let member_of = person.as_deref().map_or_else(Box::default, |person| people.member_of(person));
         let CountedGroups { names: groups, unproved: doubts } = counted;
         let held = given.held(id, provider, subject);
-        let principal = policies.principal(provider, &profile, (&groups, &doubts), &held);
-        Standing { profile, person, groups, doubts, held, policies: policies.clone(), principal, ended }
+        let facts = Facts {
+            whose,
+            profile: &profile,
+            person: person.as_deref(),
+            member_of: &member_of,
+            groups: &groups,
+            doubts: &doubts,
+            held: &held,
+        };
+        let principal = policies.principal(&facts);
+        let policies = policies.clone();
+        Standing { profile, person, member_of, groups, doubts, held, policies, principal, ended }
     }
 
     /// Its person is known already.
@@ -266,6 +291,9 @@ impl Live {
             }
             Change::Group(group) => {
                 let before = followed.people.set_group(group.clone());
+                if let Some(before) = &before {
+                    unborne::warn_of_leaving(followed, before, Some(group));
+                }
                 self.refresh_group(followed, group, before.as_deref())
             }
             Change::GroupNameLeft { directory, name, at } => {
@@ -277,7 +305,10 @@ impl Live {
                 Cuts(0)
             }
             Change::GroupDeleted(id) => match followed.people.remove_group(*id) {
-                Some(group) => self.refresh_group(followed, &group, None),
+                Some(group) => {
+                    unborne::warn_of_leaving(followed, &group, None);
+                    self.refresh_group(followed, &group, None)
+                }
                 None => Cuts(0),
             },
             Change::Membership { group, added, removed } => {

@@ -12,13 +12,13 @@ use hyper::body::Incoming;
 mod judge;
 
 use crate::access::{self, Asked};
-use crate::authorize::{Client, Permit, Verified};
+use crate::authorize::{Client, Permit, Proof, Verified};
 use crate::body::Body;
 use crate::config::Cors;
 use crate::cors::Readable;
 use crate::credential;
 use crate::decision_log::{self, Outcome};
-use crate::forward::{self, Context, ForwardError};
+use crate::forward::{self, Context, ForwardError, Told};
 use crate::gateway::{Current, Gateway, now};
 use crate::identity_headers;
 use crate::metrics;
@@ -88,14 +88,16 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
                 _ => Err(Rejection::OriginUnlisted),
             }
         }
-        Verdict::Asked { by, target, session, verified, reports } => {
+        Verdict::Asked { by, target, session, proof, reports } => {
             asker = by;
-            outcome.application = target;
+            outcome.application.clone_from(&target);
             outcome.session = session;
             outcome.reported(&reports);
-            verified.and_then(|verified| recorded(&gateway, started, verified)).and_then(|verified| {
-                outcome.verified(&verified);
-                Ok(verify::allowed(&gateway, &verified, &head.headers, now).map_err(ForwardError::from)?)
+            proof.and_then(|proof| recorded(&gateway, started, proof)).and_then(|proof| {
+                outcome.proven(&proof);
+                let target = target.ok_or(Rejection::NotFound)?;
+                let allowed = verify::allowed(&gateway, (&proof, &target), &head.headers, now);
+                Ok(allowed.map_err(ForwardError::from)?)
             })
         }
     };
@@ -159,7 +161,8 @@ struct Stage<'a> {
 impl Stage<'_> {
     fn asked<'h>(&'h self, head: &'h Parts) -> Asked<'h> {
         let Self { client_ip, canonical, id, now, .. } = *self;
-        Asked { head, canonical, client_ip, reference: id, now }
+        let presented = self.via.client.handshake.get().and_then(|it| it.presented.as_deref());
+        Asked { head, canonical, client_ip, presented, reference: id, now }
     }
 
     /// The auth host carries login, keys and provisioning.
@@ -187,15 +190,20 @@ impl Stage<'_> {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, ForwardError> {
         let gateway = self.gateway;
-        let identity = permit.verified.as_ref().map(|verified| {
+        let identity = permit.proof.verified().map(|verified| {
             let Verified { session, standing, target, .. } = verified;
             identity_headers::of(&gateway.process.signer, session, standing, target, self.now)
         });
         let identity = identity.transpose()?;
+        let told = match (&identity, &permit.proof) {
+            (Some(identity), _) => Told::Somebody(identity),
+            (None, Proof::Preflight) => Told::Preflight,
+            (None, _) => Told::Nobody,
+        };
         let port = gateway.config.server.public_port;
         let way = self.via.client.ways.way(self.client_ip, &self.canonical.host, port);
         let way = way.ok_or(ForwardError::Way)?;
-        let context = Context { request_id: self.id, way: &way, identity: identity.as_deref() };
+        let context = Context { request_id: self.id, way: &way, told };
         let upstreams = gateway.upstreams.get(self.via.worker).ok_or(ForwardError::Way)?;
         forward::forward(permit, self.canonical, request, &context, upstreams).await
     }

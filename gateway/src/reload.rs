@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::assemble;
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Current, now};
+use crate::live::warn_of_unborne;
 use crate::metrics::{self, Reload};
 use crate::serve::ServeError;
 
@@ -76,6 +78,7 @@ async fn reload(current: &Current) -> Result<(), ReloadError> {
     };
     next.process.live.limit_idleness(next.config.session.idle_timeout);
     let cuts = next.process.live.adopt(next.policies.clone(), longest, now());
+    warn_of_unborne(&next);
     if cuts.0 > 0 {
         metrics::cut("configuration", cuts.0);
         tracing::info!(target: "portcullis::drop", change = "configuration", connections = cuts.0, "connections were cut");
@@ -106,14 +109,39 @@ fn report(current: &Current, reloaded: Result<(), ReloadError>) {
     }
 }
 
-type Fingerprint = Option<[u8; 32]>;
+/// From this size on a file is known by its stamps rather than by its content, which is read every two seconds: databases of countries.
+const LARGE_FILE_BYTES: u64 = 1024 * 1024;
 
-/// What the configuration and the files that it names hold now, by their hash; none for a file that cannot be read.
-fn fingerprints(config: &Config) -> HashMap<PathBuf, Fingerprint> {
-    let hash = |path: &Path| {
+/// What a file holds now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fingerprint {
+    Content([u8; 32]),
+    /// Inode, bytes, and when it was changed.
+    Stamps([i64; 6]),
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl Fingerprint {
+    fn of(path: &Path) -> Self {
+        Self::read(path).unwrap_or(Self::Unreadable)
+    }
+
+    fn read(path: &Path) -> Option<Self> {
+        let told = std::fs::metadata(path).ok()?;
+        if told.len() >= LARGE_FILE_BYTES {
+            let (inode, bytes) = (told.ino().cast_signed(), told.size().cast_signed());
+            let (changed, touched) = ([told.mtime(), told.mtime_nsec()], [told.ctime(), told.ctime_nsec()]);
+            return Some(Self::Stamps([inode, bytes, changed[0], changed[1], touched[0], touched[1]]));
+        }
         let content = std::fs::read(path).ok()?;
-        digest::digest(&digest::SHA256, &content).as_ref().try_into().ok()
-    };
-    let files = config.files.iter().chain([&config.file]);
-    files.map(|file| (file.clone(), hash(file))).collect()
+        digest::digest(&digest::SHA256, &content).as_ref().try_into().ok().map(Self::Content)
+    }
+}
+
+/// What the configuration and the files that it names hold now.
+fn fingerprints(config: &Config) -> HashMap<PathBuf, Fingerprint> {
+    let files = config.files.iter().chain([&config.file]).cloned();
+    let files = files.chain(config.policy_files.found());
+    files.map(|file| (file.clone(), Fingerprint::of(&file))).collect()
 }

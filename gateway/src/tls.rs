@@ -177,14 +177,14 @@ pub(crate) struct Handshake {
     /// The rules that it was made under.
     pub(crate) policy: TlsPolicy,
     /// The certificate of the client, verified.
-    pub(crate) presented: Option<Presented>,
+    pub(crate) presented: Option<Arc<Presented>>,
 }
 
 impl Handshake {
     pub(crate) fn of(session: &rustls::ServerConnection, policy: TlsPolicy) -> Self {
         let leaf = session.peer_certificates().and_then(<[CertificateDer<'_>]>::first);
         let name = session.server_name().map(str::to_owned);
-        Self { name, policy, presented: leaf.map(Presented::of) }
+        Self { name, policy, presented: leaf.map(Presented::of).map(Arc::new) }
     }
 }
 

@@ -66,7 +66,7 @@ fn look(gateway: &Arc<Gateway>, now: i64) {
             unconfirmed += session.drop_all().0;
         }
     }
-    expired += gateway.process.live.drop_run_out_services(now).0;
+    expired += gateway.process.live.drop_run_out_without_login(now).0;
     report("expired", Cuts(expired));
     report("unconfirmed", Cuts(unconfirmed));
 }

@@ -13,7 +13,7 @@ mod original;
 
 pub(crate) use original::{Asker, OriginalError};
 
-use crate::authorize::Verified;
+use crate::authorize::{Proof, Verified};
 use crate::body::Body;
 use crate::cookies;
 use crate::gateway::Gateway;
@@ -84,19 +84,24 @@ pub(crate) fn understand(
 /// The yes, with what the application is to be told.
 pub(crate) fn allowed(
     gateway: &Gateway,
-    verified: &Verified,
+    (proof, target): (&Proof, &Target),
     asked: &HeaderMap,
     now: i64,
 ) -> Result<Response<Body>, IdentityError> {
-    let Verified { session, standing, target, .. } = verified;
-    let identity = identity_headers::of(&gateway.process.signer, session, standing, target, now)?;
+    let identity = proof.verified().map(|verified| {
+        let Verified { session, standing, target, .. } = verified;
+        identity_headers::of(&gateway.process.signer, session, standing, target, now)
+    });
+    let identity = identity.transpose()?;
     let rules = &target.application.headers;
     let mut told = HeaderMap::with_capacity(8);
     // Every configured name is there, if need be with nothing: a proxy that copies it replaces what the client sent.
-    for name in rules.told.iter().map(|told| &told.name).chain([&identity_headers::EMAIL]) {
+    let ours = [&identity_headers::EMAIL, &identity_headers::ASSERTION];
+    for name in rules.told.iter().map(|told| &told.name).chain(ours) {
         told.insert(name.clone(), HeaderValue::from_static(""));
     }
-    for (name, value) in rules.fixed.iter().chain(identity.iter()) {
+    let identity = identity.iter().flat_map(|identity| identity.iter());
+    for (name, value) in rules.fixed.iter().chain(identity) {
         told.insert(name.clone(), value.clone());
     }
     let mut left = HeaderMap::new();

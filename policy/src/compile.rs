@@ -14,6 +14,7 @@ use crate::check;
 use crate::decision::PolicyId;
 use crate::fault::CompileFault;
 use crate::predicate::Predicate;
+use crate::request::RequestRules;
 use crate::rule_group::{self, ByName};
 use crate::set::{CompiledApplication, CompiledGroup, CompiledPolicy, Ids, PolicySet, Rules, Test};
 use crate::source::{Action, ApplicationPolicies, Policy, RuleGroup, Section, Selector, Sources};
@@ -143,6 +144,7 @@ impl<'a> Compiler<'a> {
         let some = !source.login_methods.is_empty();
         CompiledApplication {
             login_methods: some.then(|| lookup(&self.ids.login_methods, &source.login_methods)),
+            requests: RequestRules::of(first.iter().chain(&then).map(AsRef::as_ref)),
             first: first.into(),
             then: then.into(),
         }

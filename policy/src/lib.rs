@@ -29,6 +29,7 @@ mod step_up;
 mod intern;
 mod principal;
 mod question;
+mod request;
 mod set;
 
 mod decide;
@@ -56,6 +57,7 @@ pub use principal::{
     Grant, GrantSet, GroupSet, LoginMethodId, Person, PredicateSet, Principal, PurposeSet, Service,
 };
 pub use question::{Answer, Certificate, Circumstances, EvaluationId, Question};
+pub use request::{Looks, RequestClass};
 pub use rule_group::{MAX_RULE_GROUP_DEPTH, MAX_RULE_GROUP_RULES};
 pub use set::{ApplicationId, PolicySet};
 pub use source::{

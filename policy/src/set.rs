@@ -12,6 +12,7 @@ use crate::country::CountryCode;
 use crate::decision::PolicyId;
 use crate::path::PathPattern;
 use crate::predicate::Predicate;
+use crate::request::RequestRules;
 use crate::source::{Action, Approval, Policy, RuleGroup};
 use crate::step_up::StepUp;
 use crate::time_window::TimeWindow;
@@ -59,6 +60,8 @@ pub(crate) struct CompiledApplication {
     pub(crate) first: Box<[Arc<CompiledPolicy>]>,
     /// Allow and block, which share one walk.
     pub(crate) then: Box<[Arc<CompiledPolicy>]>,
+    /// What all of them ask about requests.
+    pub(crate) requests: RequestRules,
 }
 
 #[derive(Debug)]

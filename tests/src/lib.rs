@@ -13,6 +13,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod country_file;
 pub mod demo;
 pub mod handshake;
 pub mod harness;

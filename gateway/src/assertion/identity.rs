@@ -3,11 +3,13 @@
 
 use std::net::IpAddr;
 
+use portcullis_policy::CountryCode;
 use portcullis_store::AccessRequest;
 use serde_json::{Map, Value, json};
 
 use crate::config::IdentityProvider;
 use crate::live::{LiveSession, Standing};
+use crate::tls::Presented;
 
 /// Claims of a login that have a place of their own in the answer.
 const OF_THE_LOGIN: [&str; 2] = ["amr", "acr"];
@@ -17,7 +19,7 @@ pub(crate) fn identity(
     session: &LiveSession,
     standing: &Standing,
     provider: Option<&IdentityProvider>,
-    client_ip: IpAddr,
+    seen: Seen<'_>,
 ) -> Value {
     let profile = &standing.profile;
     let mut idp = json!({ "id": session.provider, "name": session.provider });
@@ -32,7 +34,11 @@ pub(crate) fn identity(
         "idp": idp,
         "groups": standing.groups,
         "iat": profile.authenticated_at,
-        "ip": client_ip,
+        "ip": seen.client_ip,
+        "geo": seen.country.map(|country| json!({ "country": country.as_str() })),
+        "common_name": seen.presented.and_then(|presented| presented.subject.as_deref()),
+        "group_ids": group_ids(standing),
+        "policy_revision": format!("{:016x}", standing.policies.set.revision()),
         "purposes": purposes(standing),
         "grants": grants(standing),
         "session": { "id": short_id(session), "began": session.begun_at, "expires": session.expires_at },
@@ -53,6 +59,21 @@ fn purposes(standing: &Standing) -> Option<Map<String, Value>> {
     let told: Map<String, Value> =
         given.iter().map(|it| (it.application.clone(), it.purpose.as_str().into())).collect();
     Some(told).filter(|told| !told.is_empty())
+}
+
+/// What is seen of a request beside who asks, as policies see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) client_ip: IpAddr,
+    pub(crate) country: Option<CountryCode>,
+    pub(crate) presented: Option<&'a Presented>,
+}
+
+/// The groups of the directory by the ids that policies may name: ours, and those of the provisioning client.
+fn group_ids(standing: &Standing) -> Option<Vec<&str>> {
+    standing.person.as_ref()?;
+    let groups = standing.member_of.iter();
+    Some(groups.flat_map(|it| [Some(it.scim_id.as_str()), it.external_id.as_deref()]).flatten().collect())
 }
 
 /// What somebody was granted for a while.

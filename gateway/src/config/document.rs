@@ -14,6 +14,8 @@ use toml::de::{DeTable, DeValue};
 /// One thing wrong with a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    /// The file that it stands in; none for the configuration file itself.
+    pub file: Option<PathBuf>,
     /// Line in the file, from 1.
     pub line: usize,
     /// Dotted path of the key, such as `server.listen`; empty when the file is not TOML at all.
@@ -37,21 +39,33 @@ pub(super) struct Faults<'s> {
     source: &'s str,
     list: RefCell<Vec<Fault>>,
     files: RefCell<Vec<PathBuf>>,
+    /// Those of documents that this one names.
+    of_others: RefCell<Vec<Fault>>,
 }
 
 impl<'s> Faults<'s> {
     pub(super) fn new(source: &'s str) -> Self {
-        Self { source, list: RefCell::default(), files: RefCell::default() }
+        Self { source, list: RefCell::default(), files: RefCell::default(), of_others: RefCell::default() }
     }
 
     pub(super) fn add(&self, span: &Range<usize>, key: &str, text: impl Into<String>) {
-        let before = self.source.as_bytes().iter().take(span.start);
-        let line = before.filter(|byte| **byte == b'\n').count() + 1;
-        let fault = Fault { line, key: key.to_owned(), text: text.into() };
+        let fault = Fault { file: None, line: self.line(span), key: key.to_owned(), text: text.into() };
         let mut list = self.list.borrow_mut();
         if !list.contains(&fault) {
             list.push(fault);
         }
+    }
+
+    /// The line in which something begins, from 1.
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.source.as_bytes().iter().take(span.start);
+        before.filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    /// Takes over what is wrong with a document that this one names.
+    pub(super) fn adopt(&self, file: &Path, others: Faults<'_>) {
+        let named = |fault| Fault { file: Some(file.to_owned()), ..fault };
+        self.of_others.borrow_mut().extend(others.into_sorted().into_iter().map(named));
     }
 
     /// The files that the document names, and that were read or will be.
@@ -62,6 +76,7 @@ impl<'s> Faults<'s> {
     pub(super) fn into_sorted(self) -> Vec<Fault> {
         let mut list = self.list.into_inner();
         list.sort_by_key(|fault| fault.line);
+        list.extend(self.of_others.into_inner());
         list
     }
 }
@@ -173,6 +188,11 @@ impl<'a, 's> Value<'a, 's> {
         self.faults.files.borrow_mut().push(path.to_owned());
     }
 
+    /// Where it begins, for faults that are found after the whole file was read.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.node.span()
+    }
+
     fn wrong_type(&self, wanted: &str) {
         self.fault(format!("is a {}, must be {wanted}", self.node.get_ref().type_str()));
     }
@@ -230,6 +250,16 @@ impl<'a, 's> Value<'a, 's> {
                 None
             }
         }
+    }
+
+    /// A string parsed as `T`, whose errors name what they found.
+    pub(super) fn parsed_as_told<T>(&self) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: fmt::Display,
+    {
+        let parsed = self.string()?.parse();
+        parsed.map_err(|error: T::Err| self.fault(error.to_string())).ok()
     }
 
     /// A span of time such as `"90s"`, `"15m"`, `"24h"` or `"7d"`.

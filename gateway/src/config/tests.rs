@@ -1,6 +1,6 @@
 use super::*;
 
-const WHOLE: &str = r#"
+pub(super) const WHOLE: &str = r#"
 [server]
 listen = ["127.0.0.1:8443"]
 auth_host = "auth.localhost"

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use portcullis_policy::{Reason, RulePosition};
+use portcullis_policy::{Action, Reason, RulePosition};
 use portcullis_store::SessionId;
 
 use crate::log::Wake;
@@ -56,6 +56,8 @@ pub(crate) struct Facts {
     pub(crate) login_at: Option<i64>,
     /// Of the policies that it was judged by.
     pub(crate) revision: Option<u64>,
+    /// What the policy that decided does.
+    pub(crate) action: Option<Action>,
     pub(crate) rule: Option<RulePosition>,
     pub(crate) reason: Option<Reason>,
 }
@@ -249,6 +251,7 @@ mod tests {
             session: None,
             login_at: None,
             revision: None,
+            action: None,
             rule: None,
             reason: None,
         }

@@ -73,6 +73,7 @@ pub(super) fn write_fields(event: &Event<'_>, line: &mut Line<'_>) {
         line.number("login_at", login_at);
     }
     line.text("policy", texts.policy);
+    line.text("action", facts.action.map_or("", |action| action.as_str()));
     if let Some(rule) = facts.rule {
         line.shown("rule", rule);
     }

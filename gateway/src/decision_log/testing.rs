@@ -57,6 +57,7 @@ pub(super) fn facts() -> Facts {
         session: None,
         login_at: Some(1_769_900_000),
         revision: Some(0xabc),
+        action: None,
         rule: None,
         reason: Some(portcullis_policy::Reason::AllowedByPolicy),
     }

@@ -63,7 +63,9 @@ struct Claims<'a> {
 /// Who is asked about, as `get-identity` tells it.
 pub(super) fn identity(gateway: &Gateway, session: &LiveSession, client_ip: IpAddr) -> Value {
     let provider = gateway.config.identity_provider(&session.provider).map(AsRef::as_ref);
-    let mut identity = assertion::identity(session, &session.standing(), provider, client_ip);
+    let country = gateway.policies.country(client_ip);
+    let seen = assertion::Seen { client_ip, country, presented: None };
+    let mut identity = assertion::identity(session, &session.standing(), provider, seen);
     if let (Some(service), Some(fields)) = (&session.service, identity.as_object_mut()) {
         fields.insert("service_token".to_owned(), (*service.token).into());
     }

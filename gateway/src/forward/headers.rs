@@ -13,10 +13,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 mod names;
 
-use super::Context;
+use super::{Context, Told};
 use crate::config::{RequestHeaders, ResponseHeaders};
 use crate::cookies;
 use crate::credential;
+use crate::identity_headers::IdentityHeaders;
 use names::Fate;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -55,7 +56,7 @@ pub(super) fn for_upstream(
     context: &Context<'_>,
     upgrade: bool,
 ) {
-    if context.identity.is_none() {
+    if matches!(context.told, Told::Preflight) {
         keep_preflight(headers);
     }
     let announced = announced_trailers(headers, rules);
@@ -88,8 +89,12 @@ pub(super) fn for_upstream(
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
     headers.insert(FORWARDED, way.forwarded.clone());
     headers.extend(HeaderValue::try_from(context.request_id).ok().map(|id| (REQUEST_ID, id)));
-    let Some(identity) = context.identity else { return };
-    for (name, value) in rules.fixed.iter().chain(identity.iter()) {
+    let identity = match context.told {
+        Told::Somebody(identity) => Some(identity),
+        Told::Nobody => None,
+        Told::Preflight => return,
+    };
+    for (name, value) in rules.fixed.iter().chain(identity.into_iter().flat_map(IdentityHeaders::iter)) {
         headers.insert(name.clone(), value.clone());
     }
 }

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use portcullis_policy::RequestClass;
 use portcullis_store::SessionId;
 
+use super::policies::Policies;
+use crate::circumstances::{Shown, Situation};
 use crate::socket::Cutter;
 
 /// One passage. Everything that can carry a byte of it hangs on a [`Cutter`], so that ending it needs nobody's cooperation.
@@ -17,6 +20,9 @@ pub(crate) struct Passage {
     /// By its name: the ids of applications change with the policies, which a passage may outlive.
     application: Arc<str>,
     client_ip: IpAddr,
+    /// What it was opened with, as far as policies look at it.
+    asked: Option<Asked>,
+    shown: Shown,
     life: Life,
     /// When it is over at the latest, in unix seconds. A reload may change it.
     expires_at: AtomicI64,
@@ -24,6 +30,14 @@ pub(crate) struct Passage {
     due_at: AtomicI64,
     client: Arc<Cutter>,
     upstreams: Mutex<Upstreams>,
+}
+
+/// A request of those that a passage carries: to the policies all of them are one.
+#[derive(Debug)]
+struct Asked {
+    method: Box<str>,
+    path: Box<str>,
+    class: RequestClass,
 }
 
 /// From when to when an application session lasts.
@@ -48,14 +62,16 @@ impl Life {
 }
 
 /// What a passage is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct NewPassage<'a> {
     /// The application session.
     pub(crate) owner: SessionId,
     /// The application's name.
     pub(crate) application: &'a Arc<str>,
-    /// The address that is judged.
-    pub(crate) client_ip: IpAddr,
+    /// The request that it is for.
+    pub(crate) situation: &'a Situation<'a>,
+    /// What that is to the policies.
+    pub(crate) class: Option<RequestClass>,
     /// That of the application session.
     pub(crate) life: Life,
     /// How old a session may be for this application.
@@ -86,11 +102,18 @@ pub(crate) struct Dropped;
 
 impl Passage {
     pub(crate) fn new(to: NewPassage<'_>) -> Self {
-        let NewPassage { owner, application, client_ip, life, longest, client } = to;
+        let NewPassage { owner, application, situation, class, life, longest, client } = to;
         let (application, client) = (application.clone(), client.clone());
+        let Situation { client_ip, asked, shown } = *situation;
+        let asked = asked.zip(class).map(|((method, path), class)| Asked {
+            method: method.into(),
+            path: path.into(),
+            class,
+        });
+        let shown = shown.clone();
         let expires_at = AtomicI64::new(life.until(longest));
         let (due_at, upstreams) = (AtomicI64::new(i64::MAX), Mutex::default());
-        Self { owner, application, client_ip, life, expires_at, due_at, client, upstreams }
+        Self { owner, application, client_ip, asked, shown, life, expires_at, due_at, client, upstreams }
     }
 
     /// The application session that it belongs to.
@@ -100,6 +123,21 @@ impl Passage {
 
     pub(crate) fn application(&self) -> &str {
         &self.application
+    }
+
+    /// Whether it is for requests of this class.
+    pub(crate) fn is_of(&self, class: Option<&RequestClass>) -> bool {
+        self.asked.as_ref().map(|asked| &asked.class) == class
+    }
+
+    /// What it was opened with. Where other policies ask something else about requests than those that it was opened under, one of them
+    /// does not stand for all, and what was asked is not known: neither does that help whoever asked.
+    pub(super) fn situation(&self, policies: &Policies) -> Situation<'_> {
+        let application = policies.set.application(&self.application);
+        let is_current =
+            |asked: &&Asked| application.is_some_and(|it| policies.set.is_current(it, &asked.class));
+        let asked = self.asked.as_ref().filter(is_current).map(|asked| (&*asked.method, &*asked.path));
+        Situation { client_ip: self.client_ip, asked, shown: &self.shown }
     }
 
     pub(super) fn has_run_out(&self, now: i64) -> bool {

@@ -59,6 +59,21 @@ impl People {
         Some(group)
     }
 
+    /// The groups that the directory says somebody is in.
+    pub(super) fn member_of(&self, person: &Person) -> Box<[Arc<Group>]> {
+        person.groups.iter().filter_map(|id| self.groups.get(id)).cloned().collect()
+    }
+
+    /// Whether some group of some directory has this name.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        self.names.values().any(|names| names.contains_key(name))
+    }
+
+    /// The groups of all directories.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.values()
+    }
+
     /// A group left its name: was renamed, or deleted.
     pub(super) fn leave_name(&mut self, directory: DirectoryName, name: String, at: i64) {
         self.former_names.entry(directory).or_default().insert(name, at);

@@ -1,14 +1,14 @@
-//! The policies that are in force, and which of two came later. Deciding by them is left to `authorize`.
+//! The policies that are in force, with what else of the configuration decides beside them, and which of two came later. Deciding by them
+//! is left to `authorize`, what somebody is to them to `facts`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_policy::{Decision, EmailAddress, Person, PolicySet, Principal, Service};
-use portcullis_store::Profile;
+use portcullis_policy::{CountryCode, Decision, PolicySet, Principal, Service};
 
-use super::given::Held;
-use super::login_facts::login_facts;
 use super::passage::Life;
-use super::session::Standing;
+use crate::config::{Config, GroupsSource, Mention};
+use crate::country::Countries;
 
 /// The policies of one configuration.
 #[derive(Debug, Clone)]
@@ -18,17 +18,46 @@ pub(crate) struct Policies {
     pub(crate) set: Arc<PolicySet>,
     /// The providers of whose people a directory alone says which groups they are in.
     directory_alone: Arc<[String]>,
+    countries: Option<Arc<Countries>>,
+    /// What the policies name that only a directory or the store can know.
+    pub(super) mentions: Arc<[Mention]>,
 }
 
 impl Policies {
     /// Those of the configuration that the process began with.
-    pub(crate) fn first(set: Arc<PolicySet>, directory_alone: Arc<[String]>) -> Self {
-        Self { generation: 1, set, directory_alone }
+    pub(crate) fn first(config: &Config) -> Self {
+        Self {
+            generation: 1,
+            set: config.policies.clone(),
+            directory_alone: directory_alone(config),
+            countries: config.countries.clone(),
+            mentions: config.mentions.clone(),
+        }
+    }
+
+    /// Those of a configuration of which nothing else matters.
+    #[cfg(test)]
+    pub(crate) fn of_tests(
+        policies: &[portcullis_policy::Policy],
+        applications: &[portcullis_policy::ApplicationPolicies],
+    ) -> Self {
+        let known = portcullis_policy::Known {
+            identity_providers: vec!["okta".to_owned()],
+            ..portcullis_policy::Known::default()
+        };
+        let sources = portcullis_policy::Sources { policies, rule_groups: &[], applications, known: &known };
+        Self {
+            generation: 1,
+            set: Arc::new(PolicySet::compile(&sources).unwrap()),
+            directory_alone: Arc::new([]),
+            countries: None,
+            mentions: Arc::new([]),
+        }
     }
 
     /// Those of the configuration that follows this one.
-    pub(crate) fn followed_by(&self, set: Arc<PolicySet>, directory_alone: Arc<[String]>) -> Self {
-        Self { generation: self.generation + 1, set, directory_alone }
+    pub(crate) fn followed_by(&self, config: &Config) -> Self {
+        Self { generation: self.generation + 1, ..Self::first(config) }
     }
 
     /// Whether what this provider says of groups counts only against somebody.
@@ -48,35 +77,15 @@ impl Policies {
         Principal::Service(Service { token: token.into() })
     }
 
-    /// Somebody whose groups were counted for earlier policies. Where the provider's word no longer counts, what was counted with its
-    /// help is a doubt, until `Live` has counted anew.
-    pub(crate) fn principal_anew(&self, provider: &str, standing: &Standing) -> Principal {
-        let Standing { profile, groups, doubts, held, .. } = standing;
-        if self.directory_alone(provider) && !standing.policies.directory_alone(provider) {
-            return self.principal(provider, profile, (&[], groups), held);
-        }
-        self.principal(provider, profile, (groups, doubts), held)
+    /// In which country an address is, if that is known.
+    pub(crate) fn country(&self, address: IpAddr) -> Option<CountryCode> {
+        self.countries.as_ref()?.of(address)
     }
+}
 
-    /// Somebody in the ids of these policies.
-    pub(crate) fn principal(
-        &self,
-        provider: &str,
-        profile: &Profile,
-        (groups, doubts): (&[String], &[String]),
-        held: &Held,
-    ) -> Principal {
-        Principal::Person(Person {
-            email: profile.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
-            groups: self.set.intern_groups_with_doubts(
-                groups.iter().map(String::as_str),
-                doubts.iter().map(String::as_str),
-            ),
-            login_method: self.set.login_method(provider),
-            login: login_facts(&profile.claims_json, profile.authenticated_at),
-            purposes: held.purposes_for(&self.set),
-            grants: held.grants_for(&self.set),
-            ..self.set.stranger()
-        })
-    }
+/// Whose people are in the groups that a directory says, and in no others.
+fn directory_alone(config: &Config) -> Arc<[String]> {
+    let providers = config.identity_providers.iter();
+    let alone = providers.filter(|provider| provider.groups_source == GroupsSource::Scim);
+    alone.map(|provider| provider.name.clone()).collect()
 }

@@ -59,6 +59,7 @@ impl Standing {
         Self {
             profile: Arc::new(profile),
             person: None,
+            member_of: Box::default(),
             groups: Vec::new(),
             doubts: Vec::new(),
             held: Held::default(),
@@ -173,10 +174,14 @@ impl Live {
         self.services.read().unwrap_or_else(PoisonError::into_inner).unnoted()
     }
 
-    /// Drops what was opened by secrets that are over.
-    pub(crate) fn drop_run_out_services(&self, now: i64) -> Cuts {
-        let secrets = self.services.read().unwrap_or_else(PoisonError::into_inner).secrets();
-        Cuts(secrets.iter().map(|secret| secret.drop_run_out(now).0).sum())
+    /// Drops what was opened by secrets that are over, and decides anew what services and nobody have open for as long as an hour lasts.
+    pub(crate) fn drop_run_out_without_login(&self, now: i64) -> Cuts {
+        let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
+        let (secrets, sessions) = (services.secrets(), services.all());
+        drop(services);
+        let over: usize = secrets.iter().map(|secret| secret.drop_run_out(now).0).sum();
+        let carrying = sessions.iter().chain(self.nobodies.all()).filter(|session| session.carries());
+        Cuts(over + carrying.map(|session| session.drop_run_out(now).0).sum::<usize>())
     }
 
     /// A token was made, rotated or revoked. Its secrets are taken in before anything is dropped: a request that was quicker finds its

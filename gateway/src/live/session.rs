@@ -10,9 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
-use portcullis_policy::{Circumstances, Principal, Question};
+use portcullis_policy::{Principal, Question};
 use portcullis_store::{
-    ApplicationSessionRecord, EndReason, Person, Profile, ServiceTokenRecord, SessionId, SessionRecord,
+    ApplicationSessionRecord, EndReason, Group, Person, Profile, ServiceTokenRecord, SessionId, SessionRecord,
 };
 
 use super::answers::{About, Answers};
@@ -32,6 +32,8 @@ pub(crate) struct Standing {
     pub(crate) profile: Arc<Profile>,
     /// The person of a directory whom it belongs to.
     pub(crate) person: Option<Arc<Person>>,
+    /// The groups of the directory that they are in.
+    pub(crate) member_of: Box<[Arc<Group>]>,
     /// Names of all groups that count now, sorted.
     pub(crate) groups: Vec<String>,
     /// Names of groups that the person is in by a word that does not count; see `people`.
@@ -50,13 +52,15 @@ impl Standing {
     /// Until when a passage may stay, in unix seconds; none when it may not. An application that the policies do not know is
     /// allowed to nobody.
     fn allows(&self, passage: &Passage, answers: &Answers, now: i64) -> Option<i64> {
-        let application = self.policies.set.application(passage.application())?;
-        let circumstances = Circumstances::at(passage.client_ip(), now);
-        let set = &self.policies.set;
+        let (set, policies) = (&self.policies.set, &self.policies);
+        let application = set.application(passage.application())?;
         let answers = answers.of(set, passage.application(), passage.client_ip(), now);
-        let question =
-            Question { principal: &self.principal, circumstances: &circumstances, answers: &answers };
-        let decision = set.decide(application, &question);
+        let decision = passage.situation(policies).put(policies, application, now, |circumstances| {
+            set.decide(
+                application,
+                &Question { principal: &self.principal, circumstances, answers: &answers },
+            )
+        });
         let may = self.ended.is_none() && decision.is_allowed();
         may.then(|| self.policies.lasts(&decision, passage.life())).filter(|until| now < *until)
     }
@@ -158,15 +162,35 @@ impl LiveSession {
         }
     }
 
+    /// Nobody, for whom a bypass opens what no login is needed for.
+    pub(super) fn of_nobody(standing: Standing) -> Self {
+        Self {
+            id: SessionId::new([0; 32]),
+            provider: String::new(),
+            subject: String::new(),
+            service: None,
+            begun_at: i64::MIN,
+            expires_at: i64::MAX,
+            pace_key: 0,
+            renewals: None,
+            uses: Uses::new(i64::MAX, IdleLimit::default()),
+            identity: IdentityCache::default(),
+            answers: Answers::default(),
+            standing: ArcSwap::from_pointee(standing),
+            passages: Mutex::default(),
+        }
+    }
+
     pub(super) fn whose(&self) -> Whose<'_> {
         Whose { id: self.id, provider: &self.provider, subject: &self.subject }
     }
 
     /// Whoever it is, in the ids of these policies.
     pub(crate) fn principal(&self, policies: &Policies, standing: &Standing) -> Principal {
-        match &self.service {
-            Some(service) => Policies::service(&service.token),
-            None => policies.principal_anew(&self.provider, standing),
+        match (&self.service, &standing.principal) {
+            (Some(service), _) => Policies::service(&service.token),
+            (None, Principal::Nobody) => Principal::Nobody,
+            (None, _) => policies.principal_anew(self.whose(), standing),
         }
     }
 

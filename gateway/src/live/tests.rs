@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use portcullis_policy::{Known, PolicySet, Sources};
 use portcullis_store::{
     Directory, DirectoryError, EndWhat, GroupContent, MemberEdit, ModifyError, NewSession, Person,
     PersonContent, Provisioning, Renewal, Store,
@@ -34,12 +33,7 @@ impl Rig {
     }
 
     async fn follow(&self) -> Arc<Live> {
-        let set = {
-            let known = Known::default();
-            let none = Sources { policies: &[], rule_groups: &[], applications: &[], known: &known };
-            PolicySet::compile(&none).unwrap()
-        };
-        let live = Arc::new(Live::new(Policies::first(Arc::new(set), Arc::new([]))));
+        let live = Arc::new(Live::new(Policies::of_tests(&[], &[])));
         self.store.follow(live.clone()).await.unwrap();
         live
     }

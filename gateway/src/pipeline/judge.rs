@@ -10,7 +10,10 @@ use http::{HeaderMap, HeaderValue};
 use hyper::body::Incoming;
 use portcullis_policy::{EvaluationId, Report};
 
-use crate::authorize::{Client, Denial, NoPermit, Permit, Verified, authorize, preflight, verify};
+mod bypass;
+
+use crate::authorize::{Client, Denial, NoPermit, Permit, Proof, authorize, preflight, verify};
+use crate::circumstances::{Shown, Situation};
 use crate::client_address::client_address;
 use crate::config::{Application, Cors};
 use crate::cors::is_preflight;
@@ -53,7 +56,7 @@ pub(super) enum Verdict {
         by: Option<Asker>,
         target: Option<Arc<Target>>,
         session: Option<Arc<LiveSession>>,
-        verified: Result<Verified, Rejection>,
+        proof: Result<Proof, Rejection>,
         reports: Vec<Report>,
     },
 }
@@ -66,7 +69,7 @@ impl Verdict {
     fn unconfirmed(&self) -> Option<&Arc<LiveSession>> {
         match self {
             Self::Application { session, permit: Err(Rejection::ProviderUnavailable), .. }
-            | Self::Asked { session, verified: Err(Rejection::ProviderUnavailable), .. } => session.as_ref(),
+            | Self::Asked { session, proof: Err(Rejection::ProviderUnavailable), .. } => session.as_ref(),
             _ => None,
         }
     }
@@ -74,7 +77,7 @@ impl Verdict {
     /// The external evaluation whose answer could turn a no into a yes, and about whom at which application.
     fn unanswered(&self) -> Option<(&Arc<LiveSession>, &Arc<Target>, EvaluationId)> {
         let (Self::Application { session: Some(session), target, permit: Err(rejection), .. }
-        | Self::Asked { session: Some(session), target: Some(target), verified: Err(rejection), .. }) = self
+        | Self::Asked { session: Some(session), target: Some(target), proof: Err(rejection), .. }) = self
         else {
             return None;
         };
@@ -222,12 +225,14 @@ impl Asking<'_> {
                     };
                     return Some(Judged { canonical, verdict });
                 }
-                let client = (self.client, self.client_ip);
+                let shown = self.shown();
+                let situation = Situation::of(&canonical, self.client_ip, &shown);
                 let mut reports = Vec::new();
                 let authorize = |credential: &Credential| {
+                    let client = (self.client, &situation);
                     authorize(&self.gateway.policies, client, credential, &target, self.now, &mut reports)
                 };
-                let (session, permit) = self.decide(&canonical, &target, authorize)?;
+                let (session, permit) = self.decide((&canonical, &target), &situation, authorize)?;
                 Verdict::Application { target, session, permit, reports }
             }
             Destination::AuthHost | Destination::ApplicationHost => {
@@ -276,31 +281,37 @@ impl Asking<'_> {
         let Question { canonical, target, asker } = match understood {
             Ok(question) => question,
             Err(error) => {
-                let verified = Err(Rejection::Asked(error));
+                let proof = Err(Rejection::Asked(error));
                 let reports = Vec::new();
-                let verdict = Verdict::Asked { by: None, target: None, session: None, verified, reports };
+                let verdict = Verdict::Asked { by: None, target: None, session: None, proof, reports };
                 return Some(Judged { canonical: outer, verdict });
             }
         };
+        // The client's handshake was with the other proxy.
+        let situation = Situation::of(&canonical, self.client_ip, &Shown::Unknown);
         let mut reports = Vec::new();
         let verify = |credential: &Credential| {
-            verify(&self.gateway.policies, self.client_ip, credential, &target, self.now, &mut reports)
+            verify(&self.gateway.policies, &situation, credential, &target, self.now, &mut reports)
         };
-        let (session, verified) = self.decide(&canonical, &target, verify)?;
-        let verdict = Verdict::Asked { by: Some(asker), target: Some(target), session, verified, reports };
+        let (session, proof) = self.decide((&canonical, &target), &situation, verify)?;
+        let verdict = Verdict::Asked { by: Some(asker), target: Some(target), session, proof, reports };
         Some(Judged { canonical, verdict })
     }
 
-    /// Who asks, and may they. None when the configuration was replaced meanwhile.
+    /// Who asks, and may they; where a bypass does not ask, nobody's cookie and nobody's token is looked at. None when the configuration
+    /// was replaced meanwhile.
     fn decide<P>(
         &self,
-        canonical: &Canonical,
-        target: &Target,
-        decide: impl FnOnce(&Credential) -> Result<P, NoPermit>,
+        (canonical, target): (&Canonical, &Target),
+        situation: &Situation<'_>,
+        decide: impl FnMut(&Credential) -> Result<P, NoPermit>,
     ) -> Option<Decided<P>> {
         let (gateway, headers) = (self.gateway, &self.head.headers);
-        let application = &target.application;
+        let (policies, application) = (&gateway.policies, &target.application);
         let live = &gateway.process.live;
+        if policies.set.has_bypass(target.id) && situation.is_bypassed(policies, target.id, self.now) {
+            return self.decide_for_nobody((canonical, target), decide);
+        }
         let asked = (canonical, application.as_ref());
         match credential::service(live, headers, application.headers.service_token.as_ref(), self.now) {
             None => {}
@@ -334,7 +345,7 @@ impl Asking<'_> {
         &self,
         credential: &Credential,
         asked: (&Canonical, &Application),
-        decide: impl FnOnce(&Credential) -> Result<P, NoPermit>,
+        mut decide: impl FnMut(&Credential) -> Result<P, NoPermit>,
     ) -> Option<Decided<P>> {
         let session = credential.session();
         if !self.gateway.limits.of_person.allows_somebody(session.pace_key) {

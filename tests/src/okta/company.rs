@@ -58,6 +58,9 @@ pub struct Person {
     /// Names of groups, `Everyone` aside.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// The department, which Okta maps to the enterprise extension.
+    #[serde(default)]
+    pub department: Option<String>,
 }
 
 impl Person {
@@ -73,6 +76,7 @@ impl Person {
             email: None,
             email_verified: true,
             groups: Vec::new(),
+            department: None,
         }
     }
 

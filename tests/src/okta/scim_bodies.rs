@@ -6,12 +6,13 @@ use super::keys::random_id;
 use super::state::{Account, GroupRecord, Org};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// The attributes that Okta maps.
 fn mapped(account: &Account, active: bool) -> Value {
-    json!({
+    let mut mapped = json!({
         "userName": account.person.login,
         "name": {"givenName": account.person.given_name, "familyName": account.person.family_name},
         "emails": [{"primary": true, "value": account.email(), "type": "work"}],
@@ -19,7 +20,11 @@ fn mapped(account: &Account, active: bool) -> Value {
         "locale": "en-US",
         "externalId": account.id,
         "active": active,
-    })
+    });
+    if let Some(department) = &account.person.department {
+        mapped[ENTERPRISE] = json!({ "department": department });
+    }
+    mapped
 }
 
 /// `POST /Users`: a placeholder password comes even when password sync is off.

@@ -1,14 +1,15 @@
 //! What an allow may ask for beyond its rules: a purpose, and somebody's approval.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use portcullis_policy::Approval;
 
 use super::super::document::{Section, Value};
-use super::read_rules;
+use super::rule::{Names, read_rules};
 
 /// What people are asked stands on a page, above the field for the answer.
-const MAX_PROMPT_CHARS: usize = 300;
+pub(super) const MAX_PROMPT_CHARS: usize = 300;
 /// What lasts longer is no temporary access.
 const LONGEST_GRANT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
@@ -21,9 +22,14 @@ pub(super) struct Beyond {
 }
 
 /// None when something is wrong: a policy without what it asks for would be another policy.
-pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Beyond> {
+pub(super) fn read(
+    section: &mut Section<'_, '_>,
+    names: &Names<'_>,
+    spans: &mut Vec<Range<usize>>,
+) -> Option<Beyond> {
     let purpose = section.optional("purpose").map_or(Some((false, None)), |value| read_purpose(&value));
-    let approval = section.optional("approval").map_or(Some(None), |value| read_approval(&value).map(Some));
+    let approval = section.optional("approval");
+    let approval = approval.map_or(Some(None), |value| read_approval(&value, names, spans).map(Some));
     let ((purpose_required, prompt), approval) = (purpose?, approval?);
     Some(Beyond { purpose_required, prompt, approval })
 }
@@ -41,11 +47,15 @@ fn read_purpose(value: &Value<'_, '_>) -> Option<(bool, Option<String>)> {
     Some((true, Some(prompt.to_owned())))
 }
 
-fn read_approval(value: &Value<'_, '_>) -> Option<Approval> {
+fn read_approval(
+    value: &Value<'_, '_>,
+    names: &Names<'_>,
+    spans: &mut Vec<Range<usize>>,
+) -> Option<Approval> {
     let mut section =
         value.section_or("must be a table: { approvers = [{ group = \"Security\" }], longest = \"4h\" }")?;
     let approvers = section.required("approvers", "who may grant it, such as [{ group = \"Security\" }]");
-    let approvers = approvers.and_then(|value| read_rules(&value));
+    let approvers = approvers.and_then(|value| read_rules(&value, names, spans));
     let longest = section.required("longest", "the longest time of one grant, such as \"4h\"");
     let longest = longest.and_then(|value| {
         let longest = value.duration()?;

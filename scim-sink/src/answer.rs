@@ -23,6 +23,8 @@ pub(crate) enum Answer {
     Created(Value),
     /// 204
     Gone,
+    /// 204, of what is too much to be told in full
+    Changed(String),
     /// 304
     NotModified(String),
 }
@@ -32,7 +34,7 @@ impl Answer {
         match self {
             Answer::Found(_) => StatusCode::OK,
             Answer::Created(_) => StatusCode::CREATED,
-            Answer::Gone => StatusCode::NO_CONTENT,
+            Answer::Gone | Answer::Changed(_) => StatusCode::NO_CONTENT,
             Answer::NotModified(_) => StatusCode::NOT_MODIFIED,
         }
     }
@@ -41,7 +43,7 @@ impl Answer {
     pub(crate) fn resource(&self) -> Option<&Value> {
         match self {
             Answer::Found(body) | Answer::Created(body) => Some(body),
-            Answer::Gone | Answer::NotModified(_) => None,
+            Answer::Gone | Answer::Changed(_) | Answer::NotModified(_) => None,
         }
     }
 
@@ -56,7 +58,7 @@ impl Answer {
                 response
             }
             Answer::Gone => without_body(status),
-            Answer::NotModified(version) => {
+            Answer::Changed(version) | Answer::NotModified(version) => {
                 let mut response = without_body(status);
                 set(&mut response, ETAG, Some(&version));
                 response

@@ -2,13 +2,14 @@
 //!
 //! The edit of members is made by `members`; what a membership means for open sessions is the gateway's matter.
 
+use http::Method;
 use portcullis_store::{GroupContent, GroupId, GroupLookup, MemberEdit, ModifyError, StoredGroup};
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::filter::{AttributePath, Filter};
 use crate::group::{self, Members};
-use crate::limits::MAX_GROUP_PATCH_OPERATIONS;
+use crate::limits::{MAX_GROUP_PATCH_OPERATIONS, MAX_MEMBERS_OF_PATCH};
 use crate::list_query::ListQuery;
 use crate::listing::{self, Equality, Page, Source};
 use crate::members::MemberPlan;
@@ -123,6 +124,12 @@ async fn modify(
         ModifyError::Directory(error) => Rejection::from_directory(error, KIND, id),
     })?;
     written(visit, operation, id, &changed, None);
+    if visit.request.method() == Method::PATCH
+        && projection == Projection::Whole
+        && visit.store.has_more_members(group.id, MAX_MEMBERS_OF_PATCH)?
+    {
+        return Ok(Answer::Changed(version_tag(group.version)));
+    }
     Ok(Answer::Found(shown(visit, &group, &projection)?))
 }
 

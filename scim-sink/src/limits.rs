@@ -32,6 +32,9 @@ pub const MAX_PAGE: usize = 200;
 /// Resources in one answer when the client names no `count`.
 pub const DEFAULT_PAGE: usize = 100;
 
+/// Most members told in the answer to a PATCH that did not ask for attributes; of a group with more it has no body (RFC 7644 section 3.5.2).
+pub const MAX_MEMBERS_OF_PATCH: usize = 1_000;
+
 /// Most members written into one answer of several groups: the page ends early after the group that passes it.
 pub const MAX_MEMBERS_PER_PAGE: usize = 100_000;
 

@@ -6,6 +6,7 @@ use crate::migrate;
 use crate::reader::Readers;
 use crate::store::Store;
 use crate::writer::{Means, Writer};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -20,6 +21,12 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection.
 const STATEMENTS_KEPT: usize = 256;
+/// Memory for pages of the writer's: those of one commit of an import fit in, so that none is written twice.
+const WRITER_CACHE_KIB: usize = 16 * 1024;
+/// Pages of the write-ahead log after which it is carried over into the database.
+const CHECKPOINT_PAGES: usize = 4_000;
+/// What is left of the log's file after a write that made it long.
+const LOG_KEPT_BYTES: usize = 64 * 1024 * 1024;
 /// Owner reads and writes, nobody else does anything.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -93,6 +100,10 @@ impl Store {
         if mode != "wal" {
             return Err(OpenError::NoWriteAheadLog(mode));
         }
+        writer.execute_batch(&format!(
+            "PRAGMA cache_size = -{WRITER_CACHE_KIB}; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; \
+             PRAGMA journal_size_limit = {LOG_KEPT_BYTES}"
+        ))?;
         migrate::migrate(&writer)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readers =
@@ -158,6 +169,8 @@ fn owned_file(path: &Path) -> Result<PathBuf, OpenError> {
 fn configure(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Otherwise a statement is planned anew whenever a value is bound that its plan might depend on, which is each time.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF")?;
     Ok(connection)

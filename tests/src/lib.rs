@@ -20,4 +20,5 @@ pub mod harness;
 pub mod http2_upstream;
 pub mod okta;
 pub mod outside;
+pub mod people;
 pub mod upstream;

@@ -13,6 +13,9 @@ const PROFILE: &str = "dist";
 /// Builds, then runs the program `bench` with the other arguments.
 pub(crate) fn run(words: &[&str]) -> Done {
     let (profile, words) = profile(words)?;
+    if let ["people", words @ ..] = words.as_slice() {
+        return people(profile, words);
+    }
     println!(
         "This measures Portcullis beside other proxies, on loopback, on two cores. It needs these programs:"
     );
@@ -32,6 +35,21 @@ pub(crate) fn run(words: &[&str]) -> Done {
     // This process becomes the benchmarks, so that Ctrl-C reaches it alone and it can stop what it started.
     let error = bench.exec();
     Err(Trouble(format!("`{}` cannot be started: {error}", step::shown(&bench))))
+}
+
+/// The directory of a million people: the gateway alone, on the whole machine.
+fn people(profile: &str, words: &[&str]) -> Done {
+    println!("This fills a store of some gigabytes in a temporary folder, and takes some minutes.");
+    step::step(&format!("build in profile {profile}"), || {
+        let build = ["build", "--profile", profile, "-p"];
+        step::run(step::cargo().args(build).args(["portcullis", "--bin", "portcullis"]))?;
+        step::run(step::cargo().args(build).args(["portcullis-tests", "--bin", "people"]))
+    })?;
+    let built = step::target().join(profile);
+    let mut people = Command::new(built.join("people"));
+    people.args(words).env("PORTCULLIS_BIN", built.join("portcullis"));
+    let error = people.exec();
+    Err(Trouble(format!("`{}` cannot be started: {error}", step::shown(&people))))
 }
 
 /// The profile to build in, and what is left of the words.

@@ -20,6 +20,8 @@ usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole wa
        cargo xtask test [--fast]    every check and every test; installs what is missing and says what
        cargo xtask bench [--quick] [--profile NAME] [--portcullis PROGRAM] [--before PROGRAM] [--against CONTESTANT]... [ROW]...
                                     what a request costs, beside other proxies; best on a machine that does nothing else
+       cargo xtask bench people [NUMBER]
+                                    what a directory of a million people costs, or of as many as named: import, start, memory, changes
        cargo xtask fuzz [--minutes N] [TARGET]...
                                     looks for bytes on which the gateway breaks its word
        cargo xtask model [--seeds N]

@@ -135,6 +135,17 @@ impl Store {
         })
     }
 
+    /// Whether a group has more members than so many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be read.
+    pub fn has_more_members(&self, group: GroupId, than: usize) -> std::result::Result<bool, StoreError> {
+        let query = "SELECT 1 FROM memberships WHERE group_id = $1 LIMIT 1 OFFSET $2";
+        self.read(|connection| {
+            Ok(sql::row(connection, query, (group, sql_count(than)), |_| Ok(()))?.is_some())
+        })
+    }
+
     /// A page of groups, in the order of their creation.
     ///
     /// # Errors

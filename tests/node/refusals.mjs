@@ -64,6 +64,37 @@ export async function stepUp(scene, context) {
   scene.step("a login that stays too weak is told, and not asked for again");
 }
 
+/** What has to be said or asked before an application opens; and the page of whoever answers. */
+export async function errands(scene, context) {
+  const page = await scene.tab(context);
+  await page.goto(`${scene.vault}/`);
+  const purpose = await leave(page, () => scene.logIn(page, scene.engineer));
+  await scene.ours(page, purpose, "purpose", 200, /What do you need this application for/, /Which ticket/);
+  await page.getByLabel("What for?").fill("Ticket 7");
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.waitForURL(`${scene.vault}/`);
+  scene.step("a purpose opens the application, without a script");
+
+  const ask = await page.goto(`${scene.payroll}/`);
+  await scene.ours(page, ask, "ask-for-access", 200, /Ask for access/);
+  await page.getByLabel("Why do you need it?").fill("Year's end & <b>audit</b>");
+  await page.getByLabel("For how long?").selectOption({ label: "1 hour" });
+  const waits = await leave(page, () => page.getByRole("button", { name: "Ask for access" }).click());
+  await scene.ours(page, waits, "access-waits", 200, /waits for an answer/, /<b>audit<\/b>/);
+  // Somebody else sits down: known neither here nor at the provider.
+  await context.clearCookies();
+
+  await page.goto(`${scene.vault}/`);
+  await leave(page, () => scene.logIn(page, scene.designer));
+  const open = await page.goto(`${scene.auth}/cdn-cgi/access/requests`);
+  await scene.ours(page, open, "requests", 200, /engineer@corp.example asks for payroll/, /for 1 hour/);
+  const granted = await leave(page, () => page.getByRole("button", { name: "Grant" }).click());
+  await scene.ours(page, granted, "access-granted", 200, /Access is granted/);
+  const held = await page.goto(`${scene.auth}/cdn-cgi/access/requests`);
+  await scene.ours(page, held, "access-held", 200, /has access to payroll/, /End it now/);
+  scene.step("who approves sees who asks, and who has access");
+}
+
 export async function terminal(scene, context) {
   const page = await scene.tab(context);
   await page.goto(`${scene.wiki}/`);

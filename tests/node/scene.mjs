@@ -90,7 +90,7 @@ export class Scene {
   /** Whoever uses the keyboard sees where they are. */
   async focus(page, name) {
     // Where a field has the focus already, there is nothing to reach.
-    if (await page.locator("input:not([type=hidden])").count()) return;
+    if (await page.locator("input:not([type=hidden]), textarea, select").count()) return;
     const action = page.locator(".action").first();
     if ((await action.count()) === 0) return;
     await page.keyboard.press("Tab");

@@ -19,12 +19,14 @@ mod outside {
     async fn play(world: &World, walk: &str) {
         let (settings, url) = (&world.settings, |name| world.settings.application_url(name));
         let broken = settings.applications.iter().any(|application| application.name == "broken");
+        let payroll = settings.applications.iter().any(|application| application.name == "payroll");
         let vault = settings.applications.iter().any(|application| application.name == "vault");
         let scene = json!({
             "play": walk,
             "folder": world.gateway.folder(),
             "ca": world.gateway.ca_file(),
             "screenshots": repository().join("target/screenshots"),
+            "payroll": if payroll { url("payroll") } else { String::new() },
             "vault": if vault { url("vault") } else { String::new() },
             "wiki": url("wiki"), "auth": settings.auth_url(), "okta": world.okta.issuer(),
             "broken": if broken { url("broken") } else { String::new() },
@@ -75,6 +77,22 @@ mod outside {
         let world = world.await;
         world.okta.neglect(Neglect::AcrValues);
         play(&world, "stepUp").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_asked_before_an_application_opens_is_a_page_that_can_be_read() {
+        let world = changed(|settings| {
+            let upstream = settings.applications[0].upstream.clone();
+            settings.applications.push(ApplicationSettings::new("vault", &upstream, "with-purpose"));
+            settings.applications.push(ApplicationSettings::new("payroll", &upstream, "by-approval"));
+            settings.policies.push_str(
+                "[[policy]]\nname = \"with-purpose\"\naction = \"allow\"\ninclude = [{ everyone = true }]\n\
+                 purpose = { prompt = \"Which ticket do you work on?\" }\n\
+                 [[policy]]\nname = \"by-approval\"\naction = \"allow\"\ninclude = [{ everyone = true }]\n\
+                 approval = { approvers = [{ email = \"designer@corp.example\" }], longest = \"4h\" }\n",
+            );
+        });
+        play(&world.await, "errands").await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ mod path;
 mod predicate;
 mod source;
 mod time_window;
+mod zone;
 
 mod check;
 mod compile;
@@ -64,7 +65,8 @@ pub use source::{
     Action, ApplicationPolicies, Approval, Known, Policy, RuleGroup, Section, Selector, Sources, Subject,
 };
 pub use step_up::{LoginFacts, MAX_STEP_UP_BYTES, StepUp};
-pub use time_window::{TimeOfDay, TimeWindow, TimeWindowError, Weekday, Zone};
+pub use time_window::{TimeOfDay, TimeWindow, TimeWindowError, Weekday};
+pub use zone::{Zone, ZoneError};
 
 /// Networks are written with this crate's types; the callers need no version of their own.
 pub use ipnet::IpNet;

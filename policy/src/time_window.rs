@@ -7,11 +7,11 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::zone::Zone;
+
 const DAY_S: i64 = 86_400;
 /// 1 January 1970 was a Thursday, the fourth day of a week that begins on Monday.
 const FIRST_DAY: i64 = 3;
-/// No place on earth is further from UTC.
-const MAX_OFFSET_S: i32 = 14 * 3_600;
 
 /// A span of time on some days of each week. One that ends before it begins goes on past midnight, and belongs to the day on which it
 /// began.
@@ -43,12 +43,6 @@ pub struct TimeOfDay {
     seconds: u32,
 }
 
-/// The clock on the wall: `UTC`, or an offset such as `+02:00`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Zone {
-    offset_s: i32,
-}
-
 /// Why something is no time window, or no part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,8 +51,6 @@ pub enum TimeWindowError {
     Weekday(String),
     /// Not a time of day.
     Time(String),
-    /// Not a clock.
-    Zone(String),
     /// No day is named.
     NoDay,
     /// It begins when it ends.
@@ -89,8 +81,7 @@ impl TimeWindow {
 
     /// Whether a moment lies within, in unix seconds, and when that can next be otherwise.
     pub(crate) fn holds_at(&self, now: i64) -> (bool, i64) {
-        let local = now.saturating_add(i64::from(self.zone.offset_s));
-        let (day, second) = (local.div_euclid(DAY_S), local.rem_euclid(DAY_S));
+        let (day, second) = self.local(now);
         let (from, to) = (i64::from(self.from_s), i64::from(self.to_s));
         let holds = if from < to {
             self.is_on(day) && from <= second && second < to
@@ -98,13 +89,19 @@ impl TimeWindow {
             self.is_on(day) && from <= second || self.is_on(day - 1) && second < to
         };
         let edge = [from, to, DAY_S].into_iter().filter(|edge| *edge > second).min().unwrap_or(DAY_S);
-        (holds, now.saturating_add(edge - second))
+        // Where the clocks are changed before that, who knows what they say then asks again.
+        (holds, self.zone.same_until(now, now.saturating_add(edge - second)))
+    }
+
+    /// The day since 1970 and the second of it, by the window's own clock.
+    fn local(&self, now: i64) -> (i64, i64) {
+        let local = now.saturating_add(self.zone.offset_s(now));
+        (local.div_euclid(DAY_S), local.rem_euclid(DAY_S))
     }
 
     /// A moment by the window's own clock, as in `mon 08:15:30`.
     pub(crate) fn told(&self, now: i64) -> String {
-        let local = now.saturating_add(i64::from(self.zone.offset_s));
-        let (day, second) = (local.div_euclid(DAY_S), local.rem_euclid(DAY_S));
+        let (day, second) = self.local(now);
         let number = (day + FIRST_DAY).rem_euclid(7);
         let name = Weekday::ALL.into_iter().find(|day| i64::from(day.number()) == number);
         let name = name.map(Weekday::as_str).unwrap_or_default();
@@ -171,26 +168,8 @@ impl FromStr for TimeOfDay {
     }
 }
 
-impl FromStr for Zone {
-    type Err = TimeWindowError;
-
-    fn from_str(text: &str) -> Result<Self, TimeWindowError> {
-        if text == "UTC" {
-            return Ok(Self::default());
-        }
-        let wrong = || TimeWindowError::Zone(text.to_owned());
-        let (sign, rest) = match text.split_at_checked(1) {
-            Some(("+", rest)) => (1, rest),
-            Some(("-", rest)) => (-1, rest),
-            _ => return Err(wrong()),
-        };
-        let offset_s = clock(rest).and_then(|seconds| i32::try_from(seconds).ok()).ok_or_else(wrong)?;
-        if offset_s > MAX_OFFSET_S { Err(wrong()) } else { Ok(Self { offset_s: sign * offset_s }) }
-    }
-}
-
 /// `hh:mm` in seconds.
-fn clock(text: &str) -> Option<u32> {
+pub(crate) fn clock(text: &str) -> Option<u32> {
     let (hours, minutes) = text.split_once(':')?;
     let number = |text: &str| {
         let is_sound = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -214,17 +193,6 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-impl fmt::Display for Zone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.offset_s == 0 {
-            return f.write_str("UTC");
-        }
-        let sign = if self.offset_s < 0 { '-' } else { '+' };
-        let minutes = self.offset_s.unsigned_abs() / 60;
-        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
-    }
-}
-
 impl Error for TimeWindowError {}
 
 impl fmt::Display for TimeWindowError {
@@ -237,7 +205,6 @@ impl fmt::Display for TimeWindowError {
                 )
             }
             Self::Time(text) => write!(f, "`{text}` is no time of day, such as \"08:30\""),
-            Self::Zone(text) => write!(f, "`{text}` is no clock: \"UTC\" or an offset such as \"+02:00\""),
             Self::NoDay => f.write_str("no day is named"),
             Self::Empty => f.write_str("it ends when it begins, so it never holds"),
         }

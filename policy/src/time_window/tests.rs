@@ -72,9 +72,6 @@ fn what_is_no_window_has_its_own_cause() {
     for text in ["8:00", "08:60", "24:01", "08:00:00", "", "0800", "+8:00", "٠٨:٠٠"] {
         assert_eq!(text.parse::<TimeOfDay>(), Err(TimeWindowError::Time(text.to_owned())));
     }
-    for text in ["", "utc", "Z", "+15:00", "02:00", "+2", "é"] {
-        assert_eq!(text.parse::<Zone>(), Err(TimeWindowError::Zone(text.to_owned())));
-    }
     assert_eq!("Mon".parse::<Weekday>(), Err(TimeWindowError::Weekday("Mon".to_owned())));
     let time = |text: &str| text.parse::<TimeOfDay>().unwrap();
     let new = |days: &[Weekday], from, to| TimeWindow::new(days, time(from), time(to), Zone::default());
@@ -88,4 +85,39 @@ fn what_is_no_window_has_its_own_cause() {
 fn a_window_reads_as_it_is_written() {
     let window = window(&[Weekday::Friday, Weekday::Monday], "08:00", "18:30", "-03:30");
     assert_eq!(window.to_string(), "mon,fri 08:00-18:30 -03:30");
+}
+
+/// 26 March 2023, 02:00 becomes 03:00; 29 October, 03:00 becomes 02:00: both at 01:00 UTC.
+#[test]
+fn a_place_keeps_its_hours_when_its_clocks_are_changed() {
+    let (spring, autumn) = (1_679_792_400, 1_698_541_200);
+    let window = window(&Weekday::ALL, "02:30", "18:00", "Europe/Berlin");
+    for (at, holds) in [
+        (spring - 1, false),
+        (spring, true),
+        (spring + 15 * HOUR - 1, true),
+        (spring + 15 * HOUR, false),
+        (autumn - 1_801, false),
+        (autumn - 1_800, true),
+        (autumn, false),
+        (autumn + 1_800, true),
+        (autumn + 16 * HOUR - 1, true),
+        (autumn + 16 * HOUR, false),
+    ] {
+        let (found, edge) = window.holds_at(at);
+        assert_eq!(found, holds, "{at}");
+        assert!(edge > at);
+    }
+    // The clock jumps over 02:30: what holds changes at the jump, and so does what is told.
+    assert_eq!(window.holds_at(spring - 60), (false, spring));
+    assert_eq!(window.holds_at(autumn - 60), (true, autumn));
+    for change in [spring, autumn] {
+        for at in (change - DAY_S..change + DAY_S).step_by(499) {
+            let (holds, edge) = window.holds_at(at);
+            for between in (at..edge).step_by(601).chain([edge - 1]) {
+                assert_eq!(window.holds_at(between).0, holds, "{at} {between}");
+            }
+        }
+    }
+    assert_eq!(window.told(spring), "sun 03:00:00 Europe/Berlin");
 }

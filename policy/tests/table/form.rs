@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_policy::{
@@ -18,7 +18,7 @@ const NOW: i64 = 1_700_000_000;
 /// Monday of that week, at its first second.
 const MONDAY: i64 = 1_699_833_600;
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     identity_providers: Vec<String>,
@@ -33,7 +33,7 @@ pub(super) struct File {
     pub(super) case: Vec<Case>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FilePolicy {
     name: String,
@@ -52,7 +52,7 @@ struct FilePolicy {
     approvers: Vec<FileSelector>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileRuleGroup {
     name: String,
@@ -63,7 +63,7 @@ struct FileRuleGroup {
     exclude: Vec<FileSelector>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FileAction {
     Allow,
@@ -73,7 +73,7 @@ enum FileAction {
 }
 
 /// `"everyone"`, `"any_service_token"` or `"valid_certificate"`, or a table with one key and one value or a list of alternatives.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FileSelector {
     Everyone,
@@ -102,7 +102,7 @@ enum FileSelector {
     RuleGroup(String),
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileTime {
     days: Option<Vec<String>>,
@@ -111,14 +111,14 @@ struct FileTime {
     zone: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileApplication {
     name: String,
@@ -127,10 +127,12 @@ struct FileApplication {
     login_methods: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Case {
     pub(super) name: String,
+    /// Left out where somebody is asked about at every application.
+    #[serde(default)]
     application: String,
     /// A service asks, by the token of this name; what is said of a person then is left out.
     service: Option<String>,
@@ -174,10 +176,11 @@ pub(super) struct Case {
     /// What was made for the policies of another revision.
     #[serde(default)]
     stale: Vec<Stale>,
+    #[serde(default)]
     pub(super) expect: Expect,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FileCertificate {
     Absent,
@@ -186,7 +189,7 @@ enum FileCertificate {
     CommonName(String),
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Given {
     application: String,
@@ -195,7 +198,7 @@ struct Given {
     seconds: i64,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileAnswer {
     evaluation: String,
@@ -203,7 +206,7 @@ struct FileAnswer {
     seconds: Option<i64>,
 }
 
-#[derive(Deserialize, PartialEq)]
+#[derive(Clone, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 enum Stale {
     Application,
@@ -214,7 +217,7 @@ enum Stale {
     Grants,
 }
 
-#[derive(Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expect {
     pub(super) verdict: String,
@@ -228,7 +231,7 @@ pub(super) struct Expect {
     pub(super) reports: Option<Vec<Reported>>,
 }
 
-#[derive(Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reported {
     pub(super) policy: String,
@@ -250,17 +253,21 @@ impl Expect {
 
 /// Every file with its name, sorted.
 pub(super) fn files() -> Vec<(String, File)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/decisions");
+    let folder = folder().join("decisions");
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     assert!(paths.iter().all(|path| path.extension().is_some_and(|it| it == "toml")), "{paths:?}");
-    let read = |path: std::path::PathBuf| {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let file = toml::from_str(&fs::read_to_string(&path).unwrap());
-        let file = file.unwrap_or_else(|error| panic!("{name}: {error}"));
-        (name, file)
-    };
-    paths.into_iter().map(read).collect()
+    paths.iter().map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), read(path))).collect()
+}
+
+/// Where the files of these tests are.
+pub(super) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+pub(super) fn read(path: &Path) -> File {
+    let file = toml::from_str(&fs::read_to_string(path).unwrap());
+    file.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 impl File {
@@ -396,6 +403,11 @@ impl OneOrMany {
 }
 
 impl Case {
+    /// The same asker with the same request, at another application.
+    pub(super) fn at_application(&self, application: &str) -> Case {
+        Case { application: application.to_owned(), ..self.clone() }
+    }
+
     /// Puts the case as a question to a set; `other` is the one of which the stale facts are.
     pub(super) fn ask<T>(
         &self,

@@ -5,6 +5,8 @@
 
 mod explained;
 mod form;
+mod matrix;
+mod wider;
 
 use std::collections::HashSet;
 

@@ -13,6 +13,7 @@ mod directory;
 mod idp;
 mod keys;
 mod log;
+mod policy;
 mod scim_key;
 mod scim_log;
 mod service_token;
@@ -55,6 +56,9 @@ enum Command {
     /// What a directory holds, and by which rules
     #[command(subcommand)]
     Directory(directory::Command),
+    /// Try policies out before they go live, and ask why they decide as they do
+    #[command(subcommand)]
+    Policy(Box<policy::Command>),
     /// What concerns the provisioning client (Okta's SCIM side)
     #[command(subcommand)]
     Scim(Scim),
@@ -118,6 +122,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::Check(file) => check::run(&file.load()?),
         Command::Keys(command) => keys::run(command),
         Command::Idp(command) => idp::run(command),
+        Command::Policy(command) => policy::run(command),
         Command::Log(asked) => log::run(asked),
         Command::Directory(command) => directory::run(command),
         Command::Scim(Scim::Key(command)) => scim_key::run(command),

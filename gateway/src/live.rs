@@ -46,7 +46,8 @@ use crate::metrics;
 use given::Given;
 use linked::Linked;
 use nobody::Nobodies;
-use people::{CountedGroups, People};
+use people::CountedGroups;
+pub(crate) use people::People;
 use service::Services;
 use uses::IdleLimit;
 

@@ -43,6 +43,7 @@ mod had;
 mod print;
 
 mod lint;
+mod marks;
 
 pub use country::{CountryCode, CountryError};
 pub use decide::Report;
@@ -52,6 +53,7 @@ pub use explain::{ExplainedPolicy, ExplainedRule, Explanation, Outcome, Tried};
 pub use facts::Holds;
 pub use fault::{CompileFault, Fault, Place};
 pub use lint::{Finding, FindingKind, lint};
+pub use marks::{Mark, Marks};
 pub use path::{MAX_PATTERN_BYTES, PathPattern, PatternError, RequestPath, loosened};
 pub use predicate::{Attributes, FactPath, Predicate};
 pub use principal::{

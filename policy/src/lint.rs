@@ -14,7 +14,8 @@ pub use finding::{Finding, FindingKind};
 
 use crate::fault::Place;
 use crate::rule_group;
-use crate::source::{Action, ApplicationPolicies, RuleGroup, Selector, Sources};
+use crate::set::PolicySet;
+use crate::source::{Action, ApplicationPolicies, Policy, RuleGroup, Selector, Sources};
 use alone::Owner;
 use implies::Logic;
 use order::Numbered;
@@ -28,6 +29,14 @@ pub fn lint(sources: &Sources<'_>) -> Vec<Finding> {
     found.extend(look.rule_groups());
     found.extend(look.applications());
     found
+}
+
+impl PolicySet {
+    /// All policies and rule groups as their author wrote them, for whoever looks at them rather than deciding by them.
+    #[must_use]
+    pub fn written(&self) -> (&[Policy], &[RuleGroup]) {
+        (&self.sources, &self.rule_groups)
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -292,6 +292,11 @@ impl<'a, 's> Value<'a, 's> {
         if self.is_list() { self.list() } else { vec![self.clone()] }
     }
 
+    /// The value as JSON has it, whatever it is; times become texts.
+    pub(super) fn json(&self) -> serde_json::Value {
+        json(self.node.get_ref())
+    }
+
     /// The table, when it is one.
     pub(super) fn table(&self) -> Option<Section<'a, 's>> {
         self.node.get_ref().as_table().and_then(|_| self.section())
@@ -309,6 +314,24 @@ impl<'a, 's> Value<'a, 's> {
         };
         let (path, span) = (self.path.clone(), self.node.span());
         Some(Section { path, span, table, asked: Vec::new(), faults: self.faults })
+    }
+}
+
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    use serde_json::Value as Json;
+    let number = |text: &str| serde_json::from_str(text).unwrap_or(Json::Null);
+    match value {
+        DeValue::String(text) => Json::from(text.as_ref()),
+        DeValue::Integer(integer) => {
+            i64::from_str_radix(integer.as_str(), integer.radix()).map_or(Json::Null, Json::from)
+        }
+        DeValue::Float(float) => number(float.as_str()),
+        DeValue::Boolean(is_so) => Json::from(*is_so),
+        DeValue::Datetime(at) => Json::from(at.to_string()),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+        }
     }
 }
 

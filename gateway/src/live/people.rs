@@ -8,7 +8,7 @@ use portcullis_store::{DirectoryName, FormerGroupName, Group, GroupId, Person};
 
 /// Groups as of the last applied change: who is in one, the people say.
 #[derive(Debug, Default)]
-pub(super) struct People {
+pub(crate) struct People {
     groups: HashMap<GroupId, Arc<Group>>,
     /// How many groups of a directory bear a name, for every name that some group bears.
     names: HashMap<DirectoryName, HashMap<String, usize>>,
@@ -18,15 +18,15 @@ pub(super) struct People {
 
 /// Groups by name, sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct CountedGroups {
+pub(crate) struct CountedGroups {
     /// Those that somebody is in.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// Those that somebody is in by a word that does not count.
-    pub(super) unproved: Vec<String>,
+    pub(crate) unproved: Vec<String>,
 }
 
 impl People {
-    pub(super) fn new(groups: Vec<Arc<Group>>, former_names: Vec<FormerGroupName>) -> Self {
+    pub(crate) fn new(groups: Vec<Arc<Group>>, former_names: Vec<FormerGroupName>) -> Self {
         let mut people = Self::default();
         for group in groups {
             people.set_group(group);
@@ -88,7 +88,7 @@ impl People {
 
     /// Names of the groups that the directory alone says somebody is in. What the provider claims beside them allows nothing, but a rule
     /// that forbids such a group is not passed in silence: whether somebody is in it is then unknown.
-    pub(super) fn groups_of_directory_alone(
+    pub(crate) fn groups_of_directory_alone(
         &self,
         person: Option<&Person>,
         claimed: &[String],
@@ -106,7 +106,7 @@ impl People {
     ///
     /// The directory speaks for the groups that it holds: whoever was removed from one there is out at once, whatever the
     /// claim said. That a group was renamed or deleted meanwhile gives nothing back: a claim speaks for a name only if no group of the directory has borne it since. Other claimed groups count as claimed.
-    pub(super) fn groups_that_count(
+    pub(crate) fn groups_that_count(
         &self,
         person: Option<&Person>,
         claimed: &[String],

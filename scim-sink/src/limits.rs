@@ -42,6 +42,10 @@ pub const MAX_MEMBERS_PER_PAGE: usize = 100_000;
 /// ends early.
 pub const MAX_SCANNED: usize = 50_000;
 
+/// Most places that one listing may look at for a filter: keys, elements and their parts, once for each term. What is over it is answered
+/// like too many resources.
+pub const MAX_LOOK_WORK: usize = 100_000_000;
+
 /// Most names in `attributes` or `excludedAttributes`.
 pub const MAX_PROJECTED_ATTRIBUTES: usize = 100;
 

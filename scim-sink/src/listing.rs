@@ -14,8 +14,9 @@ use serde_json::{Map, Value, json};
 
 use self::candidates::{Candidates, candidates};
 use crate::filter::{AttributePath, Filter};
-use crate::limits::{MAX_MEMBERS_PER_PAGE, MAX_SCANNED};
+use crate::limits::{MAX_LOOK_WORK, MAX_MEMBERS_PER_PAGE, MAX_SCANNED};
 use crate::list_query::{Cursor, ListQuery, Place, Start};
+use crate::patch::{terms, weight};
 use crate::projection::Projection;
 use crate::rejection::Rejection;
 
@@ -133,7 +134,8 @@ fn placed<S: Source>(item: S::Item) -> (Place, S::Item) {
 }
 
 fn filtered<S: Source>(source: &S, filter: &Filter, query: &ListQuery) -> Listed<S::Item> {
-    match candidates(source, filter)? {
+    let mut looking = Looking::new(filter);
+    match candidates(source, &mut looking)? {
         Candidates::Answered(which) => source.list(&which, query.offset(), query.count),
         Candidates::Few(items) => {
             let total = items.len();
@@ -141,7 +143,7 @@ fn filtered<S: Source>(source: &S, filter: &Filter, query: &ListQuery) -> Listed
         }
         Candidates::Everybody => {
             let mut found = Found { query, total: 0, items: Vec::new() };
-            look_through_all(source, |batch| found.take(source, filter, batch))?;
+            look_through_all(source, |batch| found.take(source, &mut looking, batch))?;
             Ok((found.total, found.items))
         }
     }
@@ -165,9 +167,33 @@ fn look_through_all<S: Source>(
     }
 }
 
-fn meets<S: Source>(source: &S, item: &S::Item, filter: &Filter) -> Result<bool, Rejection> {
-    let (resource, _) = source.resource(item, &Projection::Only(Vec::new()), Some(filter))?;
-    Ok(filter.matches(&resource, S::case_exact))
+/// A filter, and how much may still be looked at for it.
+struct Looking<'f> {
+    filter: &'f Filter,
+    /// How often it walks a resource.
+    terms: usize,
+    left: usize,
+}
+
+impl<'f> Looking<'f> {
+    fn new(filter: &'f Filter) -> Self {
+        Looking { filter, terms: terms(filter), left: MAX_LOOK_WORK }
+    }
+
+    fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Whether a resource meets the filter. The last one may take more than is left.
+    fn meets<S: Source>(&mut self, source: &S, item: &S::Item) -> Result<bool, Rejection> {
+        if self.is_over() {
+            return Err(Rejection::TooMany);
+        }
+        let (resource, _) = source.resource(item, &Projection::Only(Vec::new()), Some(self.filter))?;
+        let places: usize = resource.values().map(weight).sum();
+        self.left = self.left.saturating_sub(places.saturating_mul(self.terms));
+        Ok(self.filter.matches(&resource, S::case_exact))
+    }
 }
 
 /// What met the filter so far: all are counted, those of the page are kept.
@@ -181,11 +207,11 @@ impl<T> Found<'_, T> {
     fn take<S: Source<Item = T>>(
         &mut self,
         source: &S,
-        filter: &Filter,
+        looking: &mut Looking<'_>,
         batch: Vec<T>,
     ) -> Result<(), Rejection> {
         for item in batch {
-            if !meets(source, &item, filter)? {
+            if !looking.meets(source, &item)? {
                 continue;
             }
             if self.total >= self.query.offset() && self.items.len() < self.query.count {

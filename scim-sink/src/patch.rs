@@ -10,7 +10,7 @@ mod work;
 mod tests;
 
 pub(crate) use apply::apply;
-pub(crate) use work::Work;
+pub(crate) use work::{Work, terms, weight};
 
 use serde_json::{Map, Value};
 

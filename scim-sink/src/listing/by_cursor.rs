@@ -4,8 +4,7 @@
 //! of the next stretch.
 
 use super::candidates::{Candidates, all_of, candidates};
-use super::{SCAN_BATCH, Source, Window, meets, placed};
-use crate::filter::Filter;
+use super::{Looking, SCAN_BATCH, Source, Window, placed};
 use crate::limits::MAX_SCANNED;
 use crate::list_query::{Cursor, ListQuery, Place};
 use crate::rejection::Rejection;
@@ -25,10 +24,11 @@ pub(super) fn window<S: Source>(
         let items = source.scan(after, query.count.saturating_add(1))?;
         return Ok(cut::<S>(total, items, query.count));
     };
-    let few = match candidates(source, filter)? {
+    let mut looking = Looking::new(filter);
+    let few = match candidates(source, &mut looking)? {
         Candidates::Answered(which) => all_of(source, &which)?,
         Candidates::Few(items) => items,
-        Candidates::Everybody => return stretch(source, query, filter, after),
+        Candidates::Everybody => return stretch(source, query, &mut looking, after),
     };
     let total = Some(few.len());
     let items = few.into_iter().filter(|item| S::number(item) > after).collect();
@@ -46,7 +46,7 @@ fn cut<S: Source>(total: Option<usize>, items: Vec<S::Item>, count: usize) -> Wi
 fn stretch<S: Source>(
     source: &S,
     query: &ListQuery,
-    filter: &Filter,
+    looking: &mut Looking<'_>,
     mut after: i64,
 ) -> Result<Window<S::Item>, Rejection> {
     let mut window = Window { total: None, items: Vec::new(), next: None };
@@ -60,13 +60,13 @@ fn stretch<S: Source>(
             return Ok(window);
         }
         for item in batch {
-            if window.items.len() == query.count || scanned == MAX_SCANNED {
+            if window.items.len() == query.count || scanned == MAX_SCANNED || looking.is_over() {
                 window.next = Some(Place { key: None, number: after });
                 return Ok(window);
             }
             scanned += 1;
             after = S::number(&item);
-            if meets(source, &item, filter)? {
+            if looking.meets(source, &item)? {
                 window.items.push(placed::<S>(item));
             }
         }

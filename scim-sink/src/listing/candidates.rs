@@ -2,7 +2,7 @@
 //!
 //! Which attributes have an index is told by the [`Source`].
 
-use super::{SCAN_BATCH, Source, meets};
+use super::{Looking, SCAN_BATCH, Source};
 use crate::filter::{AttributePath, Condition, Filter, Literal, Operator};
 use crate::rejection::Rejection;
 
@@ -29,7 +29,11 @@ pub(super) enum Candidates<S: Source> {
     Everybody,
 }
 
-pub(super) fn candidates<S: Source>(source: &S, filter: &Filter) -> Result<Candidates<S>, Rejection> {
+pub(super) fn candidates<S: Source>(
+    source: &S,
+    looking: &mut Looking<'_>,
+) -> Result<Candidates<S>, Rejection> {
+    let filter = looking.filter;
     let index = |term| equality(term, S::core_urn()).and_then(|equality| source.lookup(&equality));
     if let Some(which) = index(filter) {
         return Ok(Candidates::Answered(which));
@@ -42,7 +46,7 @@ pub(super) fn candidates<S: Source>(source: &S, filter: &Filter) -> Result<Candi
     }
     let mut few = Vec::new();
     for item in items {
-        if meets(source, &item, filter)? {
+        if looking.meets(source, &item)? {
             few.push(item);
         }
     }

@@ -3,7 +3,7 @@
 //! Only keys are held of what is not on the page; where there are too many even of these, the listing is refused.
 
 use super::candidates::{Candidates, all_of, candidates};
-use super::{Source, Window, look_through_all, meets};
+use super::{Looking, Source, Window, look_through_all};
 use crate::list_query::{Key, ListQuery, Place, Sort, Start};
 use crate::projection::Projection;
 use crate::rejection::Rejection;
@@ -45,10 +45,12 @@ pub(super) fn window<S: Source>(
 
 fn keys<S: Source>(source: &S, query: &ListQuery, sort: &Sort) -> Result<Vec<(Key, i64)>, Rejection> {
     let mut keys = Vec::new();
+    let mut looking = query.filter.as_ref().map(Looking::new);
+    let found = looking.as_mut().map(|looking| candidates(source, looking)).transpose()?;
     let mut take = |items: Vec<S::Item>, is_met: bool| -> Result<(), Rejection> {
         for item in items {
-            if let Some(filter) = query.filter.as_ref().filter(|_| !is_met)
-                && !meets(source, &item, filter)?
+            if let Some(looking) = looking.as_mut().filter(|_| !is_met)
+                && !looking.meets(source, &item)?
             {
                 continue;
             }
@@ -57,7 +59,7 @@ fn keys<S: Source>(source: &S, query: &ListQuery, sort: &Sort) -> Result<Vec<(Ke
         }
         Ok(())
     };
-    match query.filter.as_ref().map(|filter| candidates(source, filter)).transpose()? {
+    match found {
         Some(Candidates::Answered(which)) => take(all_of(source, &which)?, true)?,
         Some(Candidates::Few(items)) => take(items, true)?,
         Some(Candidates::Everybody) | None => look_through_all(source, |batch| take(batch, false))?,

@@ -6,6 +6,8 @@ use super::*;
 struct Crowd {
     people: usize,
     members_of_each: usize,
+    /// Values of an attribute of each.
+    values: usize,
 }
 
 impl Source for Crowd {
@@ -37,7 +39,10 @@ impl Source for Crowd {
     }
 
     fn resource(&self, item: &usize, _: &Projection, _: Option<&Filter>) -> Resource {
-        let resource = json!({"id": item.to_string(), "number": item.to_string(), "odd": item % 2 == 1});
+        let mut resource = json!({"id": item.to_string(), "number": item.to_string(), "odd": item % 2 == 1});
+        if self.values > 0 {
+            resource["values"] = json!(vec![0; self.values]);
+        }
         Ok((resource.as_object().cloned().unwrap_or_else(Map::new), self.members_of_each))
     }
 
@@ -48,7 +53,7 @@ impl Source for Crowd {
 
 fn ask(people: usize, members_of_each: usize, query: &str) -> Result<Value, Rejection> {
     let query = ListQuery::parse(query, "/Users")?;
-    Ok(response(&read_page(&Crowd { people, members_of_each }, &query)?, &query))
+    Ok(response(&read_page(&Crowd { people, members_of_each, values: 0 }, &query)?, &query))
 }
 
 fn numbers(page: &Value) -> Vec<&str> {
@@ -158,4 +163,26 @@ fn the_longest_cursor_of_ours_is_taken_back() {
     let place = Place { key: Some(crate::list_query::Key::Text(key)), number: i64::MAX };
     let text = Cursor { kind: 1, place, total: Some(usize::MAX) }.to_text(u64::MAX);
     assert!(text.len() <= crate::limits::MAX_CURSOR_BYTES, "{}", text.len());
+}
+
+#[test]
+fn t96_a_bomb_of_a_filter_ends_by_what_it_looks_at() {
+    use crate::limits::{MAX_FILTER_TERMS, MAX_LOOK_WORK};
+    let bomb = vec!["odd pr"; MAX_FILTER_TERMS].join(" and ").replace(' ', "+");
+    let values = 10_000;
+    // So many may be looked at, and the one with which it is too much.
+    let most = MAX_LOOK_WORK / (MAX_FILTER_TERMS * (values + 4)) + 1;
+    let page = |people: usize, more: &str| {
+        let query = ListQuery::parse(&format!("filter={bomb}{more}"), "/Users").unwrap();
+        read_page(&Crowd { people, members_of_each: 0, values }, &query)
+    };
+    assert_eq!(page(most, "").unwrap().total, Some(most));
+    assert!(matches!(page(most + 1, ""), Err(Rejection::TooMany)));
+    assert!(matches!(page(most + 1, "&sortBy=id"), Err(Rejection::TooMany)));
+    // By a cursor it comes in stretches.
+    let stretch = page(most + 1, "&count=200&cursor=").unwrap();
+    assert_eq!(
+        (stretch.resources.len(), stretch.next.map(|place| place.number)),
+        (most, i64::try_from(most).ok())
+    );
 }

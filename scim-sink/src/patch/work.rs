@@ -42,7 +42,7 @@ impl Work {
 }
 
 /// The places in a value; a long text weighs as much as several. The nesting was bounded when the body was read.
-fn weight(value: &Value) -> usize {
+pub(crate) fn weight(value: &Value) -> usize {
     match value {
         Value::String(text) => 1 + text.len() / BYTES_PER_PLACE,
         Value::Array(elements) => 1 + elements.iter().map(weight).sum::<usize>(),
@@ -52,7 +52,7 @@ fn weight(value: &Value) -> usize {
 }
 
 /// How often a filter walks an element; a long text to compare with counts as several.
-pub(super) fn terms(filter: &Filter) -> usize {
+pub(crate) fn terms(filter: &Filter) -> usize {
     match filter {
         Filter::Attribute(_, Condition::Compare(_, Literal::Text(text))) => 1 + text.len() / BYTES_PER_PLACE,
         Filter::Attribute(..) => 1,

@@ -308,7 +308,8 @@ impl Live {
             Change::GroupDeleted(id) => match followed.people.remove_group(*id) {
                 Some(group) => {
                     unborne::warn_of_leaving(followed, &group, None);
-                    self.refresh_group(followed, &group, None)
+                    // Also for those who are held to be members by memory alone (`on_group_change = "ignore"`).
+                    self.refresh_group(followed, &group, Some(&group))
                 }
                 None => Cuts(0),
             },

@@ -147,7 +147,7 @@ pub fn loosened(path: &str) -> String {
         let mut escaped = || unescaped(bytes.next(), bytes.next());
         decoded.extend(if byte == b'%' { escaped() } else { Some(byte) });
     }
-    let decoded = String::from_utf8_lossy(&decoded).to_lowercase().replace('\\', "/");
+    let decoded = folded(&String::from_utf8_lossy(&decoded)).replace('\\', "/");
     let names = decoded
         .split('/')
         .map(|segment| segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']));
@@ -157,6 +157,12 @@ pub fn loosened(path: &str) -> String {
         kept.push("");
     }
     kept.join("/")
+}
+
+/// Without case, as servers see it that compare by upper case and those that do by lower case: a dotless or dotted `i` is an `i`, a long
+/// `s` an `s`.
+fn folded(text: &str) -> String {
+    text.to_uppercase().to_lowercase().replace('\u{307}', "")
 }
 
 fn unescaped(high: Option<u8>, low: Option<u8>) -> Option<u8> {
@@ -192,6 +198,14 @@ mod tests {
         let loosest = loosened(path);
         let path = RequestPath { normal: path, loosest: &loosest };
         pattern.parse::<PathPattern>().unwrap().covers(path)
+    }
+
+    #[test]
+    fn what_a_server_may_fold_to_the_same_name_is_perhaps_covered() {
+        for path in ["/ADMINS", "/adm%C4%B1ns", "/ADM%C4%B0NS", "/admin%C5%BF"] {
+            assert_eq!(covers("/admins", path), Covers::Perhaps, "{path}");
+        }
+        assert_eq!(covers("/admins", "/admens"), Covers::No);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::ConfigFile;
 use crate::config::Decisions;
 use crate::decision_log::{ChainKey, Follow, GAP, Query, Record, Search, check, known};
 use crate::seal::Sealer;
-use words::{moment, several_lines, single_line};
+use words::{Shown, moment, several_lines, single_line};
 
 /// The most that a search keeps in memory.
 const MAX_LIMIT: u64 = 1_000_000;
@@ -124,7 +124,8 @@ fn search(wanted: &Wanted) -> Result<(), Box<dyn Error>> {
     let mut show = |line: &str, record: &Record| {
         match (record.record.as_str(), wanted.json) {
             (GAP, _) => {
-                writeln!(io::stderr(), "{}: {} decisions were not recorded", record.timestamp, record.lost)?;
+                let timestamp = Shown(&record.timestamp);
+                writeln!(io::stderr(), "{timestamp}: {} decisions were not recorded", record.lost)?;
             }
             (_, true) => writeln!(out, "{line}")?,
             (_, false) if wanted.reference.is_some() => write!(out, "{}", several_lines(line))?,

@@ -34,9 +34,10 @@ pub(crate) enum AnchorError {
     Seal,
 }
 
-/// One gateway records in one folder: what the store knows goes by its name.
+/// One gateway records in one folder: what the store knows goes by the name that the configuration gives it. Links are not followed: a
+/// link to a copy without its end would be another folder, of which the store knows nothing.
 fn name_of(folder: &Path) -> String {
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     format!("decision record {}", digest_text(&whole.to_string_lossy()))
 }
 
@@ -111,4 +112,22 @@ async fn tell(
     process.store.keep_sealed_item(&name, sealed, now()).await?;
     *last = newest.head;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_was_put_behind_a_link_is_the_same_record() {
+        let parent = super::super::testing::folder();
+        let (folder, copy) = (parent.join("decisions"), parent.join("copy"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let before = name_of(&folder);
+        std::fs::rename(&folder, &copy).unwrap();
+        std::os::unix::fs::symlink(&copy, &folder).unwrap();
+        assert_eq!(name_of(&folder), before);
+        assert_ne!(name_of(&copy), before);
+        std::fs::remove_dir_all(&parent).unwrap();
+    }
 }

@@ -18,6 +18,10 @@ struct Rig {
 
 impl Rig {
     async fn new() -> Self {
+        Self::with(portcullis_store::DirectoryRules::default()).await
+    }
+
+    async fn with(rules: portcullis_store::DirectoryRules) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("portcullis-live-{}-{number}", std::process::id()));
@@ -26,7 +30,7 @@ impl Rig {
         let directories = ["corp", "annex"].map(|name| Directory {
             name: name.into(),
             identity_provider: "okta".to_owned(),
-            rules: portcullis_store::DirectoryRules::default(),
+            rules,
         });
         store.declare_directories(&directories, 0).await.unwrap();
         Self { folder, store }
@@ -313,4 +317,56 @@ async fn whoever_has_no_session_is_not_remembered() {
     assert_eq!(people(&live).len(), 1);
     rig.store.purge_expired(100).await.unwrap();
     assert!(people(&live).is_empty(), "somebody whose last session is forgotten is remembered");
+}
+
+/// A rule that leaves running sessions alone when somebody's groups change does not keep a group alive that is gone.
+#[tokio::test]
+async fn a_deleted_group_is_gone_also_where_group_changes_are_ignored() {
+    let rules = portcullis_store::DirectoryRules {
+        on_group_change: portcullis_store::OnGroupChange::Ignore,
+        ..portcullis_store::DirectoryRules::default()
+    };
+    let rig = Rig::with(rules).await;
+    let live = rig.follow().await;
+    let person = PersonContent {
+        user_name: "engineer@corp.example".to_owned(),
+        external_id: Some("00u3".to_owned()),
+        emails: Vec::new(),
+        display_name: None,
+        active: true,
+        document: serde_json::Map::new(),
+    };
+    let person = rig.store.create_person("corp", person, 1).await.unwrap().scim_id;
+    let group = GroupContent {
+        display_name: "Engineering".to_owned(),
+        external_id: None,
+        document: serde_json::Map::new(),
+    };
+    let group = rig.store.create_group("corp", group, vec![person.clone()], 1).await.unwrap().scim_id;
+    let session = NewSession {
+        id: SessionId::new([7; 32]),
+        provider: "okta".to_owned(),
+        subject: "00u3".to_owned(),
+        email: None,
+        claimed: Vec::new(),
+        display_name: None,
+        groups: Vec::new(),
+        claims_json: "{}".to_owned(),
+        authenticated_at: 1,
+        now: 1,
+        expires_at: i64::MAX / 2,
+        sealed: None,
+        refresh: None,
+    };
+    let id = session.id;
+    rig.store.begin_session(session, Provisioning::Optional).await.unwrap();
+    let groups = || live.session(&id).unwrap().standing().groups.clone();
+    assert_eq!(groups(), ["Engineering"]);
+    let left = MemberEdit::Change { add: Vec::new(), remove: vec![person] };
+    let leave =
+        move |group: &portcullis_store::StoredGroup| Ok::<_, DirectoryError>((group.content.clone(), left));
+    rig.store.modify_group("corp", &group, 2, leave).await.unwrap();
+    assert_eq!(groups(), ["Engineering"], "a change was not ignored");
+    rig.store.delete_group("corp", &group, 3).await.unwrap();
+    assert!(groups().is_empty(), "a deleted group goes on");
 }

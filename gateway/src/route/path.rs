@@ -104,7 +104,7 @@ impl NormalPath {
     /// The loosest reading: what a server might make of it that decodes everything, folds case, splits at every kind of slash,
     /// cuts parameters, and passes over empty segments and dots at the end of one.
     pub(super) fn loosened(&self) -> String {
-        loosened(&self.text)
+        portcullis_policy::loosened(&self.text)
     }
 
     fn push_segment(&mut self, segment: &str, decoded: &mut Vec<u8>) -> Result<(), PathError> {
@@ -142,26 +142,6 @@ impl NormalPath {
         }
         Ok(())
     }
-}
-
-pub(super) fn loosened(text: &str) -> String {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        let mut escaped = || unescape(bytes.next(), bytes.next());
-        decoded.extend(if byte == b'%' { escaped() } else { Some(byte) });
-    }
-    // What has a normal form is UTF-8 when decoded.
-    let decoded = String::from_utf8_lossy(&decoded).to_lowercase().replace('\\', "/");
-    let names = decoded
-        .split('/')
-        .map(|segment| segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']));
-    let mut kept: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
-    // What is below a folder begins with the slash at its end.
-    if decoded.ends_with('/') {
-        kept.push("");
-    }
-    kept.join("/")
 }
 
 impl fmt::Display for NormalPath {

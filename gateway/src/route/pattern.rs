@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use super::path::{NormalPath, PathError, loosened};
+use portcullis_policy::loosened;
+
+use super::path::{NormalPath, PathError};
 
 /// The paths of an application.
 ///

@@ -139,7 +139,7 @@ pub(super) fn report_json(found: &Findings) -> Value {
 }
 
 /// A peer's text for a terminal.
-struct Shown<'a>(&'a str);
+pub(super) struct Shown<'a>(pub(super) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

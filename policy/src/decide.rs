@@ -63,11 +63,18 @@ impl PolicySet {
         })
     }
 
-    /// Whether somebody is among those who may grant what this policy would allow. What is not known of them does not help.
+    /// Whether somebody is among those who may grant what this policy would allow at the application. What is not known of them does not
+    /// help, and a login that does not count for the application counts for nothing here: what another provider says of somebody, their
+    /// groups above all, opens nothing of the application for others either.
     #[must_use]
-    pub fn may_approve(&self, policy: PolicyId, question: &Question<'_>) -> bool {
-        let Some(compiled) = self.policy(policy) else { return false };
+    pub fn may_approve(&self, application: ApplicationId, policy: PolicyId, question: &Question<'_>) -> bool {
+        let (Some(at), Some(compiled)) = (self.compiled(application), self.policy(policy)) else {
+            return false;
+        };
         let Principal::Person(_) = question.principal else { return false };
+        if self.foreign_login(at, question.principal).is_some() {
+            return false;
+        }
         let facts = Facts::new(self, usize::MAX, question);
         compiled.approvers.iter().any(|test| facts.holds(test).is_certain())
     }
@@ -207,3 +214,6 @@ impl<'a> Walk<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

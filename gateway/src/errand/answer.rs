@@ -42,11 +42,13 @@ impl Approver<'_> {
     /// The policy that a request is about, if they may answer it.
     fn may_answer(&self, gateway: &Gateway, request: &AccessRequest) -> Option<PolicyId> {
         let policies = &gateway.policies;
+        let application = policies.set.application(&request.application)?;
         let policy = policies.set.policy_named(&request.policy)?;
         let standing = self.session.standing();
         let principal = self.session.principal(policies, &standing);
-        let at = Circumstances::at(self.client_ip, self.now);
-        let may = policies.set.may_approve(policy, &Question::new(&principal, &at));
+        let country = policies.country(self.client_ip);
+        let at = Circumstances { country, ..Circumstances::at(self.client_ip, self.now) };
+        let may = policies.set.may_approve(application, policy, &Question::new(&principal, &at));
         (may && standing.ended.is_none() && !self.is_asker(request)).then_some(policy)
     }
 

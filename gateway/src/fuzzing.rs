@@ -94,6 +94,30 @@ fn assert_one_reading(normal: &str) {
     assert_eq!(text.matches('/').count(), normal.matches('/').count(), "{normal}");
 }
 
+/// A filter, a PATCH path or a policy's predicate is refused, or reads as it is written; and whatever it asks, it is true or false of a
+/// document, and its opposite the opposite.
+pub fn filter(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = portcullis_filter::parse_target(text);
+    if let Ok(predicate) = text.parse::<portcullis_policy::Predicate>() {
+        assert_eq!(predicate.to_string().parse().as_ref(), Ok(&predicate), "{text:?}");
+    }
+    let Ok(filter) = text.parse::<portcullis_filter::Filter>() else { return };
+    match filter.to_string().parse::<portcullis_filter::Filter>() {
+        Ok(again) => assert_eq!(again, filter, "{text:?}"),
+        // Written out with all its spaces it may be longer than what was read.
+        Err(error) => assert_eq!(error, portcullis_filter::FilterError::TooLong, "{text:?}"),
+    }
+    let person = serde_json::json!({
+        "userName": "Jane@Corp.example", "active": true, "logins": 12, "tags": ["red"], "nickName": "",
+        "emails": [{"value": "jane@corp.example", "type": "work"}, {"value": "j@home.example"}],
+        "meta": {"lastModified": "2026-05-01T10:00:00Z"},
+    });
+    let document = person.as_object().expect("an object");
+    let opposite = portcullis_filter::Filter::Not(Box::new(filter.clone()));
+    assert_ne!(filter.matches(document, |_| false), opposite.matches(document, |_| false), "{text:?}");
+}
+
 /// Each line is a `Cookie` field: ours go, the others stay in their order, and ours has a value only when it is there once.
 pub fn cookies(bytes: &[u8]) {
     let mut headers = HeaderMap::new();

@@ -125,7 +125,10 @@ fn crates_depend_on_what_they_may() {
     assert_eq!(ours("store"), ["portcullis-lease"]);
     assert_eq!(ours("filter"), Vec::<String>::new());
     assert_eq!(ours("scim-sink"), ["portcullis-filter", "portcullis-store"]);
-    assert_eq!(ours("gateway"), ["portcullis-policy", "portcullis-scim-sink", "portcullis-store"]);
+    assert_eq!(
+        ours("gateway"),
+        ["portcullis-filter", "portcullis-policy", "portcullis-scim-sink", "portcullis-store"]
+    );
     let holders = |wanted: &str| -> Vec<&str> {
         let product = ["filter", "gateway", "lease", "policy", "scim-sink", "store"];
         let has = |krate: &&str| {

@@ -8,7 +8,7 @@ use crate::step::{self, Done, Trouble, cargo, step, target};
 use crate::tools;
 
 const CARGO_FUZZ: &str = "0.13.2";
-const TARGETS: [&str; 5] = ["path", "headers", "cookies", "connection", "scim_patch"];
+const TARGETS: [&str; 6] = ["path", "headers", "cookies", "connection", "scim_patch", "filter"];
 const DEFAULT_MINUTES: u64 = 10;
 const LONGEST_INPUT: u32 = 16 * 1024;
 

@@ -11,11 +11,12 @@ const MIN_CHANGES: usize = 200;
 
 type EntryPoint = fn(&[u8]);
 
-const ENTRY_POINTS: [(&str, EntryPoint); 4] = [
+const ENTRY_POINTS: [(&str, EntryPoint); 5] = [
     ("path", super::path),
     ("headers", super::headers),
     ("cookies", super::cookies),
     ("connection", super::connection),
+    ("filter", super::filter),
 ];
 
 /// Bytes that separate things somewhere.

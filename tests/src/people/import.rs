@@ -73,7 +73,8 @@ pub(super) async fn measure(scim: &Scim, directory: &Directory, figures: &mut Fi
     };
     let groups = in_bulk(scim, 0..GROUPS, GROUPS_PER_BULK, "/Groups", group).await?;
     figures.rate("memberships imported in bulk, 100 to a group", GROUPS * MEMBERS, groups);
-    members(&mut line, directory, figures).await
+    // The first connection was idle for longer than one is kept.
+    members(&mut scim.connect().await?, directory, figures).await
 }
 
 /// Creates resources of these numbers; how long that took.

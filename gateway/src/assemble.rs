@@ -16,13 +16,13 @@ use crate::decision_log;
 use crate::descriptors::Borne;
 use crate::evaluation::Evaluator;
 use crate::forward::{Bounds, Fleet, Upstreams};
-use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now, spent_logins};
+use crate::gateway::{Gateway, MAX_SCIM_REQUESTS, Process, RateLimits, now};
 use crate::limit::RateLimit;
 use crate::live::{Live, Policies, warn_of_unborne};
 use crate::login::{MAX_RENEWALS_AT_ONCE, Parting, Provider};
 use crate::respond::Look;
 use crate::route::Routes;
-use crate::seal::{KeyFileError, Sealer, random_text};
+use crate::seal::Sealer;
 use crate::serve::ServeError;
 use crate::terminal::Devices;
 use crate::tls::Tls;
@@ -47,15 +47,15 @@ pub(crate) async fn first(
     let wish = assertion::wish(&config);
     let keys = assertion::rotate(&store, &sealer, &issuer, wish, Occasion::Time, now()).await?;
     let signer = Signer::new(issuer, &keys, &sealer)?;
+    let history = store.epoch()?;
     let process = Process {
         live,
         store,
         sealer,
         signer: Arc::new(signer),
-        used: Arc::new(spent_logins()),
         parting: Arc::new(Parting::new()),
         devices: Arc::new(Devices::new()),
-        run: random_text::<12>().ok_or(KeyFileError::NoRandomness)?.into(),
+        history: history.into(),
         scim_requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
         renewals_at_once: Arc::new(Semaphore::new(MAX_RENEWALS_AT_ONCE)),
         renewing: TaskTracker::new(),
@@ -154,7 +154,7 @@ fn rate_limits(config: &Config, before: Option<&Gateway>) -> Arc<RateLimits> {
     }
 }
 
-fn sink_directories(config: &Config) -> Vec<DirectorySettings> {
+pub(crate) fn sink_directories(config: &Config) -> Vec<DirectorySettings> {
     let settings = |directory: &crate::config::Directory| DirectorySettings {
         name: directory.name.as_str().into(),
         base_url: config.scim_base_url(&directory.name),

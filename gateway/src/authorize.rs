@@ -151,6 +151,11 @@ impl From<Denial> for NoPermit {
 /// A client's connection stays known, and so can be cut, until its last byte is delivered.
 impl Kept for Arc<Client> {
     const DELIVERS: bool = true;
+
+    /// Once it has carried something of somebody, that may still be in its buffers.
+    fn is_guarded(&self) -> bool {
+        !self.passages.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
 }
 
 impl Client {

@@ -21,7 +21,7 @@ mod terminal;
 
 use crate::causes::with_causes;
 use crate::config::Config;
-use crate::{log as program_log, serve};
+use crate::{log as program_log, serve, sidecar};
 
 /// An identity-aware reverse proxy: logs people in against Okta, decides every request by identity and group policies, and drops
 /// everything of a person the moment Okta deactivates them.
@@ -85,6 +85,8 @@ enum Scim {
     Key(scim_key::Command),
     /// Print what provisioning clients wrote, what it changed and ended, and what was refused to them
     Log(scim_log::Log),
+    /// Serve SCIM alone, on the store of gateways that run beside it; `[sidecar]` says where
+    Serve(ConfigFile),
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +127,11 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::Policy(command) => policy::run(command),
         Command::Log(asked) => log::run(asked),
         Command::Directory(command) => directory::run(command),
+        Command::Scim(Scim::Serve(file)) => {
+            let config = file.load()?;
+            let _written_at_the_end = program_log::start(&config.log)?;
+            Ok(sidecar::run(config)?)
+        }
         Command::Scim(Scim::Key(command)) => scim_key::run(command),
         Command::Scim(Scim::Log(log)) => scim_log::run(log),
         Command::ServiceToken(command) => service_token::run(command),

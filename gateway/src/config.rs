@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 mod acme;
 mod application;
@@ -26,6 +27,7 @@ mod policy;
 mod provider;
 mod server;
 mod session;
+mod sidecar;
 mod tls;
 mod upstream;
 mod upstream_health;
@@ -53,6 +55,7 @@ pub use provider::{
 };
 pub use server::{Limits, Server};
 pub use session::Session;
+pub use sidecar::Sidecar;
 pub use tls::{Certificates, ClientCertificates, Tls};
 pub use upstream::{Address, Endpoint, Protocol, Upstream, UpstreamHost};
 pub use upstream_health::{Health, Outlier};
@@ -78,12 +81,16 @@ pub struct Config {
     pub store_file: PathBuf,
     /// `[store] key_file`: the key that seals secrets at rest and the cookies of a login; made on first start.
     pub store_key_file: PathBuf,
+    /// `[store] freeze`: how long open streams stand still without a lease before they are dropped.
+    pub store_freeze: Duration,
     /// `[session]`
     pub session: Session,
     /// `[assertion]`
     pub assertion: Assertion,
     /// `[limits]`
     pub limits: Limits,
+    /// `[sidecar]`
+    pub sidecar: Option<Sidecar>,
     /// `[branding]`
     pub branding: Branding,
     /// `[log]`
@@ -170,6 +177,7 @@ impl Config {
             ("server.workers", one.workers != other.workers),
             ("store.url", self.store_file != next.store_file),
             ("store.key_file", self.store_key_file != next.store_key_file),
+            ("store.freeze", self.store_freeze != next.store_freeze),
             ("log", self.log != next.log),
             ("telemetry", self.telemetry != next.telemetry),
         ];
@@ -236,6 +244,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let session = session::read(&mut root);
     let assertion = assertion::read_assertion(&mut root);
     let limits = server::read_limits(&mut root);
+    let sidecar = sidecar::read(&mut root);
     let log = observe::read_log(&mut root, folder);
     let telemetry = observe::read_telemetry(&mut root);
     let branding = branding::read_branding(&mut root, folder);
@@ -274,7 +283,7 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
     let hosts: Vec<HostPattern> = hosts.cloned().chain(auth_host).collect();
     let tls = tls::read_tls(&mut root, folder, &hosts);
     root.finish();
-    let (store_file, store_key_file) = store?;
+    let (store_file, store_key_file, store_freeze) = store?;
     let policy::ReadPolicies { set, mentions, purpose_prompts, files: policy_files } = policies?;
     Some(Config {
         file: PathBuf::new(),
@@ -283,9 +292,11 @@ fn read(mut root: document::Section<'_, '_>, faults: &document::Faults<'_>, fold
         tls: tls?,
         store_file,
         store_key_file,
+        store_freeze,
         session: session?,
         assertion: assertion?,
         limits: limits?,
+        sidecar,
         branding,
         log: log?,
         telemetry: telemetry?,

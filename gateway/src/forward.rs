@@ -57,6 +57,8 @@ pub(crate) enum ForwardError {
     Dropped(#[from] Dropped),
     #[error("the upstream `{0}` cannot be reached: {1}")]
     Unreachable(String, #[source] std::io::Error),
+    #[error("the lease of this process ended before the request was sent on")]
+    Unleased,
     #[error("the person has too many exchanges with the application under way")]
     TooManyAtOnce,
     #[error("too many connections to the upstream `{0}` are open")]
@@ -101,6 +103,7 @@ impl ForwardError {
             | Self::TotalTimeout(..)
             | Self::Broken(..) => true,
             Self::Dropped(_)
+            | Self::Unleased
             | Self::TooManyAtOnce
             | Self::Busy(_)
             | Self::UnaskedSwitch

@@ -2,7 +2,7 @@
 //! its parts find each other; making one is left to `assemble`, replacing one to `reload`.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use portcullis_scim_sink::ScimSink;
@@ -22,17 +22,15 @@ use crate::live::{Live, Policies};
 use crate::login::{Parting, Provider};
 use crate::respond::Look;
 use crate::route::Routes;
-use crate::seal::{Sealer, SingleUse};
+use crate::seal::Sealer;
 use crate::terminal::Devices;
 use crate::tls::{Issued, Tls};
 use crate::web_client::WebClient;
 
 /// Provisioning requests at once: what they hold together is this many bodies.
 pub(crate) const MAX_SCIM_REQUESTS: usize = 128;
-/// How many spent logins are remembered; more at once within their lifetime are far beyond what the rate limit lets through.
-const MAX_SPENT: u64 = 1_000_000;
 /// Longer than anything that is used once can be used.
-const SPENT_LIFE: Duration = Duration::from_secs(2 * 600);
+const SPENT_LIFE_S: i64 = 2 * 600;
 
 /// What lives as long as the process, whatever the configuration says.
 #[derive(Debug, Clone)]
@@ -41,13 +39,12 @@ pub(crate) struct Process {
     pub(crate) store: Store,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) signer: Arc<Signer>,
-    pub(crate) used: Arc<SingleUse>,
     /// Sign-outs that are on their way to the auth host.
     pub(crate) parting: Arc<Parting>,
     /// Programs that wait for somebody to type their code.
     pub(crate) devices: Arc<Devices>,
-    /// Names this run of the process: what is used once is remembered no longer than it.
-    pub(crate) run: Arc<str>,
+    /// Names the history of the store: what is used once is remembered no longer than it.
+    pub(crate) history: Arc<str>,
     /// How many provisioning requests are read and answered at once.
     pub(crate) scim_requests: Arc<Semaphore>,
     /// How many sessions are renewed at once.
@@ -115,9 +112,17 @@ impl Current {
     }
 }
 
-/// Remembers which attempts and hand-overs were used.
-pub(crate) fn spent_logins() -> SingleUse {
-    SingleUse::new(MAX_SPENT, SPENT_LIFE)
+impl Process {
+    /// True for the first who uses this, in whichever process. Who cannot be told is not the first.
+    pub(crate) async fn is_first_use(&self, id: &str, now: i64) -> bool {
+        match self.store.spend(id, now.saturating_add(SPENT_LIFE_S)).await {
+            Ok(first) => first,
+            Err(cause) => {
+                tracing::warn!(target: "portcullis::login", %cause, "whether a login was used before is not known");
+                false
+            }
+        }
+    }
 }
 
 impl Gateway {

@@ -22,6 +22,7 @@ mod credential;
 mod descriptors;
 mod forward;
 mod forwarded;
+mod gate;
 mod gateway;
 mod gather;
 mod host;
@@ -65,6 +66,7 @@ mod login;
 mod page_address;
 mod query;
 mod scim;
+pub mod sidecar;
 mod terminal;
 
 // What must hold for any bytes.

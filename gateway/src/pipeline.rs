@@ -169,7 +169,9 @@ impl Stage<'_> {
     async fn auth_host(&self, request: Request<Incoming>) -> Result<Response<Body>, Rejection> {
         if scim::is_scim(self.canonical) {
             let canonical = self.canonical;
-            let response = scim::respond(self.gateway, self.client_ip, canonical, request, self.now).await;
+            let response =
+                scim::respond(scim::Door::of(self.gateway), self.client_ip, canonical, request, self.now)
+                    .await;
             metrics::provisioned(&canonical.method, response.status());
             return Ok(response);
         }

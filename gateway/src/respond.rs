@@ -88,6 +88,8 @@ pub(crate) enum Rejection {
     ProviderUnavailable,
     #[error("decisions cannot be recorded, and must be")]
     Unrecorded,
+    #[error("the store has not renewed the lease of this process")]
+    Unleased,
 }
 
 impl From<LoginError> for Rejection {
@@ -253,7 +255,10 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
         Rejection::TooFast => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        Rejection::ProviderUnavailable | Rejection::Unrecorded => {
+        Rejection::ProviderUnavailable
+        | Rejection::Unrecorded
+        | Rejection::Unleased
+        | Rejection::Forward(ForwardError::Unleased) => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
         }
         _ => {}

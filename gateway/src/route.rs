@@ -110,6 +110,13 @@ impl Canonical {
     }
 }
 
+impl Canonical {
+    /// What a request means, wherever it goes.
+    pub(crate) fn of(head: &Parts) -> Result<Self, RouteError> {
+        canonicalise(head)
+    }
+}
+
 fn canonicalise(head: &Parts) -> Result<Canonical, RouteError> {
     let method = allowed_method(head)?;
     check_framing(head)?;

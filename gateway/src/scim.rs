@@ -10,15 +10,37 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use portcullis_scim_sink::{MAX_BODY_BYTES, ScimSink};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::body::Body;
 use crate::gateway::Gateway;
+use crate::limit::RateLimit;
 use crate::route::Canonical;
 
 /// Where the sink's paths begin.
 const PREFIX: &str = "/scim/v2/";
 /// How long a body may take to arrive. Okta sends small ones at once.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a request needs of whoever opens the door.
+pub(crate) struct Door<'a> {
+    pub(crate) sink: &'a ScimSink,
+    /// Where the work is done.
+    pub(crate) control: &'a Handle,
+    /// How many requests are read and answered at once.
+    pub(crate) requests: &'a Arc<Semaphore>,
+    /// How often an address may come with a wrong key.
+    pub(crate) guesses: &'a RateLimit,
+}
+
+impl<'a> Door<'a> {
+    pub(crate) fn of(gateway: &'a Gateway) -> Self {
+        let process = &gateway.process;
+        let (control, requests) = (&process.control, &process.scim_requests);
+        Self { sink: &gateway.scim, control, requests, guesses: &gateway.limits.logins }
+    }
+}
 
 /// Whether a request on the auth host is for the sink.
 pub(crate) fn is_scim(canonical: &Canonical) -> bool {
@@ -27,7 +49,7 @@ pub(crate) fn is_scim(canonical: &Canonical) -> bool {
 
 /// Answers a provisioning request. Runs to its end even when the client goes away: a change that was begun is finished.
 pub(crate) async fn respond(
-    gateway: &Arc<Gateway>,
+    door: Door<'_>,
     client_ip: IpAddr,
     canonical: &Canonical,
     request: Request<Incoming>,
@@ -41,19 +63,19 @@ pub(crate) async fn respond(
     }
     // The key before the body: who has none cannot make us hold anything for them. It is looked up in the store, which may keep
     // us waiting, so not on a thread that carries requests.
-    let sink = gateway.scim.clone();
-    let admitting = gateway.process.control.spawn(async move {
+    let sink = door.sink.clone();
+    let admitting = door.control.spawn(async move {
         let admitted = sink.admit(&head.method, head.uri.path(), &head.headers, now);
         admitted.map(|()| head)
     });
     let head = match admitting.await {
         Ok(Ok(head)) => head,
-        Ok(Err(refusal)) => return unauthorised(gateway, client_ip, refusal),
+        Ok(Err(refusal)) => return unauthorised(&door, client_ip, refusal),
         Err(_) => {
             return refused(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping; repeat the request");
         }
     };
-    let Ok(room) = gateway.process.scim_requests.clone().try_acquire_owned() else {
+    let Ok(room) = door.requests.clone().try_acquire_owned() else {
         return refused(StatusCode::TOO_MANY_REQUESTS, "too many requests are under way; repeat in a minute");
     };
     let reading = Limited::new(body, MAX_BODY_BYTES).collect();
@@ -65,8 +87,8 @@ pub(crate) async fn respond(
             return refused(StatusCode::REQUEST_TIMEOUT, "the request body did not arrive whole");
         }
     };
-    let sink = gateway.scim.clone();
-    let working = gateway.process.control.spawn(async move {
+    let sink = door.sink.clone();
+    let working = door.control.spawn(async move {
         let response = sink.respond(Request::from_parts(head, body), now).await;
         drop(room);
         response
@@ -79,8 +101,8 @@ pub(crate) async fn respond(
 }
 
 /// A wrong key is told, as long as there are not too many of them.
-fn unauthorised(gateway: &Gateway, client_ip: IpAddr, refusal: Response<Bytes>) -> Response<Body> {
-    if gateway.limits.logins.allows(client_ip) {
+fn unauthorised(door: &Door<'_>, client_ip: IpAddr, refusal: Response<Bytes>) -> Response<Body> {
+    if door.guesses.allows(client_ip) {
         return refusal.map(Body::from);
     }
     refused(StatusCode::TOO_MANY_REQUESTS, "too many requests without a valid key; wait a minute")
@@ -94,7 +116,7 @@ fn canonical_target(canonical: &Canonical) -> String {
 }
 
 /// What the gateway itself refuses, in the words of RFC 7644 section 3.12.
-fn refused(status: StatusCode, detail: &str) -> Response<Body> {
+pub(crate) fn refused(status: StatusCode, detail: &str) -> Response<Body> {
     let told = serde_json::json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
         "status": status.as_str(),

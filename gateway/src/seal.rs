@@ -5,14 +5,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{digest, hkdf, hmac, rand};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
 use portcullis_store::Secret;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -281,29 +278,6 @@ pub(crate) fn digest_text(text: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
-/// Remembers what was used, for as long as it could be used again.
-#[derive(Debug)]
-pub(crate) struct SingleUse(Cache<String, ()>);
-
-impl SingleUse {
-    /// Holds `capacity` entries for `life`.
-    pub(crate) fn new(capacity: u64, life: Duration) -> Self {
-        Self(
-            Cache::builder()
-                // Whoever comes last must be remembered; the default policy may decline to.
-                .eviction_policy(EvictionPolicy::lru())
-                .max_capacity(capacity)
-                .time_to_live(life)
-                .build(),
-        )
-    }
-
-    /// True for the first caller with this id, and for nobody after.
-    pub(crate) fn claim(&self, id: &str) -> bool {
-        self.0.entry_by_ref(id).or_insert(()).is_fresh()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,11 +335,5 @@ mod tests {
         fs::write(&file, "not a key").unwrap();
         assert!(matches!(Sealer::from_file(&file), Err(KeyFileError::Content(_))));
         fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn t60_an_id_is_used_once() {
-        let used = SingleUse::new(10, Duration::from_secs(60));
-        assert!(used.claim("a") && !used.claim("a") && used.claim("b"));
     }
 }

@@ -22,6 +22,7 @@ use crate::assertion::{self, AssertionError};
 use crate::config::Config;
 use crate::decision_log::{self, RecordError};
 use crate::descriptors::Borne;
+use crate::gate;
 use crate::gateway::Current;
 use crate::inner::{self, Readiness};
 use crate::listen::{self, Worker};
@@ -80,6 +81,9 @@ pub enum ServeError {
     /// The client for identity providers could not be made.
     #[error("cannot talk to identity providers: {0}")]
     Provider(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The sink cannot run as a program of its own.
+    #[error("the configuration has no section `[sidecar]`: it says where the SCIM sink listens")]
+    NoSidecar,
     /// A thread or a runtime could not be made.
     #[error("the system refused a thread or a signal handler: {0}")]
     System(#[from] io::Error),
@@ -105,6 +109,8 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     let store_fault = |source| ServeError::Open { file: config.store_file.clone(), source };
     let store = Store::open(&config.store_file).map_err(store_fault)?;
     let lock = store.lock_for_serving().map_err(store_fault)?;
+    store.lease().freeze_for(config.store_freeze);
+    gate::guard_by(store.lease());
     let listeners = bind_public(&config)?;
     let inner = bind_inner(&control, &config)?;
     let assembled = assemble::first(config, store, control.handle().clone(), borne);
@@ -121,6 +127,8 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         control.block_on(spans.finish());
     }
     control.block_on(decision_log::end_record(&current.get()));
+    // Last: until here something of ours could have been let through, and a writer had to wait for us.
+    control.block_on(current.get().process.store.leave());
     drop(lock);
     Ok(())
 }
@@ -269,7 +277,7 @@ fn spawn_worker(worker: Arc<Worker>, listeners: Vec<StdListener>) -> io::Result<
     })
 }
 
-async fn until_told_to_stop() -> io::Result<()> {
+pub(crate) async fn until_told_to_stop() -> io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use portcullis_store::Streams;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
@@ -14,21 +15,32 @@ use tokio::time::{Instant, Sleep};
 mod cutter;
 mod descriptor;
 
+use crate::gate;
+
 pub(crate) use cutter::Cutter;
 pub(crate) use descriptor::Descriptor;
 
 /// How often a closed stream's queue is looked at: quickly at first, since most peers acknowledge at once.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 const LAST_LOOK: Duration = Duration::from_millis(100);
+/// How often it is looked whether a lease is back.
+const THAW_LOOK: Duration = Duration::from_millis(50);
 
 /// What must live as long as a byte of the stream may still be on its way.
 pub(crate) trait Kept: Clone + Send + Unpin + 'static {
     /// Whether a stream that is closed with bytes in its queue may still deliver them. Otherwise they are thrown away.
     const DELIVERS: bool;
+
+    /// Whether somebody's bytes may be among those of the stream, so that none passes while this process may not serve.
+    fn is_guarded(&self) -> bool;
 }
 
 impl Kept for () {
     const DELIVERS: bool = false;
+
+    fn is_guarded(&self) -> bool {
+        true
+    }
 }
 
 /// A stream, over TCP or in the file system, whose [`Cutter`] others may hold.
@@ -46,17 +58,46 @@ pub(crate) struct CuttableStream<K: Kept> {
     /// How little is nothing, in bytes.
     least: u64,
     stalled: Option<Stall>,
+    /// When it is looked again whether bytes may pass.
+    frozen: Option<Pin<Box<Sleep>>>,
 }
 
 impl<K: Kept> CuttableStream<K> {
     pub(crate) fn new(socket: Arc<Descriptor>, cutter: Arc<Cutter>, kept: K, patience: Duration) -> Self {
-        Self { socket, cutter, kept, patience, least: 1, stalled: None }
+        Self { socket, cutter, kept, patience, least: 1, stalled: None, frozen: None }
     }
 
     /// Who takes fewer bytes a second than this, on average, takes nothing.
     pub(crate) fn at_least(mut self, rate: u64) -> Self {
         self.least = rate.saturating_mul(self.patience.as_secs()).max(1);
         self
+    }
+
+    /// The last look before the kernel has the bytes, with nothing between: without a lease they wait until it is back, or for good.
+    fn held_back(&mut self, cx: &mut Context<'_>) -> Option<Poll<io::Result<usize>>> {
+        if gate::is_open() || !self.kept.is_guarded() {
+            self.frozen = None;
+            return None;
+        }
+        loop {
+            match gate::streams() {
+                Streams::Flow => {
+                    self.frozen = None;
+                    return None;
+                }
+                Streams::Over => {
+                    self.cutter.cut();
+                    return Some(Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())));
+                }
+                Streams::Frozen => {
+                    let timer = self.frozen.get_or_insert_with(|| Box::pin(tokio::time::sleep(THAW_LOOK)));
+                    if timer.as_mut().poll(cx).is_pending() {
+                        return Some(Poll::Pending);
+                    }
+                    self.frozen = None;
+                }
+            }
+        }
     }
 
     /// Watches a write that finds no room. There is room again only when much was taken, so what is bounded is not the time
@@ -136,6 +177,9 @@ impl<K: Kept> AsyncRead for CuttableStream<K> {
 
 impl<K: Kept> AsyncWrite for CuttableStream<K> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(held_back) = self.held_back(cx) {
+            return held_back;
+        }
         let polled = self.socket.poll_write(cx, buf);
         self.watch(cx, polled)
     }
@@ -155,6 +199,9 @@ impl<K: Kept> AsyncWrite for CuttableStream<K> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(held_back) = self.held_back(cx) {
+            return held_back;
+        }
         let polled = self.socket.poll_write_vectored(cx, bufs);
         self.watch(cx, polled)
     }

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_store::{EndReason, EndWhat};
+use portcullis_store::{EndReason, EndWhat, Streams};
 use tokio::time::Instant;
 
 use crate::evaluation;
+use crate::gate;
 use crate::gateway::{Current, Gateway, now};
 use crate::live::{Cuts, Freshness};
 use crate::login;
@@ -67,6 +68,9 @@ fn look(gateway: &Arc<Gateway>, now: i64) {
         }
     }
     expired += gateway.process.live.drop_run_out_without_login(now).0;
+    if gate::streams() == Streams::Over {
+        report("unleased", gateway.process.live.drop_everything());
+    }
     report("expired", Cuts(expired));
     report("unconfirmed", Cuts(unconfirmed));
 }

@@ -7,3 +7,10 @@ CREATE TABLE members (
     version   TEXT NOT NULL,
     joined_at BIGINT NOT NULL
 );
+
+-- What is used once and was, until nobody could use it again.
+CREATE TABLE spent (
+    id         TEXT PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX spent_by_time ON spent (expires_at);

@@ -26,6 +26,7 @@ mod service_token;
 mod session;
 mod signing_key;
 mod snapshot;
+mod spent;
 mod sql;
 mod store;
 #[cfg(test)]
@@ -63,4 +64,5 @@ pub use session::{
     Provisioning, RenewSessionError, Renewal,
 };
 pub use signing_key::{SigningKey, SigningKeyError, SigningKeyState, SigningKeyStep};
+pub use spent::SpendError;
 pub use store::Store;

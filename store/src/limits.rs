@@ -58,6 +58,8 @@ pub const FOREIGN_EVENTS_AT_ONCE: usize = 256;
 
 /// Bytes of a directory's, a provider's or a key's name.
 pub const NAME_BYTES: usize = 256;
+/// Bytes of the name of what is used once.
+pub const SPENT_ID_BYTES: usize = 256;
 /// Bytes of a userName.
 pub const USER_NAME_BYTES: usize = 1024;
 /// Bytes of an externalId, and of the `sub` of a provider.

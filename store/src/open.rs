@@ -77,7 +77,7 @@ pub enum OpenError {
     Thread(#[source] io::Error),
 }
 
-/// The right to serve from a store, held until it is dropped.
+/// The right to serve from a store beside others who do, or to be alone with it; held until it is dropped.
 #[derive(Debug)]
 pub struct ServingLock {
     // Closing the file gives the lock up.
@@ -117,27 +117,38 @@ impl Store {
         Ok(Self::new(path, writer, readers, lease))
     }
 
-    /// Takes the right to serve from this store, so that no second gateway does. It is given back when the lock is
-    /// dropped or the process ends, however it ends.
+    /// Says that this process serves from the store. It is taken back when the lock is dropped or the process ends, however it ends.
     ///
     /// # Errors
-    /// [`OpenError::AlreadyServing`] when another holds it, [`OpenError::File`] when it cannot be taken.
+    /// [`OpenError::File`] when it cannot be said.
     pub fn lock_for_serving(&self) -> Result<ServingLock, OpenError> {
-        let mut path = self.path().as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let fault = |source| OpenError::File { path: path.clone(), source };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(OWNER_ONLY)
-            .open(&path)
-            .map_err(fault)?;
+        let (file, path) = self.lock_file()?;
+        // Whoever is alone with the store is so for a moment.
+        file.lock_shared().map_err(|source| OpenError::File { path, source })?;
+        Ok(ServingLock { _file: file })
+    }
+
+    /// Takes the right to be alone with the store, which nobody has while another serves from it.
+    ///
+    /// # Errors
+    /// [`OpenError::AlreadyServing`] when another does, [`OpenError::File`] when it cannot be taken.
+    pub fn lock_alone(&self) -> Result<ServingLock, OpenError> {
+        let (file, path) = self.lock_file()?;
         match file.try_lock() {
             Ok(()) => Ok(ServingLock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::AlreadyServing),
-            Err(TryLockError::Error(source)) => Err(fault(source)),
+            Err(TryLockError::Error(source)) => Err(OpenError::File { path, source }),
+        }
+    }
+
+    fn lock_file(&self) -> Result<(File, PathBuf), OpenError> {
+        let mut path = self.path().as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(OWNER_ONLY).open(&path);
+        match opened {
+            Ok(file) => Ok((file, path)),
+            Err(source) => Err(OpenError::File { path, source }),
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The commands of the README: `cargo xtask demo`, `test`, `bench`, `fuzz` and `model`. They install and start what is needed and
+//! The commands of the README: `cargo xtask demo`, `test`, `bench`, `fuzz`, `faults` and `model`. They install and start what is needed and
 //! say so; what is built and tested lies in the other crates.
 
 mod bench;
 mod demo;
+mod faults;
 mod fuzz;
 mod lanes;
 mod model;
@@ -24,6 +25,8 @@ usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole wa
                                     what a directory of a million people costs, or of as many as named: import, start, memory, changes
        cargo xtask fuzz [--minutes N] [TARGET]...
                                     looks for bytes on which the gateway breaks its word
+       cargo xtask faults [--deactivations N]
+                                    two gateways and a sidecar on one store, stopped and killed under load; 10,000 unless said
        cargo xtask model [--seeds N]
                                     plays the lease protocol through faults, as it is and weakened; 1,000 seeds unless said
 
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         ["test", "--fast"] => suite::run(suite::Extent::Fast),
         ["bench", words @ ..] => bench::run(words),
         ["fuzz", words @ ..] => fuzz::run(words),
+        ["faults", words @ ..] => faults::run(words),
         ["model", words @ ..] => model::run(words),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -103,7 +103,7 @@ pub(super) async fn on_auth_host(
     };
     form::from_our_page(asked.head, &gateway.config.origin(&gateway.config.server.auth_host))?;
     Ok(match page {
-        "terminal" => terminal::confirm_loopback(gateway, &host, &session, &form, now)?,
+        "terminal" => terminal::confirm_loopback(gateway, &host, &session, &form, now).await?,
         _ => terminal::confirm_device(gateway, &host, &session, &form, now)?,
     })
 }

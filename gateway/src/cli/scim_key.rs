@@ -96,7 +96,7 @@ async fn run_create(create: &Create) -> Result<(), Box<dyn Error>> {
         .into());
     }
     // A gateway that serves has declared them; only then may nobody else, since declaring can end sessions.
-    if let Ok(_lock) = store.lock_for_serving() {
+    if let Ok(_lock) = store.lock_alone() {
         declare_directories(&store, &config).await?;
     }
     let now = now();

@@ -195,7 +195,10 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-pub(super) fn read_store(root: &mut Section<'_, '_>, folder: &Path) -> Option<(PathBuf, PathBuf)> {
+/// How long open streams stand still when the store does not answer.
+const DEFAULT_FREEZE: Duration = Duration::from_secs(10);
+
+pub(super) fn read_store(root: &mut Section<'_, '_>, folder: &Path) -> Option<(PathBuf, PathBuf, Duration)> {
     let mut section = root.required("store", "give `url`, such as \"sqlite:portcullis.db\"")?.section()?;
     let file = section.required("url", "such as \"sqlite:portcullis.db\"").and_then(|value| {
         let path = value.string()?.strip_prefix("sqlite:").filter(|path| !path.is_empty());
@@ -205,6 +208,8 @@ pub(super) fn read_store(root: &mut Section<'_, '_>, folder: &Path) -> Option<(P
         path.map(|path| folder.join(path))
     });
     let key_file = section.optional("key_file").and_then(|value| value.string());
+    let mut freeze = DEFAULT_FREEZE;
+    set_duration(&mut section, "freeze", &mut freeze);
     section.finish();
     let file = file?;
     let beside = || {
@@ -213,7 +218,7 @@ pub(super) fn read_store(root: &mut Section<'_, '_>, folder: &Path) -> Option<(P
         PathBuf::from(name)
     };
     let key_file = key_file.map_or_else(beside, |path| folder.join(path));
-    Some((file, key_file))
+    Some((file, key_file, freeze))
 }
 
 pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<Limits> {

@@ -258,7 +258,7 @@ fn upstreams_are_read_in_every_form() {
         (UpstreamHost::Rewrite, Some("/wiki"))
     );
     assert_eq!((upstream.max_request_body, upstream.retries), (Some(10), 3));
-    assert_eq!(upstream.total_timeout, Some(std::time::Duration::from_secs(9)));
+    assert_eq!(upstream.total_timeout, Some(Duration::from_secs(9)));
     assert_eq!(upstream.health.as_ref().unwrap().status.len(), 2);
     assert_eq!((upstream.outlier.failures, upstream.outlier.max_ejected_percent), (2, 50));
 }
@@ -530,7 +530,7 @@ fn the_times_of_a_session_are_read_and_bounded() {
     let config = Config::parse(WHOLE, Path::new("/")).unwrap();
     assert_eq!(config.session, Session::default());
     let lines = "duration = \"8h\"\nidle_timeout = \"1h\"\nrenew_every = \"5m\"\nrenewal_grace = \"10m\"";
-    let seconds = std::time::Duration::from_secs;
+    let seconds = Duration::from_secs;
     let wanted = Session {
         duration: seconds(28_800),
         idle_timeout: Some(seconds(3_600)),

@@ -17,6 +17,7 @@ use super::pool::{Group, Pools};
 use super::stream::RequestBody;
 use crate::authorize::Verified;
 use crate::config::{Protocol, Upstream};
+use crate::gate;
 use crate::live::{Dropped, Passage};
 
 /// One request on its way out.
@@ -111,6 +112,10 @@ impl Sending<'_> {
         let activity = lease.activity().clone();
         activity.watch(self.upstream.response_timeout);
         activity.end_at(ends_ms);
+        // Connecting may have taken longer than the lease. What comes after this look is held back by the socket itself.
+        if !gate::is_open() {
+            return Err((Failed::Begun(None, ForwardError::Unleased), false));
+        }
         let mut failed = match lease.send(request).await {
             Ok(response) => return Ok((response, lease)),
             Err(failed) => failed,

@@ -174,6 +174,14 @@ impl Live {
         self.services.read().unwrap_or_else(PoisonError::into_inner).unnoted()
     }
 
+    /// Drops what is open of everybody.
+    pub(crate) fn drop_everything(&self) -> Cuts {
+        let services = self.services.read().unwrap_or_else(PoisonError::into_inner).all();
+        let all = self.carrying();
+        let all = all.iter().chain(&services).chain(self.nobodies.all());
+        Cuts(all.map(|session| session.drop_all().0).sum())
+    }
+
     /// Drops what was opened by secrets that are over, and decides anew what services and nobody have open for as long as an hour lasts.
     pub(crate) fn drop_run_out_without_login(&self, now: i64) -> Cuts {
         let services = self.services.read().unwrap_or_else(PoisonError::into_inner);

@@ -43,7 +43,7 @@ pub(crate) async fn callback(
     now: i64,
 ) -> Result<Response<Body>, RefusedCallback> {
     let unknown = |error| RefusedCallback { error, spent: None, front: None };
-    let (attempt, spent) = open_attempt(gateway, head, query, now).map_err(unknown)?;
+    let (attempt, spent) = open_attempt(gateway, head, query, now).await.map_err(unknown)?;
     match finish(gateway, head, &attempt, query, now).await {
         Ok(mut response) => {
             cookies::append(response.headers_mut(), spent);
@@ -58,7 +58,7 @@ pub(crate) async fn callback(
 }
 
 /// Finds the attempt that this browser was given for this state, and spends it.
-fn open_attempt(
+async fn open_attempt(
     gateway: &Gateway,
     head: &Parts,
     query: &Query,
@@ -74,7 +74,7 @@ fn open_attempt(
     let opened = gateway.process.sealer.open::<Attempt>(Purpose::LoginAttempt, auth_host, now, sealed);
     let attempt = opened.map_err(|_| LoginError::Stale)?;
     verify_slices_are_equal(attempt.state().as_bytes(), state.as_bytes()).map_err(|_| LoginError::Stale)?;
-    if !gateway.process.used.claim(&attempt.state()) {
+    if !gateway.process.is_first_use(&attempt.state(), now).await {
         return Err(LoginError::Stale);
     }
     Ok((attempt, cookies::clear(&name)))

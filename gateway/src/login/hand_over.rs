@@ -30,7 +30,7 @@ struct HandOver {
     /// Used once.
     id: String,
     /// The process that made it, which alone remembers whether it was used.
-    run: String,
+    history: String,
     session: [u8; 32],
     return_to: ReturnTo,
 }
@@ -44,8 +44,8 @@ pub(super) fn hand_over(
 ) -> Result<Response<Body>, LoginError> {
     let host: Host = return_to.host.parse().map_err(|_| LoginError::Stale)?;
     let id = random_text::<16>().ok_or(LoginError::NoRandomness)?;
-    let run = gateway.process.run.to_string();
-    let carried = HandOver { id, run, session: *session.as_bytes(), return_to: return_to.clone() };
+    let history = gateway.process.history.to_string();
+    let carried = HandOver { id, history, session: *session.as_bytes(), return_to: return_to.clone() };
     let code = gateway.process.sealer.seal(Purpose::HandOver, host.as_str(), now + HAND_OVER_LIFE_S, carried);
     let code = code.ok_or(LoginError::NoRandomness)?;
     let location = format!("{}{RESERVED_PREFIX}authorized?code={code}", gateway.config.origin(&host));
@@ -68,8 +68,8 @@ pub(crate) async fn redeem(
     let held = cookies::only(&head.headers, &return_cookie).ok_or(LoginError::Stale)?;
     verify_slices_are_equal(digest_text(held).as_bytes(), carried.return_to.binding.as_bytes())
         .map_err(|_| LoginError::Stale)?;
-    let ours = carried.return_to.host == host.as_str() && *carried.run == *gateway.process.run;
-    if !ours || !gateway.process.used.claim(&carried.id) {
+    let ours = carried.return_to.host == host.as_str() && *carried.history == *gateway.process.history;
+    if !ours || !gateway.process.is_first_use(&carried.id, now).await {
         return Err(LoginError::Stale);
     }
     let token = SessionToken::generate().ok_or(LoginError::NoRandomness)?;

@@ -21,6 +21,7 @@ use crate::credential::{self, Credential, CredentialError};
 use crate::errand::Errand;
 use crate::evaluation;
 use crate::forward::is_websocket;
+use crate::gate;
 use crate::gateway::{self, Current, Gateway};
 use crate::live::{Freshness, LiveSession};
 use crate::login::{self, Need, Summons};
@@ -348,6 +349,9 @@ impl Asking<'_> {
         mut decide: impl FnMut(&Credential) -> Result<P, NoPermit>,
     ) -> Option<Decided<P>> {
         let session = credential.session();
+        if !gate::is_open() {
+            return Some((Some(session.clone()), Err(Rejection::Unleased)));
+        }
         if !self.gateway.limits.of_person.allows_somebody(session.pace_key) {
             return Some((Some(session.clone()), Err(Rejection::TooFast)));
         }

@@ -123,6 +123,7 @@ pub(super) fn of(rejection: &Rejection) -> Words {
             text: "The gateway must record who opens what, and cannot at the moment. Whoever operates it has to see to that. Try again in a while.".to_owned(),
             next: Next::Again,
         },
+        Rejection::Unleased => unleased(),
         Rejection::ProviderUnavailable => Words {
             status: StatusCode::SERVICE_UNAVAILABLE,
             code: "provider_unavailable",
@@ -203,8 +204,21 @@ fn session_ended(reason: EndReason, next: Next) -> Words {
     }
 }
 
+fn unleased() -> Words {
+    Words {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: "lease_lost",
+        title: "Not possible at the moment",
+        text: "The gateway has lost touch with its store, so it cannot know whether you may still enter. Your session is kept. Try again in a \
+               moment."
+            .to_owned(),
+        next: Next::Again,
+    }
+}
+
 fn forward(error: &ForwardError) -> Words {
     let (status, code, title, text) = match error {
+        ForwardError::Unleased => return unleased(),
         ForwardError::Dropped(_) => (
             StatusCode::FORBIDDEN,
             "dropped",

@@ -12,6 +12,10 @@ struct Client(Arc<()>);
 
 impl Kept for Client {
     const DELIVERS: bool = true;
+
+    fn is_guarded(&self) -> bool {
+        true
+    }
 }
 
 async fn pair<K: Kept>(kept: K, patience: Duration) -> (CuttableStream<K>, TcpStream) {

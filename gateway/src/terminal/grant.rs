@@ -31,8 +31,8 @@ const VERIFIER_BYTES: std::ops::RangeInclusive<usize> = 43..=128;
 pub(super) struct Code {
     /// Redeemed once.
     id: String,
-    /// The process that made it, which alone remembers whether it was redeemed.
-    run: String,
+    /// The history of the store that it was made in, which alone remembers whether it was redeemed.
+    history: String,
     /// The login that the token will be part of.
     session: [u8; 32],
     program: Program,
@@ -42,8 +42,8 @@ impl Code {
     /// None when the system has no random bytes.
     pub(super) fn new(gateway: &Gateway, session: &LiveSession, program: Program) -> Option<Self> {
         let id = random_text::<16>()?;
-        let run = gateway.process.run.to_string();
-        Some(Self { id, run, session: *session.id.as_bytes(), program })
+        let history = gateway.process.history.to_string();
+        Some(Self { id, history, session: *session.id.as_bytes(), program })
     }
 
     pub(super) fn seal(self, gateway: &Gateway, host: &Host, now: i64) -> Option<String> {
@@ -79,7 +79,8 @@ async fn granted(
     let verifier = verifier.ok_or(GrantError::InvalidRequest)?;
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
     // A wrong verifier spends the code: whoever has it without the verifier has stolen it.
-    let first = *code.run == *gateway.process.run && gateway.process.used.claim(&code.id);
+    let first =
+        *code.history == *gateway.process.history && gateway.process.is_first_use(&code.id, now).await;
     let knows = verify_slices_are_equal(challenge.as_bytes(), code.program.code_challenge.as_bytes()).is_ok();
     if !first || !knows {
         return Err(GrantError::InvalidGrant);

@@ -75,7 +75,7 @@ pub(super) fn asking(host: &Host, session: &LiveSession, name: &str) -> Page {
 }
 
 /// The person's answer. It goes on to the program by a page and not by a redirect: our pages send forms nowhere else.
-pub(crate) fn confirm(
+pub(crate) async fn confirm(
     gateway: &Gateway,
     host: &Host,
     session: &LiveSession,
@@ -85,7 +85,7 @@ pub(crate) fn confirm(
     let sealed = form.only("question").ok_or(TerminalError::Malformed)?;
     let opened = gateway.process.sealer.open::<Question>(Purpose::Terminal, host.as_str(), now, sealed);
     let question = opened.map_err(|_| TerminalError::Stale)?;
-    if question.session != *session.id.as_bytes() || !gateway.process.used.claim(&question.id) {
+    if question.session != *session.id.as_bytes() || !gateway.process.is_first_use(&question.id, now).await {
         return Err(TerminalError::Stale);
     }
     let mut back = format!("http://127.0.0.1:{}/?state={}", question.port, question.state);

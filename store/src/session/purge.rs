@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::limits::{EVENTS_KEPT, FORMER_GROUP_NAME_S, PURGE_BATCH, sql_count};
 use crate::model::{EndReason, SessionId};
 use crate::snapshot;
+use crate::spent;
 use crate::sql;
 use crate::store::Store;
 use crate::transaction::WriteTransaction;
@@ -21,6 +22,7 @@ impl Store {
             forget_group_names(transaction, now)?;
             drop_events(transaction)?;
             access_request::purge(transaction, now)?;
+            spent::forget(transaction, now)?;
             Ok(purge(transaction, now)?)
         })
         .await

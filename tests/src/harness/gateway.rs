@@ -171,8 +171,22 @@ impl Gateway {
 
     /// Tells it to read its configuration again.
     pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    /// Stops it where it stands, as a machine does that is out of breath: all its threads, between any two instructions.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on from there.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");
-        let _ = kill(Pid::from_raw(id), Signal::SIGHUP);
+        let _ = kill(Pid::from_raw(id), signal);
     }
 
     /// Whether it still runs.

@@ -1,0 +1,154 @@
+//! The SCIM sink as a program of its own, on the store of gateways that run beside it: plain HTTP on an address of its own, behind whatever
+//! speaks TLS there. It holds no key of an application and serves nobody; its 2xx waits for every gateway. What is answered is left to `scim`.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use portcullis_scim_sink::ScimSink;
+use portcullis_store::Store;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::assemble::{declare_directories, sink_directories};
+use crate::body::Body;
+use crate::config::{Config, Sidecar as Settings};
+use crate::gateway::{MAX_SCIM_REQUESTS, now};
+use crate::limit::RateLimit;
+use crate::route::Canonical;
+use crate::scim::{self, Door};
+use crate::serve::{ServeError, until_told_to_stop};
+
+/// Threads for everything that it does.
+const THREADS: usize = 2;
+/// Connections at once. A provisioning client has a few; one more waits unaccepted.
+const MAX_CONNECTIONS: usize = 256;
+
+/// What all connections share.
+struct Sidecar {
+    sink: ScimSink,
+    control: Handle,
+    requests: Arc<Semaphore>,
+    guesses: RateLimit,
+    config: Config,
+}
+
+/// Answers provisioning requests until it is told to stop.
+pub fn run(config: Config) -> Result<(), ServeError> {
+    let settings = config.sidecar.clone().ok_or(ServeError::NoSidecar)?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("portcullis-scim")
+        .enable_all()
+        .build()?;
+    let fault = |source| ServeError::Open { file: config.store_file.clone(), source };
+    let store = Store::open(&config.store_file).map_err(fault)?;
+    runtime.block_on(async {
+        // A gateway that serves has declared them; only then may nobody else, since declaring can end sessions.
+        if let Ok(_alone) = store.lock_alone() {
+            declare_directories(&store, &config).await?;
+        }
+        let address = settings.listen;
+        let listener = TcpListener::bind(address).await;
+        let listener =
+            listener.map_err(|source| ServeError::Bind { key: "sidecar.listen", address, source })?;
+        let sidecar = Arc::new(Sidecar::new(store, &settings, config));
+        serve(sidecar, listener).await
+    })
+}
+
+async fn serve(sidecar: Arc<Sidecar>, listener: TcpListener) -> Result<(), ServeError> {
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    tracing::info!(target: "portcullis::serve", listen = %listener.local_addr()?, "the SCIM sink serves beside the gateways");
+    let mut told = std::pin::pin!(until_told_to_stop());
+    loop {
+        let next = async {
+            let place = room.clone().acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        tokio::select! {
+            stop = &mut told => {
+                stop?;
+                break;
+            }
+            (Ok((stream, peer)), place) = next => {
+                let (sidecar, stopping) = (sidecar.clone(), stopping.clone());
+                tasks.spawn(async move {
+                    sidecar.connection(stream, peer.ip(), &stopping).await;
+                    drop(place);
+                });
+            }
+            else => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    }
+    stopping.cancel();
+    tasks.close();
+    // A change that is waited for is finished by the repeat if it is not in time.
+    let _ = tokio::time::timeout(sidecar.config.limits.drain_timeout, tasks.wait()).await;
+    Ok(())
+}
+
+impl Sidecar {
+    fn new(store: Store, settings: &Settings, config: Config) -> Self {
+        let mut directories = sink_directories(&config);
+        if let Some(public_url) = &settings.public_url {
+            for directory in &mut directories {
+                directory.base_url = format!("{public_url}/scim/v2/{}", directory.name);
+            }
+        }
+        Self {
+            sink: ScimSink::new(store, directories),
+            control: Handle::current(),
+            requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
+            guesses: RateLimit::per_minute(config.limits.login_per_minute),
+            config,
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr, stopping: &CancellationToken) {
+        let timeout = self.config.limits.header_timeout;
+        let service = service_fn(|request| {
+            let sidecar = self.clone();
+            async move { Ok::<_, Infallible>(sidecar.answer(peer, request).await) }
+        });
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(timeout);
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(cause) = served {
+            tracing::debug!(target: "portcullis::listen", %cause, "a connection of a provisioning client broke off");
+        }
+    }
+
+    async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        if head.uri.path() == "/healthz" {
+            return Response::new(Body::from("ok\n".to_owned()));
+        }
+        let Some(canonical) = Canonical::of(&head).ok().filter(scim::is_scim) else {
+            return scim::refused(StatusCode::NOT_FOUND, "nothing but SCIM lives here");
+        };
+        let door = Door {
+            sink: &self.sink,
+            control: &self.control,
+            requests: &self.requests,
+            guesses: &self.guesses,
+        };
+        scim::respond(door, peer, &canonical, Request::from_parts(head, body), now()).await
+    }
+}

@@ -105,6 +105,11 @@ pub(crate) async fn on_auth_host(
     }
 }
 
+/// Whether an endpoint tells everybody the same.
+pub(crate) fn is_published(endpoint: &str) -> bool {
+    matches!(endpoint, "certs" | "logo")
+}
+
 /// Whether a login may come back to an endpoint of an application's host: it leads on to a page for whoever is logged in.
 pub(crate) fn is_page(endpoint: &str) -> bool {
     matches!(endpoint, "terminal" | "device")

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering as Order};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::cors::is_preflight;
 use crate::credential::{Credential, CredentialError};
 use crate::decision_log::Journal;
 use crate::forwarded::Ways;
+use crate::gate;
 use crate::in_use::Requests;
 use crate::live::{Life, LiveSession, NewPassage, Passage, Policies, Standing};
 use crate::route::Target;
@@ -46,6 +48,8 @@ pub(crate) struct Client {
     /// Counted for as long as a byte of the connection is on its way.
     _admitted: Admitted,
     passages: Mutex<Vec<Arc<Passage>>>,
+    /// Under which count of leases it was told something of somebody by us; zero if nothing was.
+    told: AtomicU64,
 }
 
 /// Proof that the policy allowed one request. Forwarding takes it by value.
@@ -154,16 +158,37 @@ impl Kept for Arc<Client> {
 
     /// Once it has carried something of somebody, that may still be in its buffers.
     fn is_guarded(&self) -> bool {
-        !self.passages.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.told.load(Order::Acquire) != 0
+            || !self.passages.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
+
+    fn is_outdated(&self) -> bool {
+        let told = self.told.load(Order::Acquire);
+        told != 0 && told != told_under(gate::lapses())
+    }
+}
+
+/// Never zero.
+fn told_under(lapses: u64) -> u64 {
+    lapses.saturating_add(1)
 }
 
 impl Client {
     pub(crate) fn new(peer: IpAddr, cutter: Arc<Cutter>, admitted: Admitted, journal: Arc<Journal>) -> Self {
-        let (handshake, passages) = (OnceLock::new(), Mutex::default());
+        let (handshake, passages, told) = (OnceLock::new(), Mutex::default(), AtomicU64::new(0));
         let (requests, ways) = (Requests::new(journal.worker()), Ways::default());
         let peer = peer.to_canonical();
-        Self { peer, handshake, requests, ways, journal, cutter, _admitted: admitted, passages }
+        Self { peer, handshake, requests, ways, journal, cutter, _admitted: admitted, passages, told }
+    }
+
+    /// It is told something of somebody that was found out under so many leases. There is no passage that a change could cut, so it leaves
+    /// under the same lease or not at all; and what was told under an earlier one may still be in the buffers.
+    pub(crate) fn tells(&self, lapses: u64) {
+        let told = told_under(lapses);
+        let before = self.told.compare_exchange(0, told, Order::AcqRel, Order::Acquire);
+        if before.is_err_and(|before| before != told) {
+            self.cutter.cut();
+        }
     }
 
     /// Returns when the peer has taken next to nothing of what is sent to it for that long.

@@ -19,6 +19,7 @@ use crate::cors::Readable;
 use crate::credential;
 use crate::decision_log::{self, Outcome};
 use crate::forward::{self, Context, ForwardError, Told};
+use crate::gate;
 use crate::gateway::{Current, Gateway, now};
 use crate::identity_headers;
 use crate::metrics;
@@ -42,6 +43,8 @@ pub(crate) struct Via<'a> {
 pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Incoming>) -> Response<Body> {
     let started = Instant::now();
     let now = now();
+    // Before anything of memory is looked at.
+    let lapses = gate::lapses();
     let id = RequestId::next();
     let audience = Audience::of_request(&request);
     let (mut head, body) = request.into_parts();
@@ -63,7 +66,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     };
     let audience = if shows_service(&head, &verdict) { Audience::Program } else { audience };
     let mut outcome = Outcome::new(asked, (via.client, client_ip), &canonical, &gateway.policies.set);
-    let stage = Stage { gateway: &gateway, via, client_ip, canonical: &canonical, id, now };
+    let stage = Stage { gateway: &gateway, via, client_ip, canonical: &canonical, id, now, lapses };
     let (mut asker, mut readable) = (None, Readable::AsItIs);
     let result = match verdict {
         Verdict::AuthHost => stage.auth_host(Request::from_parts(head, body)).await,
@@ -95,6 +98,7 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
             outcome.reported(&reports);
             proof.and_then(|proof| recorded(&gateway, started, proof)).and_then(|proof| {
                 outcome.proven(&proof);
+                via.client.tells(lapses);
                 let target = target.ok_or(Rejection::NotFound)?;
                 let allowed = verify::allowed(&gateway, (&proof, &target), &head.headers, now);
                 Ok(allowed.map_err(ForwardError::from)?)
@@ -156,6 +160,8 @@ struct Stage<'a> {
     canonical: &'a Canonical,
     id: &'a str,
     now: i64,
+    /// How often the lease had begun anew before the request was judged.
+    lapses: u64,
 }
 
 impl Stage<'_> {
@@ -163,6 +169,19 @@ impl Stage<'_> {
         let Self { client_ip, canonical, id, now, .. } = *self;
         let presented = self.via.client.handshake.get().and_then(|it| it.presented.as_deref());
         Asked { head, canonical, client_ip, presented, reference: id, now }
+    }
+
+    /// What we tell of anybody ourselves, and take from them, is by memory; without a lease that may be of yesterday. What is published is
+    /// about nobody.
+    fn tell(&self, endpoint: &str) -> Result<(), Rejection> {
+        if access::is_published(endpoint) {
+            return Ok(());
+        }
+        if !gate::is_open() {
+            return Err(Rejection::Unleased);
+        }
+        self.via.client.tells(self.lapses);
+        Ok(())
     }
 
     /// The auth host carries login, keys and provisioning.
@@ -176,12 +195,14 @@ impl Stage<'_> {
             return Ok(response);
         }
         let Some(endpoint) = access::endpoint(self.canonical) else { return Err(Rejection::NotFound) };
+        self.tell(endpoint)?;
         let (head, body) = request.into_parts();
         access::on_auth_host(self.gateway, &self.asked(&head), endpoint, body).await
     }
 
     async fn application_host(&self, request: Request<Incoming>) -> Result<Response<Body>, Rejection> {
         let Some(endpoint) = access::endpoint(self.canonical) else { return Err(Rejection::NotFound) };
+        self.tell(endpoint)?;
         let (head, body) = request.into_parts();
         access::on_application_host(self.gateway, &self.asked(&head), body, endpoint).await
     }

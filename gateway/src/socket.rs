@@ -33,6 +33,11 @@ pub(crate) trait Kept: Clone + Send + Unpin + 'static {
 
     /// Whether somebody's bytes may be among those of the stream, so that none passes while this process may not serve.
     fn is_guarded(&self) -> bool;
+
+    /// Whether something may be among them that was told under a lease that is over. No change could have taken it back.
+    fn is_outdated(&self) -> bool {
+        false
+    }
 }
 
 impl Kept for () {
@@ -75,20 +80,23 @@ impl<K: Kept> CuttableStream<K> {
 
     /// The last look before the kernel has the bytes, with nothing between: without a lease they wait until it is back, or for good.
     fn held_back(&mut self, cx: &mut Context<'_>) -> Option<Poll<io::Result<usize>>> {
-        if gate::is_open() || !self.kept.is_guarded() {
+        let open = gate::is_open();
+        // Looked at after the gate: if that is open anew, the count has moved.
+        if self.kept.is_outdated() {
+            return Some(self.cut_off());
+        }
+        if open || !self.kept.is_guarded() {
             self.frozen = None;
             return None;
         }
         loop {
             match gate::streams() {
+                Streams::Flow if self.kept.is_outdated() => return Some(self.cut_off()),
                 Streams::Flow => {
                     self.frozen = None;
                     return None;
                 }
-                Streams::Over => {
-                    self.cutter.cut();
-                    return Some(Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())));
-                }
+                Streams::Over => return Some(self.cut_off()),
                 Streams::Frozen => {
                     let timer = self.frozen.get_or_insert_with(|| Box::pin(tokio::time::sleep(THAW_LOOK)));
                     if timer.as_mut().poll(cx).is_pending() {
@@ -98,6 +106,11 @@ impl<K: Kept> CuttableStream<K> {
                 }
             }
         }
+    }
+
+    fn cut_off(&self) -> Poll<io::Result<usize>> {
+        self.cutter.cut();
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
 
     /// Watches a write that finds no room. There is room again only when much was taken, so what is bounded is not the time

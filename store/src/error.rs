@@ -26,6 +26,9 @@ pub enum StoreError {
     /// The change is durable, but not known to be in force in every process that serves; a later repeat can find that it is.
     #[error("the change is stored, and not yet in force in every process")]
     NotEverywhere,
+    /// It was judged under a lease that is over; nothing was written.
+    #[error("the lease under which this was judged is over")]
+    Unleased,
     /// What is stored cannot be read as what it should be.
     #[error("stored {0} cannot be read")]
     Unreadable(&'static str),

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub struct Lease {
     until: AtomicU64,
     freeze_us: AtomicU64,
+    lapses: AtomicU64,
 }
 
 /// The clock that goes on while the process is stopped and while the machine sleeps, and that nobody sets.
@@ -30,6 +31,7 @@ impl Lease {
         Self {
             until: AtomicU64::new(Moment::NEVER.0),
             freeze_us: AtomicU64::new(in_us(Terms::default().freeze)),
+            lapses: AtomicU64::new(0),
         }
     }
 
@@ -55,12 +57,23 @@ impl Lease {
         Terms { freeze, ..Terms::default() }.streams(now(), until)
     }
 
+    /// How often it began anew. What was judged under one count is not known to be right under another: the lease was over between.
+    #[must_use]
+    pub fn lapses(&self) -> u64 {
+        self.lapses.load(Ordering::Acquire)
+    }
+
     /// How long open streams stand still without a lease before they are dropped.
     pub fn freeze_for(&self, freeze: Duration) {
         self.freeze_us.store(in_us(freeze), Ordering::Relaxed);
     }
 
     pub(crate) fn publish(&self, until: Moment) {
+        let now = now().0;
+        // Counted first: whoever sees that it holds again sees that it was over.
+        if now >= self.until.load(Ordering::Acquire) && now < until.0 {
+            self.lapses.fetch_add(1, Ordering::AcqRel);
+        }
         self.until.store(until.0, Ordering::Release);
     }
 }
@@ -86,5 +99,19 @@ mod tests {
         lease.freeze_for(Duration::ZERO);
         assert_eq!(lease.streams(), Streams::Over);
         assert!(Lease::endless().holds());
+    }
+
+    #[test]
+    fn whether_a_lease_was_over_is_known_after_it_is_held_again() {
+        let lease = Lease::new();
+        let long = || now().plus(Duration::from_secs(3_600));
+        lease.publish(long());
+        let first = lease.lapses();
+        lease.publish(long());
+        assert_eq!(lease.lapses(), first, "it was renewed in time");
+        lease.publish(Moment::NEVER);
+        assert_eq!(lease.lapses(), first, "it is over, which `holds` tells");
+        lease.publish(long());
+        assert_eq!(lease.lapses(), first + 1);
     }
 }

@@ -24,6 +24,8 @@ pub struct Store {
     inner: Arc<Inner>,
     /// In whose name directories are written, for the provisioning log.
     pub(crate) provisioner: Option<Arc<Provisioner>>,
+    /// How often the lease had begun anew when it was judged what is to be written, where that counts.
+    judged_under: Option<u64>,
 }
 
 struct Inner {
@@ -41,7 +43,11 @@ impl fmt::Debug for Store {
 
 impl Store {
     pub(crate) fn new(path: PathBuf, writer: Writer, readers: Readers, lease: Arc<Lease>) -> Self {
-        Self { inner: Arc::new(Inner { path, writer, readers, lease }), provisioner: None }
+        Self {
+            inner: Arc::new(Inner { path, writer, readers, lease }),
+            provisioner: None,
+            judged_under: None,
+        }
     }
 
     /// The database file.
@@ -69,6 +75,13 @@ impl Store {
     #[must_use]
     pub fn lease(&self) -> Arc<Lease> {
         self.inner.lease.clone()
+    }
+
+    /// The same store, for what is judged from now on by what this process has in memory: it writes only while the lease of this moment
+    /// lasts. A write that finds the lease over, or a new one, ends with [`StoreError::Unleased`].
+    #[must_use]
+    pub fn while_leased(&self) -> Self {
+        Self { judged_under: Some(self.inner.lease.lapses()), ..self.clone() }
     }
 
     /// The whole state at this moment. It takes a second or so per million people.
@@ -111,7 +124,17 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.inner.writer.write(operation).await
+        let Some(judged_under) = self.judged_under else { return self.inner.writer.write(operation).await };
+        let lease = self.lease();
+        // Looked at inside the transaction: from here to the commit nobody else writes.
+        let judged = move |transaction: &mut WriteTransaction<'_>| {
+            if lease.holds() && lease.lapses() == judged_under {
+                operation(transaction)
+            } else {
+                Err(StoreError::Unleased.into())
+            }
+        };
+        self.inner.writer.write(judged).await
     }
 
     pub(crate) fn write_unattended<F>(&self, operation: F) -> Result<(), StoreError>

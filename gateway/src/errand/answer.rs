@@ -146,6 +146,8 @@ pub(crate) async fn answer(
     form: &Query,
 ) -> Result<Response<Body>, ErrandError> {
     let (session, now) = (approver.session, approver.now);
+    // Whether they may is judged below by memory, and has to hold until it is written.
+    let store = gateway.process.store.while_leased();
     let sealed = form.only("request").ok_or(ErrandError::Incomplete)?;
     let auth_host = gateway.config.server.auth_host.as_str();
     let opened = gateway.process.sealer.open::<Shown>(Purpose::AccessAnswer, auth_host, now, sealed);
@@ -153,7 +155,6 @@ pub(crate) async fn answer(
     if shown_here.session != *session.id.as_bytes() {
         return Err(ErrandError::Stale);
     }
-    let store = &gateway.process.store;
     let request = store.access_request(&shown_here.request)?.ok_or(ErrandError::NoRequest)?;
     let policy = approver.may_answer(gateway, &request).ok_or(ErrandError::NotYours)?;
     let by = Decider { name: called(session), session: Some(session.id) };

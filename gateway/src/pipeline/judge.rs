@@ -310,6 +310,10 @@ impl Asking<'_> {
         let (gateway, headers) = (self.gateway, &self.head.headers);
         let (policies, application) = (&gateway.policies, &target.application);
         let live = &gateway.process.live;
+        // Before anybody is looked for: without a lease memory knows nothing for certain, of nobody either.
+        if !gate::is_open() {
+            return Some((None, Err(Rejection::Unleased)));
+        }
         if policies.set.has_bypass(target.id) && situation.is_bypassed(policies, target.id, self.now) {
             return self.decide_for_nobody((canonical, target), decide);
         }
@@ -349,9 +353,6 @@ impl Asking<'_> {
         mut decide: impl FnMut(&Credential) -> Result<P, NoPermit>,
     ) -> Option<Decided<P>> {
         let session = credential.session();
-        if !gate::is_open() {
-            return Some((Some(session.clone()), Err(Rejection::Unleased)));
-        }
         if !self.gateway.limits.of_person.allows_somebody(session.pace_key) {
             return Some((Some(session.clone()), Err(Rejection::TooFast)));
         }

@@ -158,3 +158,31 @@ async fn a_peer_that_takes_less_than_it_must_is_cut_off() {
     assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     reading.await.unwrap();
 }
+
+/// Told something of somebody while the lease had begun anew so often.
+#[derive(Clone, Debug)]
+struct Told(u64);
+
+impl Kept for Told {
+    const DELIVERS: bool = true;
+
+    fn is_guarded(&self) -> bool {
+        true
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.0 != gate::lapses()
+    }
+}
+
+#[tokio::test]
+async fn what_was_told_under_an_earlier_lease_never_leaves() {
+    let (mut near, mut far) = pair(Told(gate::lapses()), PATIENCE).await;
+    near.write_all(b"before").await.unwrap();
+    far.read_exact(&mut [0; 6]).await.unwrap();
+    // Held again, so that nothing but the count tells that it was over.
+    gate::testing::guard_this_thread_by(Arc::new(portcullis_store::Lease::endless()));
+    assert!(gate::is_open());
+    assert!(near.write(b"after").await.is_err());
+    assert!(!matches!(far.read(&mut [0; 5]).await, Ok(1..)));
+}

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{Model, content, login, new_store, session_id, set_active};
-use crate::{Change, sql};
+use crate::{Change, StoreError, sql};
 use crate::{Provisioning, Seq};
 use std::time::{Duration, Instant};
 
@@ -261,4 +261,26 @@ async fn what_another_process_grants_and_ends_is_told() {
     // One by one, and not by reading everything again, which would cut everything.
     let told = model.told();
     assert!(matches!(told.as_slice(), [Change::Access(_), Change::Purposes(_)]), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_was_judged_under_a_lease_that_is_over_is_not_written() {
+    let (_folder, store, model) = two_people().await;
+    let request = store.ask_for_access(asked(1, "payroll")).await.unwrap();
+    let judged = store.while_leased();
+    let grant = |store: &Store| {
+        let store = store.clone();
+        let id = request.id.clone();
+        async move { store.decide_access(&id, AccessDecision::Grant { until: 500 }, approver(2), 20).await }
+    };
+    store.leave().await;
+    let refused = grant(&judged).await;
+    assert!(matches!(refused, Err(AccessRequestError::Store(StoreError::Unleased))), "{refused:?}");
+    store.follow(model).await.unwrap();
+    let refused = grant(&judged).await;
+    assert!(
+        matches!(refused, Err(AccessRequestError::Store(StoreError::Unleased))),
+        "judged by older memory"
+    );
+    assert!(grant(&store.while_leased()).await.is_ok());
 }

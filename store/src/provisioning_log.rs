@@ -85,6 +85,7 @@ impl Store {
     /// Notes what was refused; loses that rather than delay the answer.
     pub fn note_refused_provisioning(&self, refused: RefusedProvisioning, now: i64) {
         let noted = self.write_unattended(move |transaction| {
+            transaction.concerns_nobody = true;
             sql::run(
                 transaction.connection,
                 INSERT,

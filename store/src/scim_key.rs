@@ -193,6 +193,7 @@ impl Store {
         }
         let key_id = record.key_id.clone();
         let noted = self.write_unattended(move |transaction| {
+            transaction.concerns_nobody = true;
             sql::run(
                 transaction.connection,
                 "UPDATE scim_keys SET last_used_at = $1 WHERE key_id = $2",

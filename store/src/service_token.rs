@@ -157,6 +157,7 @@ impl Store {
     /// [`StoreError`] when it could not be queued.
     pub fn note_service_token_uses(&self, uses: Vec<(String, i64)>) -> Result<(), StoreError> {
         self.write_unattended(move |transaction| {
+            transaction.concerns_nobody = true;
             for (client_id, at) in uses {
                 sql::run(
                     transaction.connection,

@@ -27,6 +27,7 @@ impl Store {
         within("id", id.len(), limits::SPENT_ID_BYTES)?;
         let id = id.to_owned();
         let spent = self.write(move |transaction| {
+            transaction.concerns_nobody = true;
             let sql = "INSERT INTO spent (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
             Ok::<_, StoreError>(sql::run(transaction.connection, sql, (id, expires_at))? == 1)
         });
@@ -44,6 +45,26 @@ pub(crate) fn forget(transaction: &mut WriteTransaction<'_>, now: i64) -> rusqli
 mod tests {
     use super::*;
     use crate::testing::new_store;
+
+    #[tokio::test]
+    async fn a_process_that_lags_delays_nobodys_login() {
+        let (folder, store) = new_store().await;
+        store.create_person("corp", crate::testing::content("engineer"), 1).await.unwrap();
+        // A row that is never renewed, behind the last change.
+        let connection = rusqlite::Connection::open(folder.database()).unwrap();
+        portcullis_lease::Engine::join(
+            &mut crate::engine::Sqlite(&connection),
+            portcullis_lease::MemberId(1),
+            None,
+        )
+        .unwrap();
+        connection.execute_batch("UPDATE watermark SET seq = seq + 1").unwrap();
+        let begun = std::time::Instant::now();
+        assert!(store.spend("once", 100).await.unwrap());
+        store.note_uses(vec![(crate::testing::session_id(1), 5)]).await.unwrap();
+        store.purge_expired(50).await.unwrap();
+        assert!(begun.elapsed().as_secs() < 10, "it waited until that process was fenced");
+    }
 
     #[tokio::test]
     async fn what_was_used_in_one_process_is_used_in_all() {

@@ -10,6 +10,8 @@ use rusqlite::Connection;
 pub(crate) struct WriteTransaction<'c> {
     pub(crate) connection: &'c Connection,
     changes: Vec<(Seq, Change)>,
+    /// Whether it has nothing to do with anybody's rights, unless it emits a change.
+    pub(crate) concerns_nobody: bool,
     /// Sessions that it ended, for the provisioning log.
     pub(crate) sessions_ended: usize,
     /// People whom it put into groups, and took out of them, for the same.
@@ -19,7 +21,14 @@ pub(crate) struct WriteTransaction<'c> {
 
 impl<'c> WriteTransaction<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { connection, changes: Vec::new(), sessions_ended: 0, members_joined: 0, members_left: 0 }
+        Self {
+            connection,
+            changes: Vec::new(),
+            concerns_nobody: false,
+            sessions_ended: 0,
+            members_joined: 0,
+            members_left: 0,
+        }
     }
 
     /// Takes the next position of the feed for a change and writes its event. The position goes with the write: a

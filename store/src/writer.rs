@@ -279,8 +279,9 @@ impl Serving {
             connection.execute_batch("SAVEPOINT one_write")?;
             let mut transaction = WriteTransaction::new(connection);
             if job.run(&mut transaction) {
+                let concerns_nobody = transaction.concerns_nobody;
                 let mut own = transaction.into_changes();
-                done.push(Done::Written(weight(&own)));
+                done.push(Done::Written(weight(&own, concerns_nobody)));
                 changes.append(&mut own);
             } else if connection.is_autocommit() {
                 // A full disk or a read error undoes the whole transaction, the writes before this one included.
@@ -297,8 +298,11 @@ impl Serving {
     }
 }
 
-/// A write that changed nothing may be the repeat of one that was not in force everywhere when it was given up.
-fn weight(changes: &[(Seq, Change)]) -> Weight {
+/// What nobody follows waits for nobody. Any other write that changed nothing may be the repeat of one that was not in force everywhere when it was given up.
+fn weight(changes: &[(Seq, Change)], concerns_nobody: bool) -> Weight {
+    if changes.is_empty() && concerns_nobody {
+        return Weight::Nothing;
+    }
     let adds = !changes.is_empty() && changes.iter().all(|(_, change)| change.adds_rights());
     if adds { Weight::Adds } else { Weight::MayTake }
 }

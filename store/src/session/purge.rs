@@ -19,6 +19,7 @@ impl Store {
     /// [`StoreError`] when they could not be removed; the next purge takes them.
     pub async fn purge_expired(&self, now: i64) -> Result<usize, StoreError> {
         self.write(move |transaction| {
+            transaction.concerns_nobody = true;
             forget_group_names(transaction, now)?;
             drop_events(transaction)?;
             access_request::purge(transaction, now)?;

@@ -44,6 +44,7 @@ impl Store {
     pub async fn keep_refresh(&self, id: SessionId, sealed: Vec<u8>) -> Result<bool, RenewSessionError> {
         within("refresh", sealed.len(), limits::SEALED_BYTES)?;
         self.write(move |transaction| {
+            transaction.concerns_nobody = true;
             let kept = sql::run(
                 transaction.connection,
                 "UPDATE sessions SET refresh = $1 WHERE id = $2 AND end_reason IS NULL",
@@ -62,6 +63,7 @@ impl Store {
     pub async fn note_uses(&self, mut uses: Vec<(SessionId, i64)>) -> Result<usize, StoreError> {
         uses.truncate(USES_PER_NOTE);
         self.write(move |transaction| {
+            transaction.concerns_nobody = true;
             for (id, at) in &uses {
                 let query = "UPDATE sessions SET used_at = $1 WHERE id = $2 AND end_reason IS NULL";
                 sql::run(transaction.connection, query, (at, id))?;

@@ -35,6 +35,8 @@ struct Waiting {
 /// What a write does to the rights of somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weight {
+    /// It has nothing to do with them, whoever repeats it: done when it is committed.
+    Nothing,
     /// It adds some.
     Adds,
     /// It may take some away, or makes sure that it was done.
@@ -68,7 +70,7 @@ impl Parked {
 
     /// A write that was committed: it is finished when it is in force everywhere, which may be now.
     pub(super) fn take(&mut self, job: Box<dyn Job>, change: Awaited, weight: Weight, own: Own) {
-        if self.is_in_force(change, own) {
+        if weight == Weight::Nothing || self.is_in_force(change, own) {
             job.finish(Ok(()));
         } else if self.waiting.len() >= PARKED_WRITES {
             job.finish(given_up(weight));
@@ -138,7 +140,7 @@ impl Parked {
 }
 
 fn given_up(weight: Weight) -> Result<(), StoreError> {
-    if weight == Weight::Adds { Ok(()) } else { Err(StoreError::NotEverywhere) }
+    if weight != Weight::MayTake { Ok(()) } else { Err(StoreError::NotEverywhere) }
 }
 
 #[cfg(test)]
@@ -213,6 +215,16 @@ mod tests {
         assert!(adds.try_recv().is_err(), "it has a patience of its own");
         rig.parked.give_up();
         assert!(adds.try_recv().unwrap().is_ok());
+    }
+
+    #[test]
+    fn what_concerns_nobodys_rights_waits_for_nobody_and_takes_no_place() {
+        let mut rig = Rig::new(Duration::from_secs(100));
+        for _ in 0..=PARKED_WRITES {
+            assert!(rig.write(Weight::Nothing).try_recv().unwrap().is_ok());
+        }
+        assert!(rig.parked.is_empty());
+        assert!(rig.write(Weight::MayTake).try_recv().is_err(), "there is room for a deactivation");
     }
 
     #[test]

@@ -222,7 +222,7 @@ impl Client {
             passage.lasts(target.application.session_duration);
             return Some((passage.clone(), false));
         }
-        if passages.len() >= MAX_PASSAGES_PER_CONNECTION {
+        if !Passage::has_room(&mut passages, MAX_PASSAGES_PER_CONNECTION) {
             return None;
         }
         let passage = credential.session().open_passage(NewPassage {

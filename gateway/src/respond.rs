@@ -248,8 +248,8 @@ fn add_context(headers: &mut HeaderMap, rejection: &Rejection, audience: Audienc
         Rejection::TooManyRequests => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
-        // On another connection the client is asked again, or not any more, for its certificate.
-        Rejection::Route(RouteError::TlsPolicy) => {
+        // On another connection the client is asked again, or not any more, for its certificate; or there is room on it.
+        Rejection::Route(RouteError::TlsPolicy) | Rejection::Denied(Denial::CrowdedConnection) => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Rejection::TooFast => {

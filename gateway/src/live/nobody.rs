@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portcullis_policy::Principal;
-use portcullis_store::Profile;
+use portcullis_store::{Profile, SessionId};
 
 use super::given::Held;
 use super::passage::Reach;
@@ -14,6 +14,8 @@ use super::policies::Policies;
 use super::session::{Cuts, LiveSession, Standing};
 use crate::gateway::now;
 
+/// Whose id is that of no session: those are hashes.
+pub(super) const NOBODY: SessionId = SessionId::new([0; 32]);
 /// So many that workers do not wait for each other where much is public.
 const SHARES: usize = 64;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use portcullis_policy::RequestClass;
 use portcullis_store::SessionId;
 
+use super::nobody::NOBODY;
 use super::policies::Policies;
 use crate::circumstances::{Shown, Situation};
 use crate::socket::Cutter;
@@ -114,6 +115,15 @@ impl Passage {
         let expires_at = AtomicI64::new(life.until(longest));
         let (due_at, upstreams) = (AtomicI64::new(i64::MAX), Mutex::default());
         Self { owner, application, client_ip, asked, shown, life, expires_at, due_at, client, upstreams }
+    }
+
+    /// Whether one more may join those that a connection knows. What nobody had open there, and is over, makes room: it keeps nothing
+    /// that could have to be taken back from somebody, and strangers would fill up with it what a proxy shares among people.
+    pub(crate) fn has_room(known: &mut Vec<Arc<Self>>, most: usize) -> bool {
+        if known.len() >= most {
+            known.retain(|passage| passage.owner != NOBODY || Arc::strong_count(passage) > 1);
+        }
+        known.len() < most
     }
 
     /// The application session that it belongs to.

@@ -18,6 +18,7 @@ use portcullis_store::{
 use super::answers::{About, Answers};
 use super::given::Held;
 use super::identity_cache::IdentityCache;
+use super::nobody::NOBODY;
 use super::passage::{Life, NewPassage, Passage, Reach};
 use super::policies::Policies;
 use super::renewal::Renewals;
@@ -165,7 +166,7 @@ impl LiveSession {
     /// Nobody, for whom a bypass opens what no login is needed for.
     pub(super) fn of_nobody(standing: Standing) -> Self {
         Self {
-            id: SessionId::new([0; 32]),
+            id: NOBODY,
             provider: String::new(),
             subject: String::new(),
             service: None,

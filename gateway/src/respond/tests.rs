@@ -32,6 +32,19 @@ fn only_a_page_navigation_is_a_person() {
     assert_eq!(audience(&[]), Audience::Program);
 }
 
+#[test]
+fn whoever_cannot_be_served_on_a_connection_lets_go_of_it() {
+    for rejection in [
+        Rejection::Denied(Denial::CrowdedConnection),
+        Rejection::Route(RouteError::TlsPolicy),
+        Rejection::Route(RouteError::TransferEncoding),
+    ] {
+        let mut headers = HeaderMap::new();
+        add_context(&mut headers, &rejection, Audience::Program);
+        assert_eq!(headers.get(CONNECTION).unwrap(), "close", "{rejection:?}");
+    }
+}
+
 /// Every rejection that repeats what somebody said, and one of each other kind.
 fn rejections(text: &str) -> Vec<Rejection> {
     let own = || text.to_owned();

@@ -25,6 +25,7 @@ fn policies(include: Vec<Selector>) -> Policies {
 struct Open {
     live: Live,
     passage: Arc<Passage>,
+    client: Arc<Cutter>,
     _near: Arc<Descriptor>,
 }
 
@@ -53,7 +54,7 @@ impl Open {
             client: &client,
         });
         passage.decide_again_before(policies.lasts(&decision, Life::ENDLESS));
-        Self { live, passage, _near: near }
+        Self { live, passage, client, _near: near }
     }
 
     fn adopt(&self, policies: &Policies) -> Cuts {
@@ -91,4 +92,35 @@ async fn what_other_rules_ask_of_a_request_that_is_over_is_not_known() {
     assert_eq!(open.adopt(&policies(vec![path("/hooks")])), Cuts(1));
     let open = Open::at(policies(vec![Selector::Everyone]), 10).await;
     assert_eq!(open.adopt(&policies(vec![path("/hooks/*"), network])), Cuts(0), "whatever was asked for");
+}
+
+#[tokio::test]
+async fn what_nobody_had_open_makes_room_for_people_once_it_is_over() {
+    const MOST: usize = 4;
+    let open = Open::at(policies(vec![Selector::Everyone]), 10).await;
+    let of = |owner: u8| {
+        Arc::new(Passage::new(NewPassage {
+            owner: SessionId::new([owner; 32]),
+            application: &"site".into(),
+            situation: &Situation { client_ip: [192, 0, 2, 1].into(), asked: None, shown: &Shown::Nothing },
+            class: None,
+            life: Life::ENDLESS,
+            longest: None,
+            client: &open.client,
+        }))
+    };
+    assert_eq!(open.passage.owner(), NOBODY);
+    let (idle, used) = (of(0), of(0));
+    let attached = used.attach(&open.client).unwrap();
+    let mut known = vec![idle, of(1), used, of(2)];
+    assert!(Passage::has_room(&mut known, MOST + 1));
+    assert_eq!(known.len(), MOST, "nothing is forgotten while there is room");
+    assert!(Passage::has_room(&mut known, MOST), "strangers do not fill it up");
+    let left: Vec<_> = known.iter().map(|passage| passage.owner()).collect();
+    assert_eq!(left, [SessionId::new([1; 32]), NOBODY, SessionId::new([2; 32])], "what is in use stays");
+    known.push(of(3));
+    assert!(!Passage::has_room(&mut known, MOST), "people are not forgotten");
+    drop(attached);
+    assert!(Passage::has_room(&mut known, MOST));
+    assert_eq!(known.len(), MOST - 1);
 }

@@ -14,6 +14,7 @@ use portcullis_store::{
 mod answers;
 mod facts;
 mod given;
+mod group_ids;
 mod identity_cache;
 mod linked;
 mod login_facts;
@@ -30,6 +31,7 @@ mod uses;
 
 pub(crate) use answers::{About, Begun, Prompted};
 use facts::Facts;
+pub(crate) use group_ids::GroupIds;
 pub(crate) use identity_cache::Grounds;
 pub(crate) use login_facts::login_facts;
 use passage::Reach;

@@ -200,7 +200,7 @@ impl<'a> Facts<'a> {
             }
             Test::GroupIds(_) if !groups.has_ids => Holds::Unknown(Reason::NoDirectoryRecord),
             Test::Groups(wanted) | Test::GroupIds(wanted) if overlap(wanted, &groups.ids) => Holds::Yes,
-            Test::Groups(wanted) if overlap(wanted, &groups.unproved) => {
+            Test::Groups(wanted) | Test::GroupIds(wanted) if overlap(wanted, &groups.unproved) => {
                 Holds::Unknown(Reason::UnprovedGroup)
             }
             _ => Holds::No,

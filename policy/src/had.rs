@@ -63,7 +63,9 @@ fn of_person(set: &PolicySet, selector: &Selector, person: &Person, now: i64) ->
             named(&set.ids.groups, &person.groups.ids).into_iter().chain(doubts).collect()
         }
         Selector::GroupId(_) if person.groups.revision == set.revision => {
-            named(&set.ids.group_ids, &person.groups.ids)
+            let doubts = named(&set.ids.group_ids, &person.groups.unproved);
+            let doubts = doubts.into_iter().map(|id| format!("perhaps {id}"));
+            named(&set.ids.group_ids, &person.groups.ids).into_iter().chain(doubts).collect()
         }
         Selector::Acr(_) => login.acr.iter().map(ToString::to_string).collect(),
         Selector::Amr(_) => login.amr.iter().flatten().map(ToString::to_string).collect(),

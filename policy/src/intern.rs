@@ -84,6 +84,16 @@ impl PolicySet {
         GroupSet { ids: all.into(), has_ids: true, ..groups }
     }
 
+    /// Adds the ids that may mean a group in which the person's record is, or another: a rule about one of them cannot be evaluated.
+    #[must_use]
+    pub fn doubt_group_ids<'a>(&self, groups: GroupSet, ids: impl Iterator<Item = &'a str>) -> GroupSet {
+        let mut all = groups.unproved.into_vec();
+        all.extend(known(&self.ids.group_ids, ids));
+        all.sort_unstable();
+        all.dedup();
+        GroupSet { unproved: all.into(), ..groups }
+    }
+
     /// What is true of a person's attributes: every predicate of the policies is tried once.
     #[must_use]
     pub fn intern_attributes(&self, attributes: &Attributes<'_>) -> PredicateSet {

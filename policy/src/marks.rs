@@ -115,7 +115,7 @@ impl<'a> Marks<'a> {
                 }
                 Test::GroupIds(ids) => {
                     asked.push(What::NoGroupIds);
-                    asked.extend(ids.iter().map(|id| What::Group(*id)));
+                    asked.extend(ids.iter().flat_map(|id| [What::Group(*id), What::UnprovedGroup(*id)]));
                 }
                 Test::Attribute(id) => asked.extend([What::Predicate(*id), What::UnknownPredicate(*id)]),
                 Test::Emails(list) => {

@@ -70,10 +70,9 @@ pub(crate) struct Seen<'a> {
 }
 
 /// The groups of the directory by the ids that policies may name: ours, and those of the provisioning client.
-fn group_ids(standing: &Standing) -> Option<Vec<&str>> {
+fn group_ids(standing: &Standing) -> Option<Vec<String>> {
     standing.person.as_ref()?;
-    let groups = standing.member_of.iter();
-    Some(groups.flat_map(|it| [Some(it.scim_id.as_str()), it.external_id.as_deref()]).flatten().collect())
+    Some(standing.policies.group_ids(&standing.member_of).proved)
 }
 
 /// What somebody was granted for a while.

@@ -41,7 +41,7 @@ fn missing<'c>(config: &'c Config, look: &StoreLook) -> Result<Vec<&'c Mention>,
     let groups = look.groups()?;
     let tokens = look.service_tokens()?;
     let living = tokens.iter().filter(|token| token.revoked_at.is_none()).map(|token| token.name.clone());
-    let bearers = Bearers::new(groups.iter(), living, !config.directories.is_empty());
+    let bearers = Bearers::new(groups.iter(), living, config.directories.len());
     let mut missing = Vec::new();
     for mention in bearers.missing(&config.mentions) {
         if !is_known_user(look, &mention.named)? {

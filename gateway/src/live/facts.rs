@@ -48,9 +48,10 @@ impl Policies {
         let names = (groups.iter().map(String::as_str), doubts.iter().map(String::as_str));
         let mut interned = set.intern_groups_with_doubts(names.0, names.1);
         if person.is_some() {
-            let external = member_of.iter().filter_map(|group| group.external_id.as_deref());
-            let ids = member_of.iter().map(|group| group.scim_id.as_str()).chain(external);
-            interned = set.intern_group_ids(interned, ids);
+            let is_asked = set.group_ids().next().is_some();
+            let ids = self.group_ids(if is_asked { member_of } else { &[] });
+            interned = set.intern_group_ids(interned, ids.proved.iter().map(String::as_str));
+            interned = set.doubt_group_ids(interned, ids.doubtful.iter().map(String::as_str));
         }
         Principal::Person(Asker {
             email: profile.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
@@ -89,3 +90,6 @@ fn claims(whose: Whose<'_>, profile: &Profile) -> Option<Map<String, Value>> {
     claims.insert("groups".to_owned(), profile.groups.as_slice().into());
     Some(claims)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portcullis_policy::{CountryCode, Decision, PolicySet, Principal, Service};
+use portcullis_store::Group;
 
+use super::group_ids::GroupIds;
 use super::passage::Life;
 use crate::config::{Config, GroupsSource, Mention};
 use crate::country::Countries;
@@ -18,6 +20,8 @@ pub(crate) struct Policies {
     pub(crate) set: Arc<PolicySet>,
     /// The providers of whose people a directory alone says which groups they are in.
     directory_alone: Arc<[String]>,
+    /// Whether more than one directory is served, so that what a client calls its groups means nothing by itself.
+    pub(super) has_several_directories: bool,
     countries: Option<Arc<Countries>>,
     /// What the policies name that only a directory or the store can know.
     pub(super) mentions: Arc<[Mention]>,
@@ -30,6 +34,7 @@ impl Policies {
             generation: 1,
             set: config.policies.clone(),
             directory_alone: directory_alone(config),
+            has_several_directories: config.directories.len() > 1,
             countries: config.countries.clone(),
             mentions: config.mentions.clone(),
         }
@@ -50,6 +55,7 @@ impl Policies {
             generation: 1,
             set: Arc::new(PolicySet::compile(&sources).unwrap()),
             directory_alone: Arc::new([]),
+            has_several_directories: false,
             countries: None,
             mentions: Arc::new([]),
         }
@@ -63,6 +69,11 @@ impl Policies {
     /// Whether what this provider says of groups counts only against somebody.
     pub(crate) fn directory_alone(&self, provider: &str) -> bool {
         self.directory_alone.iter().any(|alone| alone == provider)
+    }
+
+    /// The ids by which these policies may mean groups.
+    pub(crate) fn group_ids(&self, groups: &[Arc<Group>]) -> GroupIds {
+        GroupIds::of(groups.iter().map(AsRef::as_ref), self.has_several_directories)
     }
 
     /// Until when a decision that allows holds for an application session, in unix seconds: a login grows old, and a policy

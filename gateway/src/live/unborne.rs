@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use portcullis_store::{Group, PersonLookup};
 
-use super::{Followed, Live};
+use super::{Followed, GroupIds, Live};
 use crate::config::{Mention, Named};
 use crate::gateway::Gateway;
 
@@ -17,7 +17,7 @@ const MAX_TOLD: usize = 100;
 /// Says what the policies in force name and nobody bears.
 pub(crate) fn warn_of_unborne(gateway: &Gateway) {
     let config = &gateway.config;
-    let unborne = gateway.process.live.unborne(&config.mentions, !config.directories.is_empty());
+    let unborne = gateway.process.live.unborne(&config.mentions, config.directories.len());
     let mut told = 0;
     for mention in unborne.into_iter().filter(|mention| !is_known_user(gateway, &mention.named)) {
         told += 1;
@@ -62,13 +62,13 @@ impl Bearers {
     pub(crate) fn new<'g>(
         groups: impl Iterator<Item = &'g Arc<Group>>,
         tokens: impl Iterator<Item = String>,
-        has_directories: bool,
+        directories: usize,
     ) -> Self {
+        let has_directories = directories > 0;
         let mut bearers = Self { tokens: tokens.collect(), has_directories, ..Self::default() };
         for group in groups {
             bearers.groups.insert(group.display_name.clone());
-            bearers.group_ids.extend(group.external_id.clone());
-            bearers.group_ids.insert(group.scim_id.clone());
+            bearers.group_ids.extend(GroupIds::of([group.as_ref()], directories > 1).proved);
         }
         bearers
     }
@@ -89,12 +89,12 @@ impl Bearers {
 
 impl Live {
     /// The mentions that nobody bears who is in memory, and those of users.
-    fn unborne<'m>(&self, mentions: &'m [Mention], has_directories: bool) -> Vec<&'m Mention> {
+    fn unborne<'m>(&self, mentions: &'m [Mention], directories: usize) -> Vec<&'m Mention> {
         let followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let services = self.services.read().unwrap_or_else(PoisonError::into_inner).all();
         let living = services.iter().filter(|session| session.standing().ended.is_none());
         let tokens = living.filter_map(|session| session.service.as_ref()).map(|it| it.token.to_string());
-        Bearers::new(followed.people.groups(), tokens, has_directories).missing(mentions)
+        Bearers::new(followed.people.groups(), tokens, directories).missing(mentions)
     }
 
     fn has_session_of(&self, provider: &str, subject: &str) -> bool {
@@ -173,16 +173,16 @@ mod tests {
         let tokens = || ["ci".to_owned()].into_iter();
         let (token, user) = ("the service token `CI`", "the user `00u1` of `okta`");
         let groups = [group("A", Some("00g1"))];
-        let bearers = Bearers::new(groups.iter(), tokens(), true);
+        let bearers = Bearers::new(groups.iter(), tokens(), 1);
         assert_eq!(missing(&bearers), ["the group `a`", "the group with the id `A`", token, user]);
-        assert_eq!(
-            missing(&Bearers::new([].iter(), tokens(), true)),
-            [token, user],
-            "nothing was pushed yet"
-        );
+        assert_eq!(missing(&Bearers::new([].iter(), tokens(), 1)), [token, user], "nothing was pushed yet");
+        // What one directory's client calls a group, another's may too.
+        let several = missing(&Bearers::new(groups.iter(), tokens(), 2));
+        let bare = "the group with the id `00g1`";
+        assert_eq!(several, ["the group `a`", bare, "the group with the id `A`", token, user]);
         // Without a directory groups are claimed, and nobody has an id.
         let ids = ["id of A", "00g1", "A"].map(|id| format!("the group with the id `{id}`"));
-        let none = missing(&Bearers::new([].iter(), tokens(), false));
+        let none = missing(&Bearers::new([].iter(), tokens(), 0));
         assert_eq!(none, [&ids[0], &ids[1], &ids[2], token, user]);
     }
 }

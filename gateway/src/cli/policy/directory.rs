@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::StoreFile;
 use super::persona::Persona;
 use crate::config::{Config, GroupsSource};
-use crate::live::{People, login_facts};
+use crate::live::{GroupIds, People, login_facts};
 
 /// A store and what every person of it is seen by.
 pub(super) struct Directory {
@@ -91,7 +91,7 @@ impl Directory {
         let (groups, doubts) = self.groups(record, claimed, told_at, provider.as_deref(), config);
         let member_of =
             record.into_iter().flat_map(|it| it.groups.iter().filter_map(|id| self.groups.get(id)));
-        let ids = member_of.flat_map(|group| [Some(&group.scim_id), group.external_id.as_ref()]).flatten();
+        let ids = GroupIds::of(member_of.map(AsRef::as_ref), config.directories.len() > 1);
         let email = profile.map_or_else(|| usual_address(person), |profile| profile.email.clone());
         let subject = session.map(|it| it.subject.clone()).or_else(|| person.external_id.clone());
         let claims = claims(session, subject.as_deref(), email.as_deref());
@@ -104,7 +104,8 @@ impl Directory {
             provider,
             groups,
             doubts,
-            group_ids: record.map(|_| ids.cloned().collect()),
+            group_ids: record.map(|_| ids.proved),
+            doubtful_ids: ids.doubtful,
             user: record.and_then(Person::attributes),
             claims,
             login,

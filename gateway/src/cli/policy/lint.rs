@@ -16,6 +16,7 @@ use super::{StoreFile, count, say};
 use crate::cli::ConfigFile;
 use crate::config::Application;
 use crate::host::HostPattern;
+use crate::live::GroupIds;
 use crate::route::{Canonical, Destination};
 
 #[derive(Debug, Args)]
@@ -278,8 +279,8 @@ fn seen(judge: &Judge, directory: &Directory) -> Result<Seen, Box<dyn Error>> {
     let mut seen = Seen { met: vec![false; policies.len()], ..Seen::default() };
     for group in directory.look().groups()? {
         seen.group_names.entry(group.display_name.clone()).or_default();
-        for id in [Some(&group.scim_id), group.external_id.as_ref()].into_iter().flatten() {
-            seen.group_ids.entry(id.clone()).or_default();
+        for id in GroupIds::of([group.as_ref()], judge.config.directories.len() > 1).proved {
+            seen.group_ids.entry(id).or_default();
         }
     }
     let tokens = directory.look().service_tokens()?;

@@ -28,6 +28,8 @@ pub(super) struct Persona {
     pub(super) doubts: Vec<String>,
     /// Ids of groups of their record in the directory; there is no record without.
     pub(super) group_ids: Option<Vec<String>>,
+    /// Ids that another directory may have given a group of its own.
+    pub(super) doubtful_ids: Vec<String>,
     /// The record.
     pub(super) user: Option<Map<String, Value>>,
     pub(super) claims: Map<String, Value>,
@@ -89,6 +91,7 @@ impl Persona {
             set.intern_groups_with_doubts(groups.map(String::as_str), doubts.map(String::as_str));
         if let Some(ids) = &self.group_ids {
             interned = set.intern_group_ids(interned, ids.iter().map(String::as_str));
+            interned = set.doubt_group_ids(interned, self.doubtful_ids.iter().map(String::as_str));
         }
         let grants = self.grants.iter().map(|(application, policy, until)| Grant {
             application,

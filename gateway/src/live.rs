@@ -182,7 +182,7 @@ impl Live {
         whose: Whose<'_>,
         profile: Arc<Profile>,
         person: Option<PersonId>,
-        ended: Option<EndReason>,
+        (ended, before): (Option<EndReason>, Option<&Standing>),
     ) -> Standing {
         let Followed { people, policies, given, linked } = followed;
         let Whose { id, provider, subject } = whose;
@@ -208,9 +208,9 @@ impl Live {
             groups: &groups,
             doubts: &doubts,
             held: &held,
+            before,
         };
-        let principal = policies.principal(&facts);
-        let policies = policies.clone();
+        let (principal, policies) = (policies.principal(&facts), policies.clone());
         Standing { profile, person, member_of, groups, doubts, held, policies, principal, ended }
     }
 
@@ -218,7 +218,7 @@ impl Live {
     fn begin(&self, followed: &Followed, record: &Arc<SessionRecord>) {
         let SessionRecord { id, provider, subject, profile, .. } = record.as_ref();
         let whose = Whose { id: *id, provider, subject };
-        let standing = Self::standing(followed, whose, profile.clone(), record.person, record.ended);
+        let standing = Self::standing(followed, whose, profile.clone(), record.person, (record.ended, None));
         let session = Arc::new(LiveSession::new(record, standing, self.idle_limit.clone()));
         self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(record.id, session);
     }
@@ -244,7 +244,8 @@ impl Live {
     ) -> Cuts {
         let before = session.standing();
         let over = before.ended.or(ended);
-        let standing = Self::standing(followed, session.whose(), before.profile.clone(), person, over);
+        let standing =
+            Self::standing(followed, session.whose(), before.profile.clone(), person, (over, Some(&before)));
         session.change(standing, ended.map_or(Reach::BothSides, session::reach), now())
     }
 
@@ -255,7 +256,8 @@ impl Live {
         followed.linked.claim(&profile.groups);
         followed.linked.unclaim(&before.profile.groups);
         let person = before.person.as_ref().map(|person| person.id);
-        let standing = Self::standing(followed, session.whose(), profile.clone(), person, before.ended);
+        let standing =
+            Self::standing(followed, session.whose(), profile.clone(), person, (before.ended, None));
         // Groups that nothing was said of keep their age: how fresh the session is, whoever asked the provider knows.
         if profile.told_at != before.profile.told_at {
             session.renewed(profile.told_at);

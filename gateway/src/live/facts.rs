@@ -27,6 +27,8 @@ pub(super) struct Facts<'a> {
     /// Names of groups that they are in by a word that does not count.
     pub(super) doubts: &'a [String],
     pub(super) held: &'a Held,
+    /// What was true before, if anything was.
+    pub(super) before: Option<&'a Standing>,
 }
 
 impl Policies {
@@ -34,7 +36,16 @@ impl Policies {
     /// help is a doubt, until `Live` has counted anew.
     pub(super) fn principal_anew(&self, whose: Whose<'_>, standing: &Standing) -> Principal {
         let Standing { profile, person, member_of, groups, doubts, held, .. } = standing;
-        let facts = Facts { whose, profile, person: person.as_deref(), member_of, groups, doubts, held };
+        let facts = Facts {
+            whose,
+            profile,
+            person: person.as_deref(),
+            member_of,
+            groups,
+            doubts,
+            held,
+            before: None,
+        };
         if self.directory_alone(whose.provider) && !standing.policies.directory_alone(whose.provider) {
             return self.principal(&Facts { groups: &[], doubts: groups, ..facts });
         }
@@ -43,7 +54,7 @@ impl Policies {
 
     /// Somebody in the ids of these policies.
     pub(super) fn principal(&self, facts: &Facts<'_>) -> Principal {
-        let Facts { whose, profile, person, member_of, groups, doubts, held } = *facts;
+        let Facts { whose, profile, person, member_of, groups, doubts, held, .. } = *facts;
         let set = &self.set;
         let names = (groups.iter().map(String::as_str), doubts.iter().map(String::as_str));
         let mut interned = set.intern_groups_with_doubts(names.0, names.1);
@@ -57,13 +68,43 @@ impl Policies {
             email: profile.email.as_deref().and_then(|email| email.parse::<EmailAddress>().ok()),
             subject: Some(whose.subject.into()),
             groups: interned,
-            attributes: attributes(set, whose, profile, person),
+            attributes: facts
+                .known_attributes(set)
+                .cloned()
+                .unwrap_or_else(|| attributes(set, whose, profile, person)),
             login_method: set.login_method(whose.provider),
             login: login_facts(&profile.claims_json, profile.authenticated_at),
             purposes: held.purposes_for(set),
             grants: held.grants_for(set),
         })
     }
+}
+
+impl Facts<'_> {
+    /// What the predicates said before, where they are asked about the same record and the same claims. Reading these is most of the work,
+    /// and whoever applies a change to a large group does it for every member.
+    fn known_attributes(&self, set: &Arc<PolicySet>) -> Option<&PredicateSet> {
+        let before = self.before?;
+        let Principal::Person(asker) = &before.principal else { return None };
+        let is_same_record = match (before.person.as_deref(), self.person) {
+            (None, None) => true,
+            (Some(before), Some(now)) => is_same_record(before, now),
+            _ => false,
+        };
+        let is_same = is_same_record
+            && Arc::ptr_eq(&before.policies.set, set)
+            && std::ptr::eq(before.profile.as_ref(), self.profile);
+        is_same.then_some(&asker.attributes)
+    }
+}
+
+/// Whether [`Person::attributes`] are the same of both.
+fn is_same_record(one: &Person, other: &Person) -> bool {
+    Arc::ptr_eq(&one.document, &other.document)
+        && one.user_name == other.user_name
+        && one.external_id == other.external_id
+        && one.display_name == other.display_name
+        && one.active == other.active
 }
 
 /// What the predicates of the policies say of somebody. The documents are read only where a policy asks.

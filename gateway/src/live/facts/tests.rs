@@ -51,6 +51,7 @@ impl Somebody {
             groups: &[],
             doubts: &[],
             held: &Held::default(),
+            before: None,
         })
     }
 
@@ -88,4 +89,57 @@ fn what_a_directory_calls_its_group_is_not_taken_for_a_group_of_another() {
         assert!(!ann.may(Action::Block, id, true), "{id}");
     }
     assert!(ann.may(Action::Block, "partners/00g1", true));
+}
+
+#[test]
+fn predicates_are_tried_again_when_what_they_ask_about_is_another_and_only_then() {
+    let title = Selector::Attribute("user.title eq \"Director\"".parse().unwrap());
+    let of_everybody = [Policy::new("directors", Action::Allow, vec![title])];
+    let policies = Policies::of_tests(&of_everybody, &[]);
+    let mut ann = Somebody::new();
+    ann.person.document = r#"{"title": "Director"}"#.into();
+    let (profile, person) = (Arc::new(ann.profile.clone()), Arc::new(ann.person.clone()));
+    let Principal::Person(asker) = ann.principal(&policies) else { panic!("nobody") };
+    // What no trial would say: it is seen whether one was made.
+    let planted = Asker { attributes: policies.set.unknown_attributes(), ..asker.clone() };
+    assert_ne!(planted.attributes, asker.attributes);
+    let before = Standing {
+        profile: profile.clone(),
+        person: Some(person.clone()),
+        member_of: Box::default(),
+        groups: Vec::new(),
+        doubts: Vec::new(),
+        held: Held::default(),
+        policies: policies.clone(),
+        principal: Principal::Person(planted),
+        ended: None,
+    };
+    let is_kept = |policies: &Policies, profile: &Profile, person: Option<&Person>| {
+        let principal = policies.principal(&Facts {
+            whose: Whose { id: SessionId::new([1; 32]), provider: "okta", subject: "00u1" },
+            profile,
+            person,
+            member_of: &ann.member_of,
+            groups: &["Renamed".to_owned()],
+            doubts: &[],
+            held: &Held::default(),
+            before: Some(&before),
+        });
+        let Principal::Person(asker) = principal else { panic!("nobody") };
+        asker.attributes == policies.set.unknown_attributes()
+    };
+    let moved = Person { groups: Box::default(), ..Person::clone(&person) };
+    assert!(is_kept(&policies, &profile, Some(&moved)), "other groups are no other record");
+    let others = [
+        Person { document: r#"{"title": "Director"}"#.into(), ..Person::clone(&person) },
+        Person { active: false, ..Person::clone(&person) },
+        Person { user_name: "eve@corp.example".to_owned(), ..Person::clone(&person) },
+        Person { external_id: Some("00u9".to_owned()), ..Person::clone(&person) },
+        Person { display_name: Some("Ann".to_owned()), ..Person::clone(&person) },
+    ];
+    for other in &others {
+        assert!(!is_kept(&policies, &profile, Some(other)), "{other:?}");
+    }
+    assert!(!is_kept(&policies, &Profile::clone(&profile), Some(&person)), "the provider said it anew");
+    assert!(!is_kept(&Policies::of_tests(&of_everybody, &[]), &profile, Some(&person)), "other policies");
 }

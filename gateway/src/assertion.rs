@@ -16,7 +16,7 @@ mod ring;
 mod rotation;
 mod schedule;
 
-pub(crate) use identity::{Seen, identity, short_id};
+pub(crate) use identity::{Seen, identity, short_id, tells_still};
 pub(crate) use key::Algorithm;
 pub(crate) use ring::Ring;
 pub(crate) use rotation::{keep, rotate, wish};

@@ -17,7 +17,7 @@ mod question;
 use crate::assertion::Signer;
 use crate::config::Evaluation;
 use crate::gateway::{Gateway, now};
-use crate::live::{About, Begun, Cuts, LiveSession};
+use crate::live::{About, Answers, Begun, Cuts, LiveSession};
 use crate::metrics;
 use crate::route::{Canonical, Target};
 use crate::web_client::{WebClient, WebClientError};
@@ -89,9 +89,15 @@ impl Evaluator {
         configured.iter().map(one).collect()
     }
 
-    /// Asks, within the time that there is.
-    async fn ask(&self, signer: &Signer, request: &Request, now: i64) -> Result<bool, EvaluationError> {
+    /// Asks about a session, within the time that there is.
+    async fn ask(
+        &self,
+        (signer, answers): (&Signer, &Answers),
+        request: &Request,
+        now: i64,
+    ) -> Result<bool, EvaluationError> {
         let asking = async {
+            let _own_place = answers.place().await.ok_or(EvaluationError::Slow)?;
             let _place = self.at_once.acquire().await.map_err(|_| EvaluationError::Slow)?;
             let (nonce, question) = question::signed(signer, &self.settings, request, now)?;
             let told = self.http.send(question).await?;
@@ -166,7 +172,7 @@ fn begin(
     let control = gateway.process.control.clone();
     control.spawn(async move {
         let request = Request { identity: question::identity(&gateway, &session, about.client_ip), ..request };
-        let answered = evaluator.ask(&gateway.process.signer, &request, now()).await;
+        let answered = evaluator.ask((&gateway.process.signer, &session.answers), &request, now()).await;
         let at = now();
         metrics::evaluated(answered.as_ref().ok().copied());
         let turned = match answered {

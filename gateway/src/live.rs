@@ -29,7 +29,7 @@ mod session;
 mod unborne;
 mod uses;
 
-pub(crate) use answers::{About, Begun, Prompted};
+pub(crate) use answers::{About, Answers, Begun, Prompted};
 use facts::Facts;
 pub(crate) use group_ids::GroupIds;
 pub(crate) use identity_cache::Grounds;

@@ -2,9 +2,10 @@
 //! nothing that we do not know. The assertion itself is left to `assertion`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portcullis_policy::CountryCode;
-use portcullis_store::AccessRequest;
+use portcullis_store::{AccessRequest, Profile};
 use serde_json::{Map, Value, json};
 
 use crate::config::IdentityProvider;
@@ -51,6 +52,25 @@ pub(crate) fn identity(
         said.retain(|_, value| !value.is_null());
     }
     said
+}
+
+/// Whether all that `identity` told of somebody before is told of them still. What they said or were granted since adds to it.
+pub(crate) fn tells_still(before: &Standing, after: &Standing) -> bool {
+    let (old, new) = (&before.profile, &after.profile);
+    let of_the_login = |profile: &Profile| {
+        let claims: Map<String, Value> = serde_json::from_str(&profile.claims_json).unwrap_or_default();
+        OF_THE_LOGIN.map(|name| claims.get(name).cloned())
+    };
+    let same_profile = Arc::ptr_eq(old, new)
+        || (&old.email, &old.display_name, old.authenticated_at)
+            == (&new.email, &new.display_name, new.authenticated_at)
+            && (old.claims_json == new.claims_json || of_the_login(old) == of_the_login(new));
+    let person = |standing: &Standing| standing.person.as_ref().map(|person| person.id);
+    same_profile
+        && person(before) == person(after)
+        && before.groups == after.groups
+        && group_ids(before) == group_ids(after)
+        && before.held.grants.iter().all(|grant| after.held.grants.contains(grant))
 }
 
 /// What somebody said that they use applications for.

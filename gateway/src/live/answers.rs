@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_policy::{Answer, PolicySet};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Answers about one session that are kept; one more takes the place of the one that ends first.
 const MAX_ANSWERS: usize = 64;
+/// Questions about one session that are under way at once; one more waits, within the time that it has. So nobody keeps all places of a
+/// service from everybody else by asking from many addresses.
+const MAX_ASKED_AT_ONCE: usize = 4;
 
 /// What an answer is about. Method and path are told to who is asked, and the answer counts for all of the application.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,11 +34,19 @@ pub(crate) struct Prompted {
 }
 
 /// Those of one session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Answers {
     known: Arc<Mutex<HashMap<About, Entry>>>,
     /// How many there are, for whoever need not take the lock.
     count: AtomicUsize,
+    asking: Semaphore,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        let asking = Semaphore::new(MAX_ASKED_AT_ONCE);
+        Self { known: Arc::default(), count: AtomicUsize::new(0), asking }
+    }
 }
 
 #[derive(Debug)]
@@ -43,6 +54,8 @@ struct Entry {
     prompted: Prompted,
     told: Option<Told>,
     flight: Option<watch::Receiver<()>>,
+    /// The flight asks about somebody as they no longer are.
+    is_outdated: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -116,35 +129,52 @@ impl Answers {
             prompted: prompted.clone(),
             told: None,
             flight: None,
+            is_outdated: false,
         });
-        (entry.prompted, entry.flight) = (prompted, Some(over.clone()));
+        (entry.prompted, entry.flight, entry.is_outdated) = (prompted, Some(over.clone()), false);
         self.count.store(known.len(), Ordering::Release);
         Begun::Ask(Flight { known: self.known.clone(), about: about.clone(), _over: sender }, over)
+    }
+
+    /// Waits for a place among the questions about this session; none when there will be no more.
+    pub(crate) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.asking.acquire().await.ok()
+    }
+
+    /// Forgets what was answered about somebody as they were. What is still being asked is about them as they were too: its answer will
+    /// not count, and those who wait for it ask anew.
+    pub(crate) fn forget(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, entry| entry.flight.is_some());
+        for entry in known.values_mut() {
+            (entry.told, entry.is_outdated) = (None, true);
+        }
+        self.count.store(known.len(), Ordering::Release);
     }
 
     /// It answered, at a time, until a time, to be asked anew from a time on. Whether that is another answer than one that was in force.
     pub(crate) fn tell(&self, about: &About, holds: bool, (now, until, due_at): (i64, i64, i64)) -> bool {
         let mut turned = false;
-        self.set(about, |before| {
-            turned = before.is_some_and(|told| now < told.until && told.holds == Some(!holds));
-            Some(Told { holds: Some(holds), until, due_at })
+        self.set(about, |entry| {
+            turned = entry.told.is_some_and(|told| now < told.until && told.holds == Some(!holds));
+            (!entry.is_outdated).then_some(Told { holds: Some(holds), until, due_at })
         });
         turned
     }
 
     /// It did not answer. An answer that still counts stays; otherwise nobody asks again for a moment.
     pub(crate) fn fail(&self, about: &About, now: i64, pause_s: i64) {
-        self.set(about, |before| {
-            let still = before.filter(|told| told.holds.is_some() && now < told.until);
+        self.set(about, |entry| {
+            let still = entry.told.filter(|told| told.holds.is_some() && now < told.until);
             let until = now.saturating_add(pause_s);
             Some(still.unwrap_or(Told { holds: None, until, due_at: until }))
         });
     }
 
-    fn set(&self, about: &About, told: impl FnOnce(Option<Told>) -> Option<Told>) {
+    fn set(&self, about: &About, told: impl FnOnce(&Entry) -> Option<Told>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = known.get_mut(about) {
-            entry.told = told(entry.told);
+            entry.told = told(entry);
         }
     }
 
@@ -242,6 +272,40 @@ mod tests {
         assert!(!answers.tell(&about, false, (102, 200, 190)), "nothing was in force");
         assert!(answers.tell(&about, true, (199, 300, 290)), "it was no until now");
         assert!(!answers.tell(&about, true, (200, 300, 290)));
+    }
+
+    #[test]
+    fn what_was_asked_about_somebody_as_they_were_does_not_count() {
+        let (answers, asked, told) = (Answers::default(), about("posture", 1), about("posture", 2));
+        let Begun::Ask(over, _) = answers.begin(&told, prompted(), 10) else { panic!("nobody asks") };
+        answers.tell(&told, true, (10, 100, 90));
+        drop(over);
+        let Begun::Ask(flight, _) = answers.begin(&asked, prompted(), 11) else { panic!("nobody asks") };
+        answers.forget();
+        answers.tell(&asked, true, (12, 100, 90));
+        assert_eq!(begin(&answers, &asked, 12), "wait", "one asks at a time");
+        drop(flight);
+        for about in [&told, &asked] {
+            let Begun::Ask(flight, _) = answers.begin(about, prompted(), 12) else {
+                panic!("it still counts")
+            };
+            answers.tell(about, true, (13, 100, 90));
+            drop(flight);
+            assert_eq!(begin(&answers, about, 14), "known", "what was asked since counts");
+        }
+    }
+
+    #[test]
+    fn one_question_over_the_limit_of_a_session_waits() {
+        fn place(answers: &Answers) -> Option<SemaphorePermit<'_>> {
+            futures_util::FutureExt::now_or_never(answers.place()).flatten()
+        }
+        let (answers, others) = (Answers::default(), Answers::default());
+        let mut places: Vec<_> = (0..MAX_ASKED_AT_ONCE).map(|_| place(&answers).unwrap()).collect();
+        assert!(place(&answers).is_none(), "one session asks without end");
+        assert!(place(&others).is_some());
+        places.pop();
+        assert!(place(&answers).is_some());
     }
 
     #[test]

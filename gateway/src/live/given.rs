@@ -40,10 +40,14 @@ impl Held {
         set.intern_purposes(self.purposes.iter().map(|given| (given.application.as_str(), i64::MAX)))
     }
 
+    /// A grant counts no longer than its policy allows now, also when it was given while that was longer.
     pub(super) fn grants_for(&self, set: &PolicySet) -> GrantSet {
         set.intern_grants(self.grants.iter().filter_map(|grant| {
-            let AccessRequest { application, policy, until, .. } = grant.as_ref();
-            Some(Grant { application, policy, until: (*until)? })
+            let AccessRequest { application, policy, until, decided_at, .. } = grant.as_ref();
+            let longest = set.approval(set.policy_named(policy)?)?.longest;
+            let longest_s = i64::try_from(longest.as_secs()).unwrap_or(i64::MAX);
+            let until = (*until)?.min((*decided_at)?.saturating_add(longest_s));
+            Some(Grant { application, policy, until })
         }))
     }
 }
@@ -193,6 +197,29 @@ mod tests {
             110,
         );
         assert!(given.grants.is_empty());
+    }
+
+    #[test]
+    fn a_grant_counts_no_longer_than_its_policy_allows_now() {
+        let with = |longest_s| {
+            let everyone = || vec![portcullis_policy::Selector::Everyone];
+            let action = portcullis_policy::Action::Allow;
+            let mut policy = portcullis_policy::Policy::new("p", action, everyone());
+            let longest = std::time::Duration::from_secs(longest_s);
+            policy.approval = Some(portcullis_policy::Approval { approvers: everyone(), longest });
+            let payroll = portcullis_policy::ApplicationPolicies {
+                application: "payroll".to_owned(),
+                policies: vec!["p".to_owned()],
+                login_methods: Vec::new(),
+            };
+            crate::live::Policies::of_tests(&[policy], &[payroll]).set
+        };
+        let held = Held { grants: [Arc::new(grant("a", "payroll", "p", 100))].into(), ..Held::default() };
+        for (longest_s, counts_until) in [(98, 100), (500, 100), (60, 62), (1, 3)] {
+            let set = with(longest_s);
+            let counted = Grant { application: "payroll", policy: "p", until: counts_until };
+            assert_eq!(held.grants_for(&set), set.intern_grants([counted].into_iter()), "{longest_s}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::policies::Policies;
 use super::renewal::Renewals;
 use super::service::Service;
 use super::uses::{IdleLimit, Uses};
+use crate::assertion;
 use crate::host::Host;
 
 /// What is true of a session now.
@@ -245,8 +246,11 @@ impl LiveSession {
     /// Replaces what is true, then drops every passage that would now be denied. When this returns, they are silent.
     pub(super) fn change(&self, standing: Standing, reach: Reach, now: i64) -> Cuts {
         let standing = Arc::new(standing);
-        self.standing.store(standing.clone());
+        let before = self.standing.swap(standing.clone());
         self.identity.clear();
+        if !assertion::tells_still(&before, &standing) {
+            self.answers.forget();
+        }
         if let (Some(_), Some(renewals)) = (standing.ended, &self.renewals) {
             renewals.forget();
         }

@@ -259,6 +259,24 @@ async fn what_is_remembered_is_what_would_be_read_anew() {
     assert!(linked > 100 && most > 2, "the runs hardly link a session: {linked}, {most}");
 }
 
+fn new_session(subject: &str) -> NewSession {
+    NewSession {
+        id: SessionId::new([7; 32]),
+        provider: "okta".to_owned(),
+        subject: subject.to_owned(),
+        email: None,
+        claimed: Vec::new(),
+        display_name: None,
+        groups: Vec::new(),
+        claims_json: "{}".to_owned(),
+        authenticated_at: 1,
+        now: 1,
+        expires_at: 100,
+        sealed: None,
+        refresh: None,
+    }
+}
+
 #[tokio::test]
 async fn whoever_has_no_session_is_not_remembered() {
     let rig = Rig::new().await;
@@ -282,21 +300,7 @@ async fn whoever_has_no_session_is_not_remembered() {
     };
     rig.store.create_group("corp", group, ids.clone(), 1).await.unwrap();
     assert!(people(&live).is_empty(), "somebody without a session is remembered");
-    let session = NewSession {
-        id: SessionId::new([7; 32]),
-        provider: "okta".to_owned(),
-        subject: "00u3".to_owned(),
-        email: None,
-        claimed: Vec::new(),
-        display_name: None,
-        groups: Vec::new(),
-        claims_json: "{}".to_owned(),
-        authenticated_at: 1,
-        now: 1,
-        expires_at: 100,
-        sealed: None,
-        refresh: None,
-    };
+    let session = new_session("00u3");
     let id = session.id;
     rig.store.begin_session(session, Provisioning::Optional).await.unwrap();
     let standing = live.session(&id).unwrap().standing();
@@ -369,4 +373,53 @@ async fn a_deleted_group_is_gone_also_where_group_changes_are_ignored() {
     assert_eq!(groups(), ["Engineering"], "a change was not ignored");
     rig.store.delete_group("corp", &group, 3).await.unwrap();
     assert!(groups().is_empty(), "a deleted group goes on");
+}
+
+#[tokio::test]
+async fn an_answer_about_somebody_as_they_were_counts_no_longer() {
+    let rig = Rig::new().await;
+    let live = rig.follow().await;
+    let person = || PersonContent {
+        user_name: "person3@corp.example".to_owned(),
+        external_id: Some("00u3".to_owned()),
+        emails: Vec::new(),
+        display_name: None,
+        active: true,
+        document: serde_json::Map::new(),
+    };
+    let scim_id = rig.store.create_person("corp", person(), 1).await.unwrap().scim_id;
+    let session = new_session("00u3");
+    let id = session.id;
+    rig.store.begin_session(session, Provisioning::Optional).await.unwrap();
+    let session = live.session(&id).unwrap();
+    let about = About {
+        application: "wiki".into(),
+        evaluation: "posture".into(),
+        client_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    let prompted = || Prompted {
+        application: "wiki".into(),
+        host: String::new(),
+        method: String::new(),
+        path: String::new(),
+    };
+    let Begun::Ask(flight, _) = session.answers.begin(&about, prompted(), 2) else { panic!("nobody asks") };
+    session.answers.tell(&about, true, (2, 100, 90));
+    drop(flight);
+    let counts = || matches!(session.answers.begin(&about, prompted(), 3), Begun::Known);
+    let promote = |person: &portcullis_store::StoredPerson| {
+        let mut content = person.content.clone();
+        content.document.insert("title".to_owned(), "Director".into());
+        Ok::<_, ()>(content)
+    };
+    rig.store.modify_person("corp", &scim_id, 2, promote).await.unwrap();
+    assert!(counts(), "the service was not told of the title");
+    let group = GroupContent {
+        display_name: "Engineering".to_owned(),
+        external_id: None,
+        document: serde_json::Map::new(),
+    };
+    rig.store.create_group("corp", group, vec![scim_id], 3).await.unwrap();
+    assert_eq!(session.standing().groups, ["Engineering"]);
+    assert!(!counts(), "the service was told of other groups");
 }

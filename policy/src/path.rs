@@ -26,6 +26,8 @@ pub struct PathPattern {
     text: Box<str>,
     segments: Box<[Segment]>,
     below_only: bool,
+    /// Whether its loosest reading is itself, so that a path of one reading need not be looked at twice.
+    reads_one_way: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +88,9 @@ impl PathPattern {
         }) {
             return Covers::Yes;
         }
+        if self.reads_one_way && path.loosest == path.normal {
+            return Covers::No;
+        }
         let loosest = path.loosest.strip_prefix('/').unwrap_or(path.loosest);
         let perhaps = self.spells(loosest, |segment| match segment {
             Segment::Literal { loose, .. } => Some(loose),
@@ -132,8 +137,13 @@ impl FromStr for PathPattern {
             part if part.contains('*') => Err(PatternError::PartialWildcard),
             part => Ok(Segment::Literal { exact: part.into(), loose: loosened(part).into() }),
         };
-        let segments: Result<_, PatternError> = parts.iter().map(segment).collect();
-        Ok(Self { text: text.into(), segments: segments?, below_only })
+        let segments: Result<Box<[Segment]>, PatternError> = parts.iter().map(segment).collect();
+        let segments = segments?;
+        let reads_one_way = segments.iter().all(|segment| match segment {
+            Segment::Literal { exact, loose } => exact == loose,
+            Segment::Any => true,
+        });
+        Ok(Self { text: text.into(), segments, below_only, reads_one_way })
     }
 }
 
@@ -233,6 +243,8 @@ mod tests {
             assert_eq!(covers("/admin", path), Covers::Perhaps, "{path}");
         }
         assert_eq!(covers("/admin/*", "/Admin"), Covers::No);
+        let capital: PathPattern = "/Admin".parse().unwrap();
+        assert_eq!(capital.covers(RequestPath::plain("/admin")), Covers::Perhaps);
     }
 
     #[test]

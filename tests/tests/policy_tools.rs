@@ -318,3 +318,21 @@ async fn wait_for_a_record(folder: &Path) {
     }
     panic!("nothing was recorded");
 }
+
+/// Each recipe of the guide to policies does what the guide says.
+#[test]
+fn every_case_of_every_recipe_comes_out_as_the_guide_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let cases = fs::read_dir(root.join("deploy/policies/cases")).unwrap();
+    let is_case =
+        |path: &PathBuf| path.extension().is_some_and(|it| it == "toml") && !path.ends_with("company.toml");
+    let cases: Vec<PathBuf> = cases.map(|entry| entry.unwrap().path()).filter(is_case).collect();
+    assert_eq!(
+        cases.len(),
+        fs::read_dir(root.join("deploy/policies")).unwrap().count() - 1,
+        "a recipe without cases"
+    );
+    let output = Command::new(binary::portcullis()).args(["policy", "test"]).args(&cases).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}

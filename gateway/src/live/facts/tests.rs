@@ -66,7 +66,8 @@ impl Somebody {
             policies: policies.iter().map(|policy| policy.name.clone()).collect(),
             login_methods: Vec::new(),
         };
-        let policies = Policies { has_several_directories, ..Policies::of_tests(&policies, &[application]) };
+        let mut policies = Policies::of_tests(&policies, &[application]);
+        policies.has_several_directories = has_several_directories;
         let question = Question {
             principal: &self.principal(&policies),
             circumstances: &Circumstances::at([192, 0, 2, 1].into(), 10),

@@ -191,7 +191,7 @@ async fn an_address_or_method_that_is_not_there_is_refused() {
     let rig = Rig::start().await;
     let engineer = rig.engineer_path();
     for path in
-        ["/Nonsense", "/", "/Users/a/b", "/Bulk", "/users", "/Schemas/urn:absent", "/Users/../Groups/x"]
+        ["/Nonsense", "/", "/Users/a/b", "/Bulk/1", "/users", "/Schemas/urn:absent", "/Users/../Groups/x"]
     {
         let answer = rig.ask(Method::GET, path, None).await;
         assert_scim_error(&answer, 404, None, "there is no");
@@ -211,6 +211,7 @@ async fn an_address_or_method_that_is_not_there_is_refused() {
         (Method::POST, engineer.as_str(), "GET, PUT, PATCH, DELETE"),
         (Method::POST, "/ServiceProviderConfig", "GET"),
         (Method::GET, "/.search", "POST"),
+        (Method::GET, "/Bulk", "POST"),
     ] {
         let answer = rig.ask(method.clone(), path, None).await;
         assert_scim_error(&answer, 405, None, allow);

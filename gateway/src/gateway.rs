@@ -22,7 +22,7 @@ use crate::live::{Live, Policies};
 use crate::login::{Parting, Provider};
 use crate::respond::Look;
 use crate::route::Routes;
-use crate::seal::Sealer;
+use crate::seal::{Sealer, digest_text};
 use crate::terminal::Devices;
 use crate::tls::{Issued, Tls};
 use crate::web_client::WebClient;
@@ -115,7 +115,8 @@ impl Current {
 impl Process {
     /// True for the first who uses this, in whichever process. Who cannot be told is not the first.
     pub(crate) async fn is_first_use(&self, id: &str, now: i64) -> bool {
-        match self.store.spend(id, now.saturating_add(SPENT_LIFE_S)).await {
+        // The store keeps no value that was a secret of a login, also when it is spent.
+        match self.store.spend(&digest_text(id), now.saturating_add(SPENT_LIFE_S)).await {
             Ok(first) => first,
             Err(cause) => {
                 tracing::warn!(target: "portcullis::login", %cause, "whether a login was used before is not known");

@@ -63,6 +63,8 @@ impl Narrow {
     {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4_096).unwrap();
+        // Connections of a test before may still wait for their end on this port.
+        socket.set_reuseaddr(true).unwrap();
         socket.bind(([127, 0, 0, 1], port).into()).unwrap();
         let (listener, narrow) = (socket.listen(64).unwrap(), self.clone());
         tokio::spawn(async move {

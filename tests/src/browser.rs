@@ -32,6 +32,8 @@ pub struct Browser {
     jar: Arc<Jar>,
     connector: Arc<connect::Connector>,
     pool: Arc<send::Pool>,
+    /// Whether a page is asked for once more when its kept connection ends without a word.
+    asks_again: bool,
 }
 
 impl Browser {
@@ -51,13 +53,25 @@ impl Browser {
     #[must_use]
     pub fn speaking(ca_pem: &str, versions: Versions) -> Self {
         let connector = Arc::new(connect::Connector::new(ca_pem, versions));
-        Self { jar: Arc::default(), connector, pool: Arc::default() }
+        Self { jar: Arc::default(), connector, pool: Arc::default(), asks_again: true }
     }
 
     /// Another person's browser: same trust, empty jar, connections of its own.
     #[must_use]
     pub fn another_profile(&self) -> Self {
-        Self { jar: Arc::default(), connector: Arc::clone(&self.connector), pool: Arc::default() }
+        Self {
+            jar: Arc::default(),
+            connector: Arc::clone(&self.connector),
+            pool: Arc::default(),
+            asks_again: self.asks_again,
+        }
+    }
+
+    /// The same profile, which never sends again what a server may have heard: what is lost is seen as lost.
+    #[must_use]
+    pub fn asking_once(mut self) -> Self {
+        self.asks_again = false;
+        self
     }
 
     /// The same profile on another of this machine's addresses, with connections of its own.

@@ -127,7 +127,7 @@ impl Load {
         let mut workers = Vec::new();
         for number in 0..browsers {
             let versions = if number % 2 == 0 { Versions::Http1 } else { Versions::Http2 };
-            let browser = Browser::speaking(&world.gateway.ca_pem(), versions);
+            let browser = Browser::speaking(&world.gateway.ca_pem(), versions).asking_once();
             let person = if number % 4 < 2 { ENGINEER } else { DEVELOPER };
             let password = portcullis_tests::okta::company::DEMO_PASSWORD;
             let page = browser.log_in(&format!("{canteen}/"), person, password).await.unwrap();

@@ -185,8 +185,8 @@ impl Browser {
         outgoing: &Outgoing,
         body: Body,
     ) -> Result<(Response<Incoming>, Connection), BrowserError> {
-        // A kept connection may have been closed meanwhile. Only what was never sent is sent once more: a cut in the
-        // middle of an exchange is what tests look for.
+        // A kept connection may have been closed meanwhile, or in this moment. What was never sent is sent once more, and what changes
+        // nothing also when the connection ended without a word, as browsers do: whether the server had heard it cannot be known.
         let again = http_body::Body::is_end_stream(&body) || !outgoing.body.is_empty();
         if again && let Some(mut kept) = self.pool.take(&outgoing.url) {
             let copy = Full::new(outgoing.body.clone()).boxed();
@@ -196,6 +196,7 @@ impl Browser {
                     return Ok((response, kept));
                 }
                 Err(error) if error.is_canceled() || error.is_closed() => {}
+                Err(_) if self.asks_again && outgoing.method.is_safe() => {}
                 Err(error) => return Err(BrowserError::Http(outgoing.url.to_string(), error)),
             }
         }

@@ -219,7 +219,7 @@ async fn refused_with_the_cause_when_the_api_forbids() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_of_the_api_refuses_and_the_next_login_works() {
     let world = World::with(config(ClaimMode::CutAtLimit, demo_token().as_deref(), |settings| {
-        settings.extra = "[limits]\nprovider_timeout = \"2s\"\n".to_owned();
+        settings.extra = "[limits]\nprovider_timeout = \"6s\"\n".to_owned();
     }))
     .await;
     let unreadable = "groups cannot be read";

@@ -15,7 +15,7 @@ const AT_LEAST: Duration = Duration::from_secs(8);
 async fn impatient_world() -> World {
     World::with(WorldConfig {
         change: |settings| {
-            settings.extra = "[limits]\nheader_timeout = \"1s\"\nidle_timeout = \"4s\"\n".to_owned();
+            settings.extra = "[limits]\nheader_timeout = \"3s\"\nidle_timeout = \"4s\"\n".to_owned();
         },
         ..WorldConfig::default()
     })

@@ -117,7 +117,7 @@ async fn assert_an_upstream_that_is_down_is_told(world: &World, browser: &Browse
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_keeps_silent_is_told() {
     let world = World::with(WorldConfig {
-        change: |settings| settings.extra = "[limits]\nupstream_response_timeout = \"1s\"\n".to_owned(),
+        change: |settings| settings.extra = "[limits]\nupstream_response_timeout = \"3s\"\n".to_owned(),
         ..WorldConfig::default()
     })
     .await;
@@ -140,7 +140,7 @@ async fn an_upstream_that_keeps_silent_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_never_ends_is_cut_off() {
     let world = World::with(WorldConfig {
-        change: |settings| settings.extra = "[limits]\nheader_timeout = \"1s\"\n".to_owned(),
+        change: |settings| settings.extra = "[limits]\nheader_timeout = \"3s\"\n".to_owned(),
         ..WorldConfig::default()
     })
     .await;

@@ -12,7 +12,7 @@ use portcullis_tests::upstream::{Upstream, UpstreamConfig};
 use super::{ENGINEER, PATIENCE, assert_login_works, assert_no_session, assert_page};
 
 /// Beyond `provider_timeout` of these tests, and far below any patience.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(40);
 /// A failed fetch is shared by all who ask within a second or so.
 const SHARED_FAILURE: Duration = Duration::from_millis(2_100);
 
@@ -29,7 +29,7 @@ const FAULTS: [(Fault, &str, &str); 8] = [
 
 async fn impatient_world() -> World {
     let change = |settings: &mut Settings| {
-        settings.extra = "[limits]\nprovider_timeout = \"2s\"\n".to_owned();
+        settings.extra = "[limits]\nprovider_timeout = \"6s\"\n".to_owned();
     };
     World::with(WorldConfig { change, ..WorldConfig::default() }).await
 }

@@ -72,6 +72,7 @@ async fn spans_of_requests_reach_the_collector() {
         session: None,
         login_at: None,
         revision: None,
+        action: None,
         rule: None,
         reason: None,
     };

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Method, Response};
 use hyper::body::Incoming;
+use portcullis_store::SessionId;
 
 mod errands;
 mod terminals;
 
-use crate::assertion::{Seen, identity};
+use crate::assertion::{self, Seen, identity};
 use crate::body::Body;
 use crate::cookies;
 use crate::credential;
@@ -99,7 +100,8 @@ pub(crate) async fn on_auth_host(
         ("get-identity", "") if shows_service(asked) => Err(Rejection::NoIdentity),
         ("get-identity", "") => match login_visitor(&gateway.process.live, &asked.head.headers, asked.now) {
             Visitor::Known(session) => Ok(told_about(gateway, asked, &session)),
-            Visitor::Nobody | Visitor::Contradictory | Visitor::Ended(_) => Err(Rejection::NoIdentity),
+            Visitor::Nobody => told_by_assertion(gateway, asked),
+            Visitor::Contradictory | Visitor::Ended(_) => Err(Rejection::NoIdentity),
         },
         _ => Err(Rejection::NotFound),
     }
@@ -153,10 +155,31 @@ pub(crate) async fn on_application_host(
 
 /// Who they are, told to themselves.
 fn told_about(gateway: &Gateway, asked: &Asked<'_>, session: &LiveSession) -> Response<Body> {
-    let provider = gateway.config.identity_provider(&session.provider);
-    let provider = provider.map(AsRef::as_ref);
     let country = gateway.policies.country(asked.client_ip);
     let seen = Seen { client_ip: asked.client_ip, country, presented: asked.presented };
+    told(gateway, session, Some(seen))
+}
+
+/// Whom an assertion is about, told to the server that was sent it, as long as the session lives. Nothing is seen of the person here, and
+/// nobody is using anything.
+fn told_by_assertion(gateway: &Gateway, asked: &Asked<'_>) -> Result<Response<Body>, Rejection> {
+    let token = assertion::in_head(&asked.head.headers).ok_or(Rejection::NoIdentity)?;
+    let applications = gateway.config.applications.iter();
+    let audiences: Vec<&str> = applications.map(|it| it.asserted.audience.as_str()).collect();
+    let signer = &gateway.process.signer;
+    let shown = signer.ring().verify(signer.issuer(), &audiences, token, asked.now);
+    let shown = shown.ok_or(Rejection::NoIdentity)?;
+    let session = SessionId::from_hex(&shown.session).and_then(|id| gateway.process.live.session(&id));
+    let session = session.filter(|session| {
+        let is_over = session.is_expired(asked.now) || session.standing().ended.is_some();
+        !is_over && session.service.is_none() && session.subject == shown.sub
+    });
+    Ok(told(gateway, &*session.ok_or(Rejection::NoIdentity)?, None))
+}
+
+fn told(gateway: &Gateway, session: &LiveSession, seen: Option<Seen<'_>>) -> Response<Body> {
+    let provider = gateway.config.identity_provider(&session.provider);
+    let provider = provider.map(AsRef::as_ref);
     respond::identity(&identity(session, &session.standing(), provider, seen))
 }
 

@@ -15,21 +15,26 @@ mod key;
 mod ring;
 mod rotation;
 mod schedule;
+mod shown;
 
 pub(crate) use identity::{Seen, identity, short_id, tells_still};
 pub(crate) use key::Algorithm;
 pub(crate) use ring::Ring;
 pub(crate) use rotation::{keep, rotate, wish};
 pub(crate) use schedule::{Occasion, Wish, deleted_at};
+pub(crate) use shown::in_head;
 
 use crate::config::Asserted;
 use crate::live::{LiveSession, Standing};
 use crate::route::Target;
-use crate::seal::{Sealer, random_text};
+use crate::seal::Sealer;
 
 /// The claims of a login that one assertion may repeat, in bytes of JSON. Upstreams refuse long heads, and claims are never
 /// silently cut: who has more of them is denied.
 pub(crate) const MAX_CUSTOM_BYTES: usize = 4 * 1024;
+
+/// What tells an assertion from anything else that is signed by the same keys.
+const KIND: &str = "app";
 
 /// Why no assertion can be signed.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +90,7 @@ struct Claims<'a> {
     iss: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
+    /// Where `get-identity` finds the person: the session by its stored id, which opens nothing.
     identity_nonce: String,
     sub: &'a str,
     country: &'static str,
@@ -157,7 +163,7 @@ impl Signer {
                     iat: now,
                     nbf: now,
                     iss: &self.issuer,
-                    kind: "app",
+                    kind: KIND,
                     common_name: &service.client_id,
                     sub: "",
                 },
@@ -170,8 +176,8 @@ impl Signer {
             iat: now,
             nbf: now,
             iss: &self.issuer,
-            kind: "app",
-            identity_nonce: random_text::<12>()?,
+            kind: KIND,
+            identity_nonce: session.id.to_string(),
             sub: subject,
             country: "",
             custom: custom(asserted, &session.provider, profile, &standing.groups)?,

@@ -61,7 +61,8 @@ impl SessionId {
     }
 
     /// The id that was written as hex digits.
-    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
         let mut digest = [0; 32];
         if digits.len() != 2 * digest.len() {

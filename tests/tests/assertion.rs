@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::Method;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, TokenData, Validation};
-use portcullis_tests::browser::Browser;
+use portcullis_tests::browser::{Browser, Outgoing};
 use portcullis_tests::harness::{Settings, World, WorldConfig};
 use serde_json::Value;
 
@@ -151,6 +152,35 @@ async fn get_identity_says_what_is_known_in_the_shape_of_cloudflare_access() {
         assert!(said["groups"].as_array().unwrap().iter().any(|group| group == "Engineering"), "{said}");
         assert!(!said.as_object().unwrap().values().any(Value::is_null), "a guess: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn get_identity_answers_a_server_that_shows_an_assertion_as_long_as_the_session_lives() {
+    let world = world().await;
+    let (browser, _) = world.logged_in(ENGINEER).await.unwrap();
+    let assertion = told(&world, &browser).await;
+    let address = format!("{}/cdn-cgi/access/get-identity", world.settings.auth_url());
+    let server = world.browser();
+    let shown = |name: &'static str, value: String| {
+        let (server, asked) =
+            (server.clone(), Outgoing::script(Method::GET, &address).unwrap().header(name, &value));
+        async move { server.send(&asked).await.unwrap() }
+    };
+    for (name, value) in
+        [("cookie", format!("CF_Authorization={assertion}")), ("cf-access-jwt-assertion", assertion.clone())]
+    {
+        let said = shown(name, value).await.json();
+        assert_eq!(said["email"], ENGINEER, "{name}: {said}");
+        assert!(said["groups"].as_array().unwrap().iter().any(|group| group == "Engineering"), "{said}");
+        assert!(said.get("ip").is_none(), "what the server is was taken for the person: {said}");
+    }
+    let (head, rest) = assertion.split_at(assertion.len() - 8);
+    let forged = format!("{head}{}", rest.chars().rev().collect::<String>());
+    for (name, value) in [("cookie", "CF_Authorization=".to_owned()), ("cf-access-jwt-assertion", forged)] {
+        assert_eq!(shown(name, value).await.status, 401, "{name}");
+    }
+    world.okta.deactivate(ENGINEER).await.unwrap();
+    assert_eq!(shown("cf-access-jwt-assertion", assertion).await.status, 401, "the session is over");
 }
 
 #[tokio::test(flavor = "multi_thread")]

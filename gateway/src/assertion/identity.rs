@@ -15,12 +15,13 @@ use crate::tls::Presented;
 /// Claims of a login that have a place of their own in the answer.
 const OF_THE_LOGIN: [&str; 2] = ["amr", "acr"];
 
-/// Who somebody is. `provider` is the one they logged in at, if it is configured still.
+/// Who somebody is. `provider` is the one they logged in at, if it is configured still; `seen` is of their own request, where
+/// they ask themselves; a server that asks is not told what they said and were granted for other applications.
 pub(crate) fn identity(
     session: &LiveSession,
     standing: &Standing,
     provider: Option<&IdentityProvider>,
-    seen: Seen<'_>,
+    seen: Option<Seen<'_>>,
 ) -> Value {
     let profile = &standing.profile;
     let mut idp = json!({ "id": session.provider, "name": session.provider });
@@ -35,13 +36,13 @@ pub(crate) fn identity(
         "idp": idp,
         "groups": standing.groups,
         "iat": profile.authenticated_at,
-        "ip": seen.client_ip,
-        "geo": seen.country.map(|country| json!({ "country": country.as_str() })),
-        "common_name": seen.presented.and_then(|presented| presented.subject.as_deref()),
+        "ip": seen.map(|seen| seen.client_ip),
+        "geo": seen.and_then(|seen| seen.country).map(|country| json!({ "country": country.as_str() })),
+        "common_name": seen.and_then(|seen| seen.presented).and_then(|presented| presented.subject.as_deref()),
         "group_ids": group_ids(standing),
         "policy_revision": format!("{:016x}", standing.policies.set.revision()),
-        "purposes": purposes(standing),
-        "grants": grants(standing),
+        "purposes": seen.and_then(|_| purposes(standing)),
+        "grants": seen.and_then(|_| grants(standing)),
         "session": { "id": short_id(session), "began": session.begun_at, "expires": session.expires_at },
     });
     if let Some(said) = said.as_object_mut() {

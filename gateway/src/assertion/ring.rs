@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use jsonwebtoken::EncodingKey;
+use jsonwebtoken::jwk::Jwk;
 use portcullis_store::{SigningKey, SigningKeyState};
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ pub(crate) struct Ring {
     pub(super) algorithm: Algorithm,
     pub(super) key: EncodingKey,
     published: Bytes,
+    public: Vec<Jwk>,
     /// Which keys these are, and where they stand.
     keys: Vec<(String, SigningKeyState)>,
 }
@@ -36,12 +38,18 @@ impl Ring {
         }
         let (algorithm, key) = key::open(sealer, active)?;
         let published = Bytes::from(published(keys, active).to_string());
-        Ok(Self { key_id: active.kid.clone(), algorithm, key, published, keys: standing(keys) })
+        let public = keys.iter().filter_map(|key| serde_json::from_str(&key.public_jwk).ok()).collect();
+        Ok(Self { key_id: active.kid.clone(), algorithm, key, published, public, keys: standing(keys) })
     }
 
     /// Whether it was made of these keys, as they stand now.
     pub(super) fn is_of(&self, keys: &[SigningKey]) -> bool {
         self.keys == standing(keys)
+    }
+
+    /// The public half of one of the keys.
+    pub(super) fn public(&self, key_id: &str) -> Option<&Jwk> {
+        self.public.iter().find(|key| key.common.key_id.as_deref() == Some(key_id))
     }
 
     /// The public keys: a JWK set (RFC 7517), and the same as certificates, in the shape of Cloudflare Access.

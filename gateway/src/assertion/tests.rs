@@ -4,6 +4,7 @@ use portcullis_store::SigningKeyState;
 use serde_json::json;
 
 use super::*;
+use crate::seal::random_text;
 
 fn sealer(name: &str) -> Sealer {
     let file = std::env::temp_dir().join(format!("portcullis-{name}-{}", random_text::<8>().unwrap()));

@@ -65,7 +65,7 @@ pub(super) fn identity(gateway: &Gateway, session: &LiveSession, client_ip: IpAd
     let provider = gateway.config.identity_provider(&session.provider).map(AsRef::as_ref);
     let country = gateway.policies.country(client_ip);
     let seen = assertion::Seen { client_ip, country, presented: None };
-    let mut identity = assertion::identity(session, &session.standing(), provider, seen);
+    let mut identity = assertion::identity(session, &session.standing(), provider, Some(seen));
     if let (Some(service), Some(fields)) = (&session.service, identity.as_object_mut()) {
         fields.insert("service_token".to_owned(), (*service.token).into());
     }

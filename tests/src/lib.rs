@@ -11,10 +11,12 @@
     reason = "test code: a surprise must stop the test, loudly and at once"
 )]
 
+mod arrival;
 pub mod bench;
 pub mod browser;
 pub mod country_file;
 pub mod demo;
+pub mod faults;
 pub mod handshake;
 pub mod harness;
 pub mod http2_upstream;

@@ -3,7 +3,6 @@
 //! its own hand, so that nothing between the socket and the recorder can hide, merge or delay a byte.
 //! It judges nobody: it believes what the gateway says.
 
-mod arrival;
 mod body;
 mod connection;
 mod head;

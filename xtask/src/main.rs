@@ -25,8 +25,9 @@ usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole wa
                                     what a directory of a million people costs, or of as many as named: import, start, memory, changes
        cargo xtask fuzz [--minutes N] [TARGET]...
                                     looks for bytes on which the gateway breaks its word
-       cargo xtask faults [--deactivations N]
-                                    two gateways and a sidecar on one store, stopped and killed under load; 10,000 unless said
+       cargo xtask faults [--deactivations N] [--seed N]
+                                    several gateways on one store under load, stopped, killed, with a full disk, a slow one and clocks that
+                                    are set; 10,000 unless said
        cargo xtask model [--seeds N]
                                     plays the lease protocol through faults, as it is and weakened; 1,000 seeds unless said
 

@@ -50,7 +50,7 @@ pub struct Push {
     pub body: String,
     /// When the request was begun.
     pub started: Instant,
-    /// When the whole answer was there.
+    /// When the kernel had the whole answer.
     pub answered: Instant,
     /// The same instant on the wall clock, in milliseconds, for readers in another process.
     pub answered_unix_ms: u64,
@@ -67,7 +67,7 @@ impl Push {
         json!({
             "operation": self.operation, "subject": self.subject, "method": self.method, "path": self.path,
             "sent": self.sent, "status": self.status, "body": self.body, "accepted": self.accepted(),
-            "took_ms": u64::try_from((self.answered - self.started).as_millis()).unwrap_or(u64::MAX),
+            "took_ms": u64::try_from(self.answered.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX),
             "answered_unix_ms": self.answered_unix_ms,
         })
     }

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
@@ -22,6 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
+
+use crate::arrival::{LastArrival, Portions, TimedStream};
 
 /// Okta closes the socket after this.
 pub const SOCKET_TIMEOUT: Duration = Duration::from_secs(60);
@@ -118,6 +120,8 @@ pub(super) struct ScimAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// When the kernel had all of it: a busy client must not excuse what comes after it.
+    pub(super) arrived: Instant,
 }
 
 /// A target that was found usable.
@@ -199,18 +203,24 @@ impl ScimClient {
         let port = self.base.port_or_known_default().unwrap_or_default();
         let socket = TcpStream::connect((address, port)).await?;
         socket.set_nodelay(true)?;
+        let socket = TimedStream::new(socket, Portions::Any)?;
+        let arrival = socket.last_arrival();
         match &self.tls {
-            None => exchange(socket, request).await,
+            None => exchange(socket, request, &arrival).await,
             Some(connector) => {
                 let host = self.base.host_str().unwrap_or_default().to_owned();
                 let name = ServerName::try_from(host.clone()).map_err(|_| ScimError::NotLocal(host))?;
-                exchange(connector.connect(name, socket).await?, request).await
+                exchange(connector.connect(name, socket).await?, request, &arrival).await
             }
         }
     }
 }
 
-async fn exchange<S>(socket: S, request: Request<Full<Bytes>>) -> Result<ScimAnswer, ScimError>
+async fn exchange<S>(
+    socket: S,
+    request: Request<Full<Bytes>>,
+    arrival: &LastArrival,
+) -> Result<ScimAnswer, ScimError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -223,8 +233,9 @@ where
         .await
         .map_err(|error| ScimError::Body(error.to_string()))?
         .to_bytes();
+    let arrived = arrival.at();
     driver.abort();
-    Ok(ScimAnswer { status: parts.status, headers: parts.headers, body })
+    Ok(ScimAnswer { status: parts.status, headers: parts.headers, body, arrived })
 }
 
 fn connector(ca_pem: &str) -> Result<TlsConnector, ScimError> {

@@ -184,7 +184,7 @@ impl<'a> Pusher<'a> {
         for attempt in 0..MAX_ATTEMPTS {
             let started = Instant::now();
             let answer = self.client.call(&method, path, body.as_ref()).await;
-            let answered = Instant::now();
+            let answered = answer.as_ref().map_or_else(|_| Instant::now(), |answer| answer.arrived);
             let (status, text, headers) = match answer {
                 Ok(answer) => {
                     let text = String::from_utf8_lossy(&answer.body).into_owned();

@@ -9,7 +9,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
-use super::arrival::{self, READ_SIZE};
+use crate::arrival::{self, READ_SIZE};
+
 use super::body::Body;
 use super::head::{Head, Parsed};
 use super::recorder::{Direction, Owner, Recorder};

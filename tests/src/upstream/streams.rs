@@ -16,14 +16,15 @@ static FILL: [u8; PIECE] = [b'p'; PIECE];
 /// No download is longer than this.
 const MAX_DOWNLOAD: u64 = 1 << 40;
 
-/// Server-sent events until the peer leaves, or `count` of them.
+/// Server-sent events until the peer leaves, or `count` of them, with `every_ms` between two.
 pub(crate) async fn events(wire: &mut Wire, head: &Head) -> io::Result<()> {
     let count = head.query_number("count").unwrap_or(u64::MAX);
+    let every = head.query_number("every_ms").map_or(EVENT_EVERY, Duration::from_millis);
     let response = Response::new(200).header("Content-Type", "text/event-stream");
     response.header("Cache-Control", "no-store").start_chunked(wire).await?;
     for number in 1..=count {
         chunk(wire, format!("id: {number}\ndata: tick {number}\n\n").as_bytes()).await?;
-        pause(wire, EVENT_EVERY).await?;
+        pause(wire, every).await?;
     }
     last_chunk(wire, &[]).await
 }

@@ -1,5 +1,7 @@
 //! Reads a TCP socket together with the moment at which the kernel received what is read. It parses nothing.
 
+mod stream;
+
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,11 +10,13 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::time::TimeSpec;
 use tokio::net::TcpStream;
 
+pub(crate) use stream::{LastArrival, Portions, TimedStream};
+
 /// The most that one read takes, so that one timestamp never stands for very much.
 pub(crate) const READ_SIZE: usize = 16 * 1024;
 
 /// Two samples of the clocks further apart than this were interrupted and are taken again.
-const SAMPLE_WITHIN: Duration = Duration::from_micros(20);
+const SAMPLE_WITHIN: Duration = Duration::from_micros(5);
 const SAMPLE_TRIES: usize = 5;
 
 /// Reads once, without waiting; `Ok(0)` is the end of the stream.
@@ -31,14 +35,18 @@ pub(crate) fn read(stream: &TcpStream, into: &mut [u8]) -> io::Result<(usize, In
     Ok((message.bytes, kernel.map_or_else(Instant::now, on_monotonic_clock)))
 }
 
-/// The kernel stamps in wall-clock time; both clocks are sampled side by side to carry it over.
+/// The kernel stamps in wall-clock time; both clocks are sampled side by side to carry it over, and the closest samples count.
 fn on_monotonic_clock(since_epoch: Duration) -> Instant {
-    let (mut instant, mut wall) = (Instant::now(), SystemTime::now());
+    let (mut instant, mut wall, mut closest) = (Instant::now(), SystemTime::now(), Duration::MAX);
     for _ in 0..SAMPLE_TRIES {
-        if instant.elapsed() < SAMPLE_WITHIN {
+        let (before, between) = (Instant::now(), SystemTime::now());
+        let apart = before.elapsed();
+        if apart < closest {
+            (instant, wall, closest) = (before, between, apart);
+        }
+        if closest < SAMPLE_WITHIN {
             break;
         }
-        (instant, wall) = (Instant::now(), SystemTime::now());
     }
     let ago = wall.duration_since(UNIX_EPOCH + since_epoch).unwrap_or_default();
     instant.checked_sub(ago).unwrap_or(instant)

@@ -318,10 +318,9 @@ impl Live {
                 None => Cuts(0),
             },
             Change::Membership { group, added, removed } => {
-                followed.linked.change_membership(*group, added, removed);
-                let concerned = added.iter().chain(removed);
-                Cuts(concerned.map(|person| self.refresh_person(followed, *person).0).sum())
+                self.change_members(followed, *group, added, removed)
             }
+            Change::MembersReplaced { group, members } => self.replace_members(followed, *group, members),
             Change::SessionBegun { session, person } => {
                 followed.linked.claim(&session.profile.groups);
                 if let Some(person) = person {

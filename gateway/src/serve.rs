@@ -216,6 +216,7 @@ impl Running {
         }
         control.spawn(inner::serve(inner, readiness.clone(), current.clone()));
         control.spawn(upkeep::run(current.clone()));
+        control.spawn(upkeep::sweep(current.clone()));
         control.spawn(reload::watch(current.clone()));
         control.spawn(assertion::keep(current.clone()));
         control.spawn(acme::keep_ordering(current.clone()));

@@ -20,6 +20,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const CHORE_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the store is told when services asked last.
 const NOTE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long others may write between two steps of a sweep at least.
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 /// Of the time that a session may be idle, the part that its last use is noted late at most.
 const IDLE_PARTS: u32 = 4;
 /// How long a stop waits for renewals, beyond what a provider may take for one answer.
@@ -42,6 +44,24 @@ pub(crate) async fn run(current: Arc<Current>) {
             done = Instant::now();
             chores(&gateway, now()).await;
         }
+    }
+}
+
+/// Sweeps away the memberships of large groups that were left by many at once, step by step, until the runtime ends. Others write between the
+/// steps: half of the writer's time is theirs at least.
+pub(crate) async fn sweep(current: Arc<Current>) {
+    loop {
+        let begun = Instant::now();
+        let swept = current.get().process.store.sweep_rosters().await;
+        let pause = match swept {
+            Ok(true) => begun.elapsed().clamp(SWEEP_PAUSE, LOOK_INTERVAL),
+            Ok(false) => LOOK_INTERVAL,
+            Err(cause) => {
+                tracing::warn!(target: "portcullis::session", %cause, "memberships that count no more could not be deleted");
+                CHORE_INTERVAL
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -37,7 +37,7 @@ pub enum Change {
         /// In unix seconds.
         until: i64,
     },
-    /// A group is gone; a `Membership` change before it has removed its members.
+    /// A group is gone; a change before it has removed its members.
     GroupDeleted(GroupId),
     /// People joined and left a group; nobody stands in both lists, and only real differences are listed.
     Membership {
@@ -47,6 +47,13 @@ pub enum Change {
         added: Vec<PersonId>,
         /// Who left.
         removed: Vec<PersonId>,
+    },
+    /// These are the members of a group from now on, and nobody else: for many who leave at once, and are not named.
+    MembersReplaced {
+        /// The group.
+        group: GroupId,
+        /// Who is in it; mostly nobody.
+        members: Vec<PersonId>,
     },
     /// A session began.
     SessionBegun {
@@ -103,6 +110,7 @@ impl Change {
             Self::GroupNamesForgotten { .. } => "group_names_forgotten",
             Self::GroupDeleted(_) => "group_deleted",
             Self::Membership { .. } => "membership",
+            Self::MembersReplaced { .. } => "members_replaced",
             Self::SessionBegun { .. } => "session_begun",
             Self::SessionRenewed { .. } => "session_renewed",
             Self::ApplicationSessionBegun(_) => "application_session_begun",
@@ -126,7 +134,9 @@ impl Change {
             Self::Person(person) => person.id.0.to_string(),
             Self::PersonDeleted(id, _) => id.0.to_string(),
             Self::Group(group) => group.id.0.to_string(),
-            Self::GroupDeleted(id) | Self::Membership { group: id, .. } => id.0.to_string(),
+            Self::GroupDeleted(id)
+            | Self::Membership { group: id, .. }
+            | Self::MembersReplaced { group: id, .. } => id.0.to_string(),
             Self::SessionBegun { session, .. } => session.id.to_string(),
             Self::SessionRenewed { session, .. } => session.to_string(),
             Self::ApplicationSessionBegun(session) => session.id.to_string(),
@@ -149,6 +159,9 @@ impl Change {
                 let (added, removed) = (numbers(added), numbers(removed));
                 format!(r#"{{"group":{},"added":[{added}],"removed":[{removed}]}}"#, group.0)
             }
+            Self::MembersReplaced { group, members } => {
+                format!(r#"{{"group":{},"members":[{}]}}"#, group.0, numbers(members))
+            }
             other => other.payload().to_string(),
         }
     }
@@ -162,7 +175,9 @@ impl Change {
                 json!({ "directory": &**directory, "name": name, "at": at })
             }
             Self::GroupNamesForgotten { until } => json!({ "until": until }),
-            Self::GroupDeleted(id) | Self::Membership { group: id, .. } => json!({ "group": id.0 }),
+            Self::GroupDeleted(id)
+            | Self::Membership { group: id, .. }
+            | Self::MembersReplaced { group: id, .. } => json!({ "group": id.0 }),
             Self::SessionBegun { session, .. } => {
                 json!({ "session": session.id.to_string(), "person": session.person.map(|id| id.0) })
             }
@@ -247,5 +262,8 @@ mod tests {
             Change::Membership { group: GroupId(7), added: people(&[1, -2, 30]), removed: people(&[]) };
         let read: Value = serde_json::from_str(&change.payload_text()).unwrap();
         assert_eq!(read, json!({ "group": 7, "added": [1, -2, 30], "removed": [] }));
+        let change = Change::MembersReplaced { group: GroupId(7), members: people(&[3, 4]) };
+        let read: Value = serde_json::from_str(&change.payload_text()).unwrap();
+        assert_eq!(read, json!({ "group": 7, "members": [3, 4] }));
     }
 }

@@ -4,8 +4,10 @@
 mod declare;
 mod group;
 mod lookup;
+mod members;
 mod person;
 mod regroup;
+mod roster;
 mod rules;
 mod stretches;
 

@@ -16,6 +16,12 @@ pub const PAGE_LIMIT: usize = 10_000;
 /// Sessions that one purge forgets at most; the next purge takes the rest.
 pub const PURGE_BATCH: usize = 10_000;
 
+/// Memberships that one write deletes of a group that everybody leaves, and a step of the sweep of a roster that was abandoned: where more
+/// leave, and more than stay, the group is given another roster instead.
+pub const MEMBERSHIPS_AT_ONCE: usize = 500;
+/// Rosters that were abandoned and wait to be swept; with more, whoever leaves is deleted one by one in the write itself.
+pub const ABANDONED_ROSTERS: usize = 1_000;
+
 /// Entries of the provisioning log that are kept: beyond them, the oldest are dropped.
 pub const PROVISIONING_ENTRIES_KEPT: usize = 100_000;
 /// Characters of one text of an entry.

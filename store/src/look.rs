@@ -6,13 +6,14 @@ use crate::directory::{self, Directory};
 use crate::error::StoreError;
 use crate::fold::fold;
 use crate::migrate;
-use crate::model::{FormerGroupName, Group, Person, PersonId, SessionRecord};
+use crate::model::{FormerGroupName, Group, GroupId, Person, PersonId, SessionRecord};
 use crate::open::OpenError;
 use crate::service_token::{self, ServiceTokenRecord};
 use crate::session::{SESSION, read_session};
 use crate::snapshot::{self, PERSON_COLUMNS, read_person};
 use crate::sql;
 use rusqlite::{Connection, OpenFlags};
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::iter::Peekable;
@@ -86,9 +87,16 @@ impl StoreLook {
         let mut emails =
             connection.prepare_cached("SELECT person, email FROM person_emails ORDER BY person, position")?;
         let mut emails = emails.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.peekable();
-        let mut memberships = connection
-            .prepare_cached("SELECT person_id, group_id FROM memberships ORDER BY person_id, group_id")?;
-        let mut memberships = memberships.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.peekable();
+        // Groups are few beside memberships: which roster is whose is not asked of the store for each of them.
+        let rosters = sql::rows(connection, "SELECT roster, id FROM groups", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, GroupId>(1)?))
+        })?;
+        let rosters: HashMap<i64, GroupId> = rosters.into_iter().collect();
+        let mut memberships =
+            connection.prepare_cached("SELECT person_id, roster FROM memberships ORDER BY person_id")?;
+        let mut memberships = memberships
+            .query_map([], |row| Ok((row.get::<_, PersonId>(0)?, rosters.get(&row.get(1)?).copied())))?
+            .peekable();
         let mut persons = connection.prepare_cached(&format!(
             "SELECT {PERSON_COLUMNS} FROM persons p JOIN directories d ON d.id = p.directory \
              WHERE d.served = 1 ORDER BY p.id"
@@ -96,7 +104,9 @@ impl StoreLook {
         for person in persons.query_map([], read_person)? {
             let mut person = person?;
             person.emails = of_person(&mut emails, person.id)?;
-            person.groups = of_person(&mut memberships, person.id)?.into_boxed_slice();
+            let in_force = of_person(&mut memberships, person.id)?.into_iter().flatten();
+            person.groups = in_force.collect();
+            person.groups.sort_unstable();
             show(person);
         }
         Ok(())

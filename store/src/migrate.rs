@@ -9,7 +9,7 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x7063_6c73;
 
 /// Each step raises `user_version` by one. A step that has been shipped never changes.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_lasting_sessions.sql"),
     include_str!("../migrations/0003_service_tokens.sql"),
@@ -20,6 +20,7 @@ const STEPS: [&str; 10] = [
     include_str!("../migrations/0008_provisioning.sql"),
     include_str!("../migrations/0009_members.sql"),
     include_str!("../migrations/0010_a_million_people.sql"),
+    include_str!("../migrations/0011_rosters.sql"),
 ];
 
 /// Runs the missing steps, all or none.
@@ -85,32 +86,74 @@ fn fold_display_names(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{APPLICATION_ID, STEPS};
-    use crate::testing::Folder;
-    use crate::{PersonLookup, Store};
+    use crate::testing::{Folder, group_content};
+    use crate::{GroupId, PersonLookup, Store};
     use rusqlite::Connection;
 
-    #[test]
-    fn people_who_were_there_before_are_counted_and_found_by_name() {
+    /// A store as it was before the step that has this in it.
+    fn store_before(step_with: &str, filled_with: &str) -> Folder {
         let folder = Folder::new();
-        let earlier = STEPS.iter().position(|step| step.contains("listing_stretches")).unwrap();
+        let earlier = STEPS.iter().position(|step| step.contains(step_with)).unwrap();
         let old = Connection::open(folder.database()).unwrap();
         STEPS.iter().take(earlier).for_each(|step| old.execute_batch(step).unwrap());
         old.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {earlier}; \
              INSERT INTO store_epoch VALUES (1, 'e'); \
              INSERT INTO directories (id, name, identity_provider, served) VALUES (1, 'corp', 'okta', 1); \
-             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
-             INSERT INTO persons (directory, scim_id, user_name, user_name_folded, display_name, active, document, \
-             version, created_at, updated_at) \
-             SELECT 1, 's' || i, 'P' || i, 'p' || i, 'Person ' || i, 1, '{{}}', 1, 1, 1 FROM n"
+             {filled_with}"
         ))
         .unwrap();
-        drop(old);
+        folder
+    }
+
+    #[test]
+    fn people_who_were_there_before_are_counted_and_found_by_name() {
+        let folder = store_before(
+            "listing_stretches",
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+             INSERT INTO persons (directory, scim_id, user_name, user_name_folded, display_name, active, document, \
+             version, created_at, updated_at) \
+             SELECT 1, 's' || i, 'P' || i, 'p' || i, 'Person ' || i, 1, '{}', 1, 1, 1 FROM n",
+        );
         let store = Store::open(&folder.database()).unwrap();
         let page = store.list_persons("corp", &PersonLookup::All, 4500, 2).unwrap();
         assert_eq!((page.total, page.items[0].scim_id.as_str()), (5000, "s4501"));
         let page =
             store.list_persons("corp", &PersonLookup::DisplayName("PERSON 77".to_owned()), 0, 2).unwrap();
         assert_eq!((page.total, page.items[0].scim_id.as_str()), (1, "s77"));
+    }
+    #[tokio::test]
+    async fn memberships_that_were_there_before_are_in_force_and_no_key_to_groups_is_left() {
+        let folder = store_before(
+            "abandoned_rosters",
+            "INSERT INTO persons (id, directory, scim_id, user_name, user_name_folded, active, document, version, \
+             created_at, updated_at) VALUES (1, 1, 'p1', 'a', 'a', 1, '{}', 1, 1, 1), \
+             (2, 1, 'p2', 'b', 'b', 1, '{}', 1, 1, 1); \
+             INSERT INTO groups (id, directory, scim_id, display_name, display_name_folded, document, version, \
+             created_at, updated_at) VALUES (7, 1, 'g7', 'Sales', 'sales', '{}', 1, 1, 1), \
+             (9, 1, 'g9', 'Support', 'support', '{}', 1, 1, 1); \
+             INSERT INTO memberships VALUES (7, 1), (9, 1), (9, 2)",
+        );
+        let store = Store::open(&folder.database()).unwrap();
+        let groups =
+            |store: &Store, id: &str| store.person("corp", id).unwrap().map(|person| person.groups.len());
+        assert_eq!((groups(&store, "p1"), groups(&store, "p2")), (Some(2), Some(1)));
+        assert_eq!(store.group_members(GroupId(9)).unwrap().len(), 2);
+        let new = store.create_group("corp", group_content("New"), vec!["p2".to_owned()], 2).await.unwrap();
+        assert_eq!((new.id, groups(&store, "p2")), (GroupId(10), Some(2)));
+        store.delete_group("corp", "g9", 3).await.unwrap();
+        store.delete_person("corp", "p1", 3).await.unwrap();
+        drop(store);
+        let after = Connection::open(folder.database()).unwrap();
+        let text = |sql: &str| after.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        assert_eq!(
+            text("SELECT group_concat(\"table\") FROM pragma_foreign_key_list('memberships')"),
+            "persons"
+        );
+        assert_eq!(text("SELECT group_concat(roster || ' ' || person_id) FROM memberships"), "10 2");
+        assert_eq!(text("PRAGMA integrity_check"), "ok");
+        let broken: i64 =
+            after.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(broken, 0);
     }
 }

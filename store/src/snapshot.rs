@@ -134,7 +134,7 @@ fn complete(connection: &Connection, mut person: Person) -> rusqlite::Result<Per
     person.emails = emails_of(connection, person.id)?;
     person.groups = sql::rows(
         connection,
-        "SELECT group_id FROM memberships WHERE person_id = $1 ORDER BY group_id",
+        "SELECT g.id FROM memberships m JOIN groups g ON g.roster = m.roster WHERE m.person_id = $1 ORDER BY g.id",
         [person.id],
         |row| row.get::<_, GroupId>(0),
     )?

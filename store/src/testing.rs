@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::task::JoinSet;
 
 /// A folder of one test's own, removed when dropped.
 pub(crate) struct Folder(PathBuf);
@@ -67,6 +68,18 @@ pub(crate) fn content(user_name: &str) -> PersonContent {
         active: true,
         document: Map::new(),
     }
+}
+
+/// Many people of `corp` who are like each other: their SCIM ids.
+pub(crate) async fn crowd(store: &Store, count: usize) -> Vec<String> {
+    let mut writes = JoinSet::new();
+    for number in 0..count {
+        let store = store.clone();
+        writes.spawn(async move {
+            store.create_person("corp", content(&format!("one of many {number}")), 1).await.unwrap().scim_id
+        });
+    }
+    writes.join_all().await
 }
 
 pub(crate) fn group_content(display_name: &str) -> GroupContent {
@@ -238,6 +251,14 @@ impl State {
                     self.regroup(*id, |groups| {
                         assert!(groups.contains(group), "left twice");
                         groups.retain(|other| other != group);
+                    });
+                }
+            }
+            Change::MembersReplaced { group, members } => {
+                for id in self.persons.keys().copied().collect::<Vec<_>>() {
+                    self.regroup(id, |groups| {
+                        groups.retain(|other| other != group);
+                        groups.extend(members.contains(&id).then_some(*group));
                     });
                 }
             }

@@ -1,9 +1,10 @@
 //! What provisioning means for sessions: a person, a group or a link that changed concerns these sessions and no others. Who has sessions
 //! is known by `linked`, what a change ends by `session`.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
-use portcullis_store::{Group, Person, PersonId, SessionId};
+use portcullis_store::{Group, GroupId, Person, PersonId, SessionId};
 
 use super::session::Cuts;
 use super::{Followed, Live};
@@ -12,6 +13,38 @@ impl Live {
     pub(super) fn refresh_person(&self, followed: &Followed, person: PersonId) -> Cuts {
         let sessions = followed.linked.sessions(person).iter().filter_map(|id| self.session(id));
         Cuts(sessions.map(|session| self.refresh(followed, &session, Some(person), None).0).sum())
+    }
+
+    pub(super) fn change_members(
+        &self,
+        followed: &mut Followed,
+        group: GroupId,
+        added: &[PersonId],
+        removed: &[PersonId],
+    ) -> Cuts {
+        followed.linked.change_membership(group, added, removed);
+        let concerned = added.iter().chain(removed);
+        Cuts(concerned.map(|person| self.refresh_person(followed, *person).0).sum())
+    }
+
+    /// Who left is not named: everybody who is remembered is looked at.
+    pub(super) fn replace_members(
+        &self,
+        followed: &mut Followed,
+        group: GroupId,
+        members: &[PersonId],
+    ) -> Cuts {
+        let members: HashSet<PersonId> = members.iter().copied().collect();
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        for (person, _) in followed.linked.all() {
+            let was_member = person.groups.binary_search(&group).is_ok();
+            match members.contains(&person.id) {
+                true if !was_member => added.push(person.id),
+                false if was_member => removed.push(person.id),
+                _ => {}
+            }
+        }
+        self.change_members(followed, group, &added, &removed)
     }
 
     /// A group that appears, is renamed or goes changes which claimed groups count for who claims one of its names, and what the groups of

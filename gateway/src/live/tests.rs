@@ -423,3 +423,53 @@ async fn an_answer_about_somebody_as_they_were_counts_no_longer() {
     assert_eq!(session.standing().groups, ["Engineering"]);
     assert!(!counts(), "the service was told of other groups");
 }
+
+/// When so many leave a group at once that the change names only those who stay.
+#[tokio::test]
+async fn whoever_leaves_among_many_loses_the_group_and_whoever_stays_keeps_it() {
+    let rig = Rig::new().await;
+    let live = rig.follow().await;
+    let mut writes = tokio::task::JoinSet::new();
+    for number in 0..=portcullis_store::limits::MEMBERSHIPS_AT_ONCE + 1 {
+        let store = rig.store.clone();
+        let content = PersonContent {
+            user_name: format!("person{number}@corp.example"),
+            external_id: Some(format!("00u{number}")),
+            emails: Vec::new(),
+            display_name: None,
+            active: true,
+            document: serde_json::Map::new(),
+        };
+        writes.spawn(async move { store.create_person("corp", content, 1).await.unwrap().scim_id });
+    }
+    let everybody = writes.join_all().await;
+    let group = |name: &str| GroupContent {
+        display_name: name.to_owned(),
+        external_id: None,
+        document: serde_json::Map::new(),
+    };
+    let create = |name: &str, members: Vec<String>| rig.store.create_group("corp", group(name), members, 1);
+    let large = create("Engineering", everybody.clone()).await.unwrap();
+    let mut sessions = Vec::new();
+    for number in [3, 4] {
+        let id = SessionId::new([number; 32]);
+        let session = NewSession { id, ..new_session(&format!("00u{number}")) };
+        rig.store.begin_session(session, Provisioning::Required).await.unwrap();
+        sessions.push(live.session(&id).unwrap());
+    }
+    let stays = sessions[1].standing().person.as_ref().unwrap().scim_id.clone();
+    create("Sales", vec![stays.clone()]).await.unwrap();
+    let groups = || sessions.iter().map(|session| session.standing().groups.clone()).collect::<Vec<_>>();
+    let edit = |edit: MemberEdit| {
+        let edit = move |group: &portcullis_store::StoredGroup| Ok::<_, ()>((group.content.clone(), edit));
+        rig.store.modify_group("corp", &large.scim_id, 2, edit)
+    };
+    assert_eq!(groups(), [vec!["Engineering"], vec!["Engineering", "Sales"]]);
+    edit(MemberEdit::Replace(vec![stays])).await.unwrap();
+    assert_eq!(groups(), [vec![], vec!["Engineering", "Sales"]]);
+    edit(MemberEdit::Replace(everybody)).await.unwrap();
+    assert_eq!(groups(), [vec!["Engineering"], vec!["Engineering", "Sales"]]);
+    edit(MemberEdit::RemoveAll).await.unwrap();
+    assert_eq!(groups(), [vec![], vec!["Sales"]]);
+    assert_eq!(people(&live), people(&*rig.follow().await));
+}

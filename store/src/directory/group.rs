@@ -1,21 +1,23 @@
-//! Writes groups and their members; a change of members touches only the difference.
+//! Writes groups. Who joins and leaves them is left to `members`.
 
 use super::declare::{Served, served};
 use super::person::{document_text, note};
 use super::regroup;
 use super::stretches::{self, Kind};
-use super::{DirectoryError, GroupContent, MemberEdit, ModifyError, OnGroupChange, StoredGroup, lookup};
+use super::{
+    DirectoryError, GroupContent, MemberEdit, ModifyError, OnGroupChange, StoredGroup, lookup, members,
+    roster,
+};
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::fold::fold;
 use crate::limits::{self, TooLong, within};
-use crate::model::{Group, GroupId, PersonId};
+use crate::model::{Group, GroupId};
 use crate::random;
 use crate::sql;
 use crate::store::Store;
 use crate::transaction::WriteTransaction;
 use rusqlite::Connection;
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -57,8 +59,8 @@ impl Store {
         self.write(move |transaction| {
             let directory = served(transaction.connection, &directory)?;
             let before = existing(transaction.connection, &directory, &scim_id)?;
-            let (content, members) = edit(&before).map_err(ModifyError::Edit)?;
-            let group = modify(transaction, &directory, &before, &content, members, now)?;
+            let (content, member_edit) = edit(&before).map_err(ModifyError::Edit)?;
+            let group = modify(transaction, &directory, &before, &content, member_edit, now)?;
             note(transaction, by.as_deref(), &directory, &scim_id, now)?;
             Ok(group)
         })
@@ -156,12 +158,13 @@ fn create(
         |row| row.get(0),
     )?
     .ok_or(StoreError::Unreadable("group"))?;
+    roster::begin(transaction.connection, id)?;
     stretches::joined(transaction.connection, directory.row, Kind::Group, id.0)?;
     let group = existing(transaction.connection, directory, &scim_id)?;
     emit_group(transaction, &group, now)?;
     let group_rule = (id, directory.rules.on_group_change);
     let joining = MemberEdit::Change { add: members, remove: Vec::new() };
-    edit_members(transaction, directory, group_rule, joining, now)?;
+    members::edit(transaction, directory, group_rule, joining, now)?;
     Ok(group)
 }
 
@@ -170,7 +173,7 @@ fn modify(
     directory: &Served,
     before: &StoredGroup,
     content: &GroupContent,
-    members: MemberEdit,
+    member_edit: MemberEdit,
     now: i64,
 ) -> Result<StoredGroup, DirectoryError> {
     check(content)?;
@@ -201,7 +204,7 @@ fn modify(
         emit_group(transaction, &existing(connection, directory, &before.scim_id)?, now)?;
     }
     let group_rule = (before.id, directory.rules.on_group_change);
-    let is_moved = edit_members(transaction, directory, group_rule, members, now)?;
+    let is_moved = members::edit(transaction, directory, group_rule, member_edit, now)?;
     if is_moved || *content != before.content {
         sql::run(
             connection,
@@ -244,99 +247,6 @@ fn emit_group(transaction: &mut WriteTransaction<'_>, group: &StoredGroup, now: 
     transaction.emit(Change::Group(Arc::new(group)), now)
 }
 
-/// Edits the members and says in one change who really joined and left; whether anybody did.
-fn edit_members(
-    transaction: &mut WriteTransaction<'_>,
-    directory: &Served,
-    (group, rule): (GroupId, OnGroupChange),
-    edit: MemberEdit,
-    now: i64,
-) -> Result<bool, DirectoryError> {
-    let connection = transaction.connection;
-    let (joining, leaving) = match edit {
-        MemberEdit::Keep => return Ok(false),
-        MemberEdit::RemoveAll => {
-            let removed = remove_all(connection, group)?;
-            return Ok(regroup::moved(transaction, rule, group, Vec::new(), removed, now)?);
-        }
-        MemberEdit::Replace(wanted) => {
-            let wanted = known(connection, directory, &wanted)?;
-            let leaving = members(connection, group)?.difference(&wanted).copied().collect();
-            (wanted, leaving)
-        }
-        MemberEdit::Change { add, remove } => {
-            let joining = known(connection, directory, &add)?;
-            let mut leaving = BTreeSet::new();
-            within("members", remove.len(), limits::MEMBERS_PER_WRITE)?;
-            for scim_id in remove {
-                // Somebody who is gone already has left already.
-                leaving.extend(find(connection, directory, &scim_id)?.filter(|id| !joining.contains(id)));
-            }
-            (joining, leaving)
-        }
-    };
-    let mut added = Vec::new();
-    for person in joining {
-        let sql = "INSERT INTO memberships (group_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        if sql::run(connection, sql, (group, person))? > 0 {
-            added.push(person);
-        }
-    }
-    let mut removed = Vec::new();
-    for person in leaving {
-        let sql = "DELETE FROM memberships WHERE group_id = $1 AND person_id = $2";
-        if sql::run(connection, sql, (group, person))? > 0 {
-            removed.push(person);
-        }
-    }
-    Ok(regroup::moved(transaction, rule, group, added, removed, now)?)
-}
-
-/// In one statement, in the order in which both indexes of memberships lie on the disk.
-fn remove_all(connection: &Connection, group: GroupId) -> rusqlite::Result<Vec<PersonId>> {
-    let sql = "DELETE FROM memberships WHERE group_id = $1 RETURNING person_id";
-    let mut removed = sql::rows(connection, sql, [group], |row| row.get(0))?;
-    removed.sort_unstable();
-    Ok(removed)
-}
-
-fn members(connection: &Connection, group: GroupId) -> rusqlite::Result<BTreeSet<PersonId>> {
-    let members =
-        sql::rows(connection, "SELECT person_id FROM memberships WHERE group_id = $1", [group], |row| {
-            row.get(0)
-        })?;
-    Ok(members.into_iter().collect())
-}
-
-/// The people behind SCIM ids, all of whom must exist.
-fn known(
-    connection: &Connection,
-    directory: &Served,
-    scim_ids: &[String],
-) -> Result<BTreeSet<PersonId>, DirectoryError> {
-    within("members", scim_ids.len(), limits::MEMBERS_PER_WRITE)?;
-    scim_ids
-        .iter()
-        .map(|scim_id| {
-            find(connection, directory, scim_id)?
-                .ok_or_else(|| DirectoryError::UnknownMember(scim_id.clone()))
-        })
-        .collect()
-}
-
-fn find(
-    connection: &Connection,
-    directory: &Served,
-    scim_id: &str,
-) -> Result<Option<PersonId>, DirectoryError> {
-    Ok(sql::row(
-        connection,
-        "SELECT id FROM persons WHERE scim_id = $1 AND directory = $2",
-        (scim_id, directory.row),
-        |row| row.get(0),
-    )?)
-}
-
 /// The members leave first, so that a follower never sees somebody in a group that is gone.
 fn delete(
     transaction: &mut WriteTransaction<'_>,
@@ -349,7 +259,7 @@ fn delete(
         OnGroupChange::Ignore => OnGroupChange::Apply,
         rule => rule,
     };
-    edit_members(transaction, directory, (group.id, rule), MemberEdit::RemoveAll, now)?;
+    members::edit(transaction, directory, (group.id, rule), MemberEdit::RemoveAll, now)?;
     leave_name(transaction, directory, &group.content.display_name, now)?;
     sql::run(transaction.connection, "DELETE FROM groups WHERE id = $1", [group.id])?;
     stretches::left(transaction.connection, directory.row, Kind::Group, group.id.0)?;

@@ -128,7 +128,8 @@ impl Store {
             Ok(sql::rows(
                 connection,
                 "SELECT p.scim_id, coalesce(p.display_name, p.user_name) \
-                 FROM memberships m JOIN persons p ON p.id = m.person_id WHERE m.group_id = $1 ORDER BY m.person_id",
+                 FROM groups g JOIN memberships m ON m.roster = g.roster JOIN persons p ON p.id = m.person_id \
+                 WHERE g.id = $1 ORDER BY m.person_id",
                 [group],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?)
@@ -140,7 +141,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the store could not be read.
     pub fn has_more_members(&self, group: GroupId, than: usize) -> std::result::Result<bool, StoreError> {
-        let query = "SELECT 1 FROM memberships WHERE group_id = $1 LIMIT 1 OFFSET $2";
+        let query = "SELECT 1 FROM groups g JOIN memberships m ON m.roster = g.roster WHERE g.id = $1 LIMIT 1 OFFSET $2";
         self.read(|connection| {
             Ok(sql::row(connection, query, (group, sql_count(than)), |_| Ok(()))?.is_some())
         })
@@ -290,8 +291,8 @@ fn complete(connection: &Connection, person: &mut StoredPerson) -> Result<()> {
     person.content.emails = snapshot::emails_of(connection, person.id)?;
     person.groups = sql::rows(
         connection,
-        "SELECT g.scim_id, g.display_name FROM memberships m JOIN groups g ON g.id = m.group_id \
-         WHERE m.person_id = $1 ORDER BY m.group_id",
+        "SELECT g.scim_id, g.display_name FROM memberships m JOIN groups g ON g.roster = m.roster \
+         WHERE m.person_id = $1 ORDER BY g.id",
         [person.id],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;

@@ -346,6 +346,28 @@ async fn no_question_reads_a_whole_table() {
         (session("provider = $1 AND subject = $2"), "sessions_by_subject"),
         (session("provider = $1 AND email = $2"), "sessions_by_email"),
         (session("person = $1"), "sessions_by_person"),
+        (
+            "SELECT g.id FROM memberships m JOIN groups g ON g.roster = m.roster WHERE m.person_id = $1 ORDER BY g.id"
+                .to_owned(),
+            "groups_by_roster",
+        ),
+        (
+            "SELECT m.person_id FROM groups g JOIN memberships m ON m.roster = g.roster JOIN persons p \
+             ON p.id = m.person_id WHERE g.id = $1 ORDER BY m.person_id"
+                .to_owned(),
+            "SEARCH m USING PRIMARY KEY (roster=?)",
+        ),
+        (
+            "SELECT s.id FROM groups g JOIN memberships m ON m.roster = g.roster JOIN sessions s \
+             ON s.person = m.person_id WHERE g.id = $1 AND s.end_reason IS NULL AND s.person IS NOT NULL"
+                .to_owned(),
+            "sessions_by_person",
+        ),
+        ("SELECT count(*) FROM memberships WHERE roster = $1".to_owned(), "PRIMARY KEY (roster=?)"),
+        (
+            "DELETE FROM memberships WHERE roster = $1 AND person_id < $2".to_owned(),
+            "PRIMARY KEY (roster=? AND person_id<?)",
+        ),
     ];
     for (question, index) in questions {
         let plan = store

@@ -1,4 +1,5 @@
-use crate::testing::{Model, content, group_content, new_store, session_id};
+use crate::limits::MEMBERSHIPS_AT_ONCE;
+use crate::testing::{Model, content, crowd, group_content, new_store, session_id};
 use crate::{
     BeginApplicationSessionError, BeginSessionError, DirectoryError, EndReason, EndWhat, MemberEdit,
     ModifyError, NewApplicationSession, NewSession, PersonContent, Provisioning, Store, StoreError,
@@ -46,11 +47,18 @@ struct Run {
     dice: Dice,
     people: Vec<String>,
     groups: Vec<String>,
+    /// So many that they leave a group without being named; nobody, where that is not played.
+    crowd: Vec<String>,
     sessions: u64,
     now: i64,
 }
 
 impl Run {
+    fn new(store: Store, seed: u64) -> Self {
+        let (people, groups, crowd) = (Vec::new(), Vec::new(), Vec::new());
+        Self { store, dice: Dice(seed), people, groups, crowd, sessions: 0, now: 1 }
+    }
+
     fn directory(&mut self) -> &'static str {
         self.dice.pick(&["corp", "corp", "annex"]).unwrap()
     }
@@ -61,7 +69,9 @@ impl Run {
 
     async fn step(&mut self) {
         self.now += 1;
-        match self.dice.below(20) {
+        // Where there is a crowd, groups change more.
+        match self.dice.below(if self.crowd.is_empty() { 20 } else { 26 }) {
+            20.. => self.modify_group().await,
             0..=2 => self.create_person().await,
             3..=7 => self.modify_person().await,
             8 => self.delete().await,
@@ -70,7 +80,10 @@ impl Run {
             13..=15 => self.begin().await,
             16..=17 => self.begin_part().await,
             18 => self.end().await,
-            _ => drop(self.store.purge_expired(self.now).await.unwrap()),
+            _ => {
+                self.store.purge_expired(self.now).await.unwrap();
+                self.store.sweep_rosters().await.unwrap();
+            }
         }
     }
 
@@ -124,11 +137,12 @@ impl Run {
 
     async fn modify_group(&mut self) {
         let Some(id) = self.dice.pick(&self.groups) else { return };
-        let edit = match self.dice.below(4) {
+        let edit = match self.dice.below(if self.crowd.is_empty() { 4 } else { 6 }) {
             0 => MemberEdit::RemoveAll,
             1 => MemberEdit::Replace(self.some_people()),
             2 => MemberEdit::Change { add: self.some_people(), remove: self.some_people() },
-            _ => MemberEdit::Keep,
+            3 => MemberEdit::Keep,
+            _ => MemberEdit::Change { add: self.crowd.clone(), remove: self.some_people() },
         };
         let (directory, name) = (self.directory(), self.dice.maybe("group", 9));
         let modified = self.store.modify_group(directory, &id, self.now, move |before| {
@@ -231,23 +245,30 @@ fn check(store: &Store, model: &Model, seed: u64) {
     let orphans = "SELECT count(*) FROM application_sessions a JOIN sessions s ON s.id = a.parent \
          WHERE a.end_reason IS NULL AND s.end_reason IS NOT NULL";
     assert_eq!(count(store, orphans), 0, "seed {seed}: a live part of an ended session");
+    let stray = "SELECT count(*) FROM memberships WHERE roster NOT IN (SELECT roster FROM groups) \
+         AND roster NOT IN (SELECT roster FROM abandoned_rosters)";
+    assert_eq!(count(store, stray), 0, "seed {seed}: a membership that is neither in force nor swept");
     let secrets = "SELECT count(*) FROM sessions WHERE end_reason IS NOT NULL AND coalesce(sealed, refresh) IS NOT NULL";
     assert_eq!(count(store, secrets), 0, "seed {seed}: an ended session kept its secrets");
 }
 
 #[tokio::test]
 async fn what_a_follower_is_told_is_what_a_fresh_snapshot_says() {
-    let mut linked = 0;
+    let (mut linked, mut replaced) = (0, 0);
     for seed in 0..12 {
         let (_folder, store) = new_store().await;
         let model = Arc::new(Model::default());
         store.follow(model.clone()).await.unwrap();
-        let mut run = Run { store, dice: Dice(seed), people: vec![], groups: vec![], sessions: 0, now: 1 };
+        let mut run = Run::new(store, seed);
+        if seed % 6 == 0 {
+            run.crowd = crowd(&run.store, MEMBERSHIPS_AT_ONCE + 1).await;
+        }
         for _ in 0..400 {
             run.step().await;
             check(&run.store, &model, seed);
         }
         linked += count(&run.store, "SELECT count(*) FROM events WHERE kind = 'sessions_linked'");
+        replaced += count(&run.store, "SELECT count(*) FROM events WHERE kind = 'members_replaced'");
         let later = Arc::new(Model::default());
         run.store.follow(later.clone()).await.unwrap();
         assert_eq!(
@@ -257,6 +278,7 @@ async fn what_a_follower_is_told_is_what_a_fresh_snapshot_says() {
         );
     }
     assert!(linked > 12, "the runs hardly link a session");
+    assert!(replaced > 2, "the runs hardly empty a large group: {replaced}");
 }
 
 #[tokio::test]
@@ -266,7 +288,10 @@ async fn what_a_follower_in_another_process_is_told_is_what_a_fresh_snapshot_say
         let other = Store::open(&folder.database()).unwrap();
         let model = Arc::new(Model::default());
         other.follow(model.clone()).await.unwrap();
-        let mut run = Run { store, dice: Dice(seed), people: vec![], groups: vec![], sessions: 0, now: 1 };
+        let mut run = Run::new(store, seed);
+        if seed == 1 {
+            run.crowd = crowd(&run.store, MEMBERSHIPS_AT_ONCE + 1).await;
+        }
         for _ in 0..150 {
             run.step().await;
             // Acknowledged is in force there.
@@ -287,14 +312,7 @@ async fn many_writers_and_one_that_starts_to_follow_meanwhile() {
     let writers: Vec<_> = (0..8)
         .map(|seed| {
             // Each writer has sessions of its own, and all share names, addresses and ids.
-            let run = Run {
-                store: store.clone(),
-                dice: Dice(seed),
-                people: vec![],
-                groups: vec![],
-                sessions: seed * 1_000_000,
-                now: 1,
-            };
+            let run = Run { sessions: seed * 1_000_000, ..Run::new(store.clone(), seed) };
             tokio::spawn(async move {
                 let mut run = run;
                 for _ in 0..60 {

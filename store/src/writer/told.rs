@@ -129,6 +129,10 @@ impl Event {
                 added: persons(payload.get("added")?)?,
                 removed: persons(payload.get("removed")?)?,
             },
+            "members_replaced" => Change::MembersReplaced {
+                group: GroupId(self.number()?),
+                members: persons(payload.get("members")?)?,
+            },
             "sessions_ended" => Change::SessionsEnded {
                 sessions: sessions(payload)?,
                 reason: EndReason::from_stored(payload.get("reason")?.as_str()?),

@@ -1,9 +1,9 @@
 //! Puts the directory into the store of a gateway that is not running: a million people over SCIM would take longer than anybody wants to
 //! wait for figures. What SCIM itself costs is measured on top, by `import`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::Size;
 use super::line::{Outcome, told};
@@ -14,6 +14,7 @@ const FIRST: usize = 1001;
 /// What stands in the store.
 pub(super) struct Directory {
     pub(super) size: Size,
+    store: PathBuf,
 }
 
 impl Directory {
@@ -25,6 +26,20 @@ impl Directory {
     /// The SCIM id of the group that is large.
     pub(super) fn large(&self) -> String {
         scim_id('b', self.size.groups)
+    }
+
+    /// The SCIM id of another one like it.
+    pub(super) fn second_large(&self) -> String {
+        scim_id('b', self.size.groups + 1)
+    }
+
+    /// Whether no memberships wait to be swept away, as the store says.
+    pub(super) fn is_swept(&self) -> Outcome<bool> {
+        let store = Connection::open_with_flags(&self.store, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let count = store.and_then(|store| {
+            store.query_row("SELECT count(*) FROM abandoned_rosters", [], |row| row.get::<_, i64>(0))
+        });
+        Ok(count.map_err(told("store"))? == 0)
     }
 }
 
@@ -80,25 +95,27 @@ pub(super) fn seed(store: &Path, size: Size) -> Outcome<Directory> {
             numbers("p", people)
         ),
         format!(
-            "{} INSERT INTO groups (id, directory, scim_id, display_name, display_name_folded, document, version, \
-             created_at, updated_at) SELECT {FIRST} + n, 1, {}, 'Team ' || n, 'team ' || n, '{{}}', 1, 1, 1 FROM g",
-            numbers("g", groups + 1),
+            "{} INSERT INTO groups (id, roster, directory, scim_id, display_name, display_name_folded, document, version, \
+             created_at, updated_at) \
+             SELECT {FIRST} + n, {FIRST} + n, 1, {}, 'Team ' || n, 'team ' || n, '{{}}', 1, 1, 1 FROM g",
+            numbers("g", groups + 2),
             scim_id('b')
         ),
         // Spread over the whole directory, so that no two groups have the same people. Sorted first, since both indexes want that.
         format!(
-            "{}, {} INSERT OR IGNORE INTO memberships (group_id, person_id) \
+            "{}, {} INSERT OR IGNORE INTO memberships (roster, person_id) \
              SELECT {FIRST} + g.n, {FIRST} + (g.n * 7919 + m.n * 10007) % {people} AS p FROM g, m ORDER BY 1, 2",
             numbers("g", groups),
             numbers("m", members).trim_start_matches("WITH RECURSIVE ")
         ),
         format!(
-            "{} INSERT OR IGNORE INTO memberships (group_id, person_id) \
-             SELECT {FIRST} + {groups}, {FIRST} + n * {each} FROM l",
-            numbers("l", large)
+            "{}, {} INSERT OR IGNORE INTO memberships (roster, person_id) \
+             SELECT {FIRST} + {groups} + g.n, {FIRST} + l.n * {each} FROM g, l ORDER BY 1, 2",
+            numbers("g", 2),
+            numbers("l", large).trim_start_matches("WITH RECURSIVE ")
         ),
         format!(
-            "{} INSERT OR IGNORE INTO memberships (group_id, person_id) SELECT {FIRST} + n, {FIRST} FROM k",
+            "{} INSERT OR IGNORE INTO memberships (roster, person_id) SELECT {FIRST} + n, {FIRST} FROM k",
             numbers("k", many)
         ),
         "DELETE FROM listing_stretches; \
@@ -110,5 +127,5 @@ pub(super) fn seed(store: &Path, size: Size) -> Outcome<Directory> {
     for statement in statements {
         connection.execute_batch(&statement).map_err(told("seed"))?;
     }
-    Ok(Directory { size })
+    Ok(Directory { size, store: store.to_owned() })
 }

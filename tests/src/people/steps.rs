@@ -1,7 +1,9 @@
 //! What is measured on the directory that was built: start, look-ups, pages, changes of much at once, one deactivation.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use http::Method;
 use serde_json::json;
 
 use super::figures::Figures;
@@ -14,6 +16,9 @@ use crate::harness::World;
 const TIMES: usize = 200;
 const PAGE: usize = 200;
 const WHO: &str = "engineer@corp.example";
+/// What lies between two writes while a group is left.
+const BETWEEN_CHANGES: Duration = Duration::from_millis(20);
+const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 /// How long a stream that should be cut is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -114,23 +119,9 @@ pub(super) async fn change(scim: &Scim, directory: &Directory, figures: &mut Fig
     let said = line.get(&large).await?;
     figures
         .time(&format!("the large group read with its members, {} KiB", said.bytes / 1024), begun.elapsed());
-    // Somebody else is changed meanwhile: how long they wait behind the large write.
-    let mut other = scim.connect().await?;
-    let one = format!("/Users/{}", directory.person(2));
-    let emptying = async {
-        let begun = Instant::now();
-        line.patch(&large, json!([{"op": "replace", "path": "members", "value": []}])).await?;
-        Ok::<_, String>(begun.elapsed())
-    };
-    let beside = async {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let begun = Instant::now();
-        other.patch(&one, json!([{"op": "replace", "value": {"active": false}}])).await?;
-        Ok::<_, String>(begun.elapsed())
-    };
-    let (emptied, waited) = tokio::join!(emptying, beside);
-    figures.time("the large group emptied by one PATCH", emptied?);
-    figures.time("a deactivation that comes while it is emptied", waited?);
+    leave_at_once(scim, directory, figures).await?;
+    // The connection was idle while that was swept.
+    let mut line = scim.connect().await?;
     let many = format!("/Users/{}", directory.person(0));
     for (what, value) in [
         ("an attribute of somebody in many groups changed", json!({"title": "Director"})),
@@ -141,6 +132,53 @@ pub(super) async fn change(scim: &Scim, directory: &Directory, figures: &mut Fig
         figures.time(what, begun.elapsed());
     }
     Ok(())
+}
+
+/// Everybody of a large group leaves it at once, while somebody else is changed all the time: how long each of these writes waits.
+async fn leave_at_once(scim: &Scim, directory: &Directory, figures: &mut Figures) -> Outcome<()> {
+    let emptied =
+        json!({"schemas": [PATCH], "Operations": [{"op": "replace", "path": "members", "value": []}]});
+    for (what, method, group, body) in [
+        ("emptied by one PATCH", Method::PATCH, directory.large(), Some(&emptied)),
+        ("deleted", Method::DELETE, directory.second_large(), None),
+    ] {
+        let (mut line, mut other) = (scim.connect().await?, scim.connect().await?);
+        let path = format!("/Groups/{group}");
+        let has_left = AtomicBool::new(false);
+        let begun = Instant::now();
+        let leaving = async {
+            line.ask(method, &path, body).await?;
+            has_left.store(true, Ordering::Relaxed);
+            Ok::<_, String>(begun.elapsed())
+        };
+        let beside = async {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            change_until_swept(&mut other, directory, &has_left).await
+        };
+        let (left, waits) = tokio::join!(leaving, beside);
+        figures.time(&format!("the large group {what}"), left?);
+        figures.time("until its memberships are swept away", begun.elapsed());
+        figures.times("a deactivation or reactivation meanwhile", waits?);
+    }
+    Ok(())
+}
+
+/// Deactivates and reactivates somebody until no memberships wait to be swept away; how long each took.
+async fn change_until_swept(
+    line: &mut Line,
+    directory: &Directory,
+    has_left: &AtomicBool,
+) -> Outcome<Vec<Duration>> {
+    let one = format!("/Users/{}", directory.person(2));
+    let (mut took, mut is_active) = (Vec::new(), true);
+    while !has_left.load(Ordering::Relaxed) || !directory.is_swept()? {
+        is_active = !is_active;
+        let begun = Instant::now();
+        line.patch(&one, json!([{"op": "replace", "value": {"active": is_active}}])).await?;
+        took.push(begun.elapsed());
+        tokio::time::sleep(BETWEEN_CHANGES).await;
+    }
+    Ok(took)
 }
 
 /// Somebody with an open stream is deactivated, after many others were.

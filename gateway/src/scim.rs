@@ -1,11 +1,13 @@
-//! The door of the provisioning client on the auth host: bounds what is read, then leaves everything to the SCIM sink.
+//! The door of the provisioning client on the auth host: bounds what is read, then leaves everything to the SCIM sink. What ends before
+//! that is refused in SCIM's own form too; which status and words it gets is left to `respond`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -14,12 +16,15 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::body::Body;
-use crate::gateway::Gateway;
+use crate::gateway::{self, Gateway};
+use crate::host::Host;
 use crate::limit::RateLimit;
 use crate::route::Canonical;
 
 /// Where the sink's paths begin.
 const PREFIX: &str = "/scim/v2/";
+/// What nothing else of ours begins with.
+const ROOT: &str = "/scim";
 /// How long a body may take to arrive. Okta sends small ones at once.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -45,6 +50,17 @@ impl<'a> Door<'a> {
 /// Whether a request on the auth host is for the sink.
 pub(crate) fn is_scim(canonical: &Canonical) -> bool {
     canonical.path.as_str().starts_with(PREFIX)
+}
+
+/// Whether a request is meant for the sink, as far as its head can tell: also one that names nothing there, or has no single meaning.
+pub(crate) fn is_meant(head: &Parts, auth_host: &Host) -> bool {
+    let path = head.uri.path();
+    let below = path.strip_prefix(ROOT).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()));
+    let names = |authority: &str| {
+        authority.split(':').next().is_some_and(|name| name.eq_ignore_ascii_case(auth_host.as_str()))
+    };
+    let mut fields = head.headers.get_all(HOST).iter().filter_map(|field| field.to_str().ok());
+    below && (head.uri.authority().is_some_and(|authority| names(authority.as_str())) || fields.any(names))
 }
 
 /// Answers a provisioning request. Runs to its end even when the client goes away: a change that was begun is finished.
@@ -89,7 +105,7 @@ pub(crate) async fn respond(
     };
     let sink = door.sink.clone();
     let working = door.control.spawn(async move {
-        let response = sink.respond(Request::from_parts(head, body), now).await;
+        let response = sink.respond(Request::from_parts(head, body), gateway::now).await;
         drop(room);
         response
     });
@@ -115,7 +131,7 @@ fn canonical_target(canonical: &Canonical) -> String {
     }
 }
 
-/// What the gateway itself refuses, in the words of RFC 7644 section 3.12.
+/// What the gateway itself refuses, in the form of RFC 7644 section 3.12. What may be repeated says when: Okta waits for whole seconds alone.
 pub(crate) fn refused(status: StatusCode, detail: &str) -> Response<Body> {
     let told = serde_json::json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
@@ -125,9 +141,42 @@ pub(crate) fn refused(status: StatusCode, detail: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(told.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
-    if status != StatusCode::REQUEST_TIMEOUT {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meant(target: &str, hosts: &[&str]) -> bool {
+        let request = Request::get(target);
+        let request = hosts.iter().fold(request, |request, host| request.header(HOST, *host));
+        is_meant(&request.body(()).unwrap().into_parts().0, &"auth.corp.example".parse().unwrap())
+    }
+
+    #[test]
+    fn who_comes_to_the_sink_is_known_by_the_head() {
+        let ours = ["auth.corp.example"].as_slice();
+        for path in
+            ["/scim", "/scim/", "/scim/v2", "/scim/v2/corp/Users?x=1", "/scim%2Fv2", "/scim;x", "/scim?a"]
+        {
+            assert!(meant(path, ours), "{path}");
+        }
+        for path in ["/", "/scimitar", "/login", "/x/scim/v2"] {
+            assert!(!meant(path, ours), "{path}");
+        }
+        assert!(meant("/scim", &["AUTH.corp.example:8443"]));
+        assert!(meant("https://auth.corp.example/scim", &[]));
+        assert!(
+            meant("/scim", &["wiki.corp.example", "auth.corp.example"]),
+            "two hosts are refused in its form"
+        );
+        assert!(!meant("/scim", &["wiki.corp.example"]), "an application may have a path of that name");
+        assert!(!meant("/scim", &[]));
+    }
 }

@@ -34,6 +34,18 @@ pub(crate) fn authenticate<'s>(
     Ok(Client { directory, key })
 }
 
+/// Looks at the key of a request once more, for one of its operations: it may have been revoked since the request began, or run out.
+pub(crate) fn still_valid(
+    store: &Store,
+    directory: &DirectorySettings,
+    headers: &HeaderMap,
+    now: i64,
+) -> Result<(), Rejection> {
+    let token = presented(headers, directory.key_header.as_ref()).map_err(Rejection::Unauthorized)?;
+    let verified = store.verify_scim_key(&directory.name, &token, now)?;
+    verified.map(|_| ()).ok_or(Rejection::Unauthorized(Unauthorized::WrongKey))
+}
+
 /// `Bearer T` (RFC 6750), the bare `T` that a header field of Okta may hold, or `Basic` with the key as the password; in `Authorization`
 /// or in the directory's own field, but not in both.
 fn presented(headers: &HeaderMap, own_field: Option<&HeaderName>) -> Result<String, Unauthorized> {

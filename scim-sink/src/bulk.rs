@@ -1,4 +1,5 @@
-//! Bulk (RFC 7644 section 3.7): many writes in one request, one after the other, each as if it had come alone.
+//! Bulk (RFC 7644 section 3.7): many writes in one request, one after the other, each as if it had come alone: at its own time, and only
+//! while the key is valid.
 //!
 //! What refers to what, and so their order, is worked out in `bulk/order.rs`; the references themselves are `bulk/references.rs`' matter.
 //! A 2xx of an operation means the same as that of a request: durable and applied.
@@ -19,6 +20,7 @@ use self::job::{Job, Operation};
 use self::order::Step;
 use self::references::{Known, Unknown, resolved, resolved_path};
 use crate::answer::{Answer, error_body};
+use crate::authenticate::still_valid;
 use crate::provisioning_log;
 use crate::rejection::Rejection;
 use crate::request::{expect_schema, json_object};
@@ -66,12 +68,13 @@ pub(crate) async fn run(visit: &Visit<'_>) -> Result<Answer, Rejection> {
 /// Performs an operation; one that makes a resource leaves out what cannot be known yet.
 async fn perform(visit: &Visit<'_>, operation: &Operation, known: &mut Known) -> Result<Answer, Rejection> {
     let done = async {
+        let now = admitted(visit, operation)?;
         let data = match &operation.bulk_id {
             Some(_) => resolved(&operation.data, known, Unknown::LeftOut)?,
             None => resolved(&operation.data, known, Unknown::Refused)?,
         };
         let path = resolved_path(&operation.path, known)?;
-        send(visit, operation.method.clone(), &path, operation.version.as_deref(), data).await
+        send((visit, now), operation.method.clone(), &path, operation.version.as_deref(), data).await
     };
     let done = done.await;
     if let Some(bulk_id) = &operation.bulk_id {
@@ -88,18 +91,31 @@ async fn complete(
     id: &str,
     known: &Known,
 ) -> Result<Answer, Rejection> {
+    let now = admitted(visit, operation)?;
     let data = resolved(&operation.data, known, Unknown::Refused)?;
     let path = format!("{}/{id}", operation.path.trim_end_matches('/'));
-    let answer = send(visit, Method::PUT, &path, None, data).await?;
+    let answer = send((visit, now), Method::PUT, &path, None, data).await?;
     Ok(match answer {
         Answer::Found(resource) => Answer::Created(resource),
         other => other,
     })
 }
 
+/// The time of an operation, if the key is still valid then. What was done before it stays done.
+fn admitted(visit: &Visit<'_>, operation: &Operation) -> Result<i64, Rejection> {
+    let now = (visit.clock)();
+    let valid = still_valid(visit.store, visit.directory, visit.request.headers(), now);
+    if let Err(rejection) = &valid {
+        let by = (visit.directory.name.as_str(), &visit.key);
+        let path = operation.path.trim_start_matches('/');
+        provisioning_log::refused(visit.store, by, operation.method.as_str(), path, rejection, now);
+    }
+    valid.map(|()| now)
+}
+
 /// One write, as if it had come alone.
 async fn send(
-    visit: &Visit<'_>,
+    (visit, now): (&Visit<'_>, i64),
     method: Method,
     path: &str,
     version: Option<&str>,
@@ -120,7 +136,8 @@ async fn send(
         directory: visit.directory,
         key: visit.key.clone(),
         request: &request,
-        now: visit.now,
+        clock: visit.clock,
+        now,
     };
     let done = async {
         let target = target(rest)?;

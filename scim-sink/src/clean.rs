@@ -7,7 +7,38 @@ use serde_json::{Map, Value};
 
 use crate::limits::MAX_VALUES_PER_ATTRIBUTE;
 use crate::rejection::Rejection;
-use crate::schema::{Attribute, Kind, Mutability, ResourceType, find};
+use crate::schema::{Attribute, GROUP, Kind, Mutability, ResourceType, USER, find};
+
+/// Attributes may be called by the schema of the resource itself too, or stand below it (RFC 7644 section 3.10): from here on they are what
+/// they are called without it, so that none is kept twice, nor as something else.
+pub(crate) fn unqualified(document: Map<String, Value>) -> Result<Map<String, Value>, Rejection> {
+    let mut plain = Map::new();
+    for (key, value) in document {
+        match (below_core(&key), value) {
+            (None, value) => insert_once(&mut plain, &key, Some(value))?,
+            (Some(""), Value::Object(own)) => {
+                for (key, value) in unqualified(own)? {
+                    insert_once(&mut plain, &key, Some(value))?;
+                }
+            }
+            (Some(""), value) => {
+                without_unset(value)
+                    .map_or(Ok(()), |_| Err(Rejection::InvalidValue(format!("`{key}` must be an object"))))?;
+            }
+            (Some(name), value) => insert_once(&mut plain, name, Some(value))?,
+        }
+    }
+    Ok(plain)
+}
+
+/// What stands behind the URN of a resource's own schema, in any case of letters; nothing behind the URN alone.
+pub(crate) fn below_core(key: &str) -> Option<&str> {
+    [USER.core.urn, GROUP.core.urn].into_iter().find_map(|urn| {
+        let (head, rest) = (key.get(..urn.len())?, key.get(urn.len()..)?);
+        let rest = if rest.is_empty() { rest } else { rest.strip_prefix(':')? };
+        head.eq_ignore_ascii_case(urn).then_some(rest)
+    })
+}
 
 /// The whole resource. Read-only attributes from the client are ignored (RFC 7644 section 3.5.1), and so is `password`.
 pub(crate) fn clean_resource(

@@ -1,7 +1,11 @@
 //! What the service provider says of itself: its features, resource types and schemas (RFC 7644 section 4, RFC 7643 sections 5 to 7).
 //!
-//! All of it is made from the tables of `schema` and the limits, so that it cannot say otherwise than is done.
+//! All of it is made from the tables of `schema`, the limits, and what the store remembers of attributes that stand in no table, so that it
+//! cannot say otherwise than is done.
 
+mod seen;
+
+use portcullis_store::{SeenAttribute, SeenIn};
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
@@ -9,33 +13,49 @@ use crate::limits::{DEFAULT_PAGE, MAX_BODY_BYTES, MAX_BULK_OPERATIONS, MAX_PAGE}
 use crate::rejection::Rejection;
 use crate::route::Target;
 use crate::schema::{Attribute, GROUP, Kind, Mutability, ResourceType, Schema, USER};
+use crate::sink::Visit;
 
 const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 const TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
-pub(crate) fn answer(target: Target<'_>, base_url: &str) -> Result<Answer, Rejection> {
-    let types: [&ResourceType; 2] = [&USER, &GROUP];
-    let schemas = || types.iter().flat_map(|kind| std::iter::once(&kind.core).chain(kind.extensions));
+pub(crate) fn answer(target: Target<'_>, visit: &Visit<'_>) -> Result<Answer, Rejection> {
+    let base_url = visit.directory.base_url.as_str();
+    let seen = || visit.store.seen_attributes(&visit.directory.name);
     let found = match target {
         Target::ServiceProviderConfig => configuration(base_url),
-        Target::ResourceTypes => list(&types.map(|kind| resource_type(kind, base_url))),
-        Target::ResourceType(name) => types
-            .iter()
-            .find(|kind| kind.name == name)
-            .map(|kind| resource_type(kind, base_url))
+        Target::ResourceTypes => list(&resource_types(&seen()?, base_url)),
+        Target::ResourceType(name) => resource_types(&seen()?, base_url)
+            .into_iter()
+            .find(|kind| kind.get("name").and_then(Value::as_str) == Some(name))
             .ok_or_else(|| Rejection::NoSuchResource { kind: "resource type", id: name.to_owned() })?,
-        Target::Schemas => {
-            list(&schemas().map(|schema| schema_document(schema, base_url)).collect::<Vec<_>>())
-        }
-        Target::Schema(urn) => schemas()
-            .find(|schema| schema.urn.eq_ignore_ascii_case(urn))
-            .map(|schema| schema_document(schema, base_url))
+        Target::Schemas => list(&schemas(&seen()?, base_url)),
+        Target::Schema(urn) => schemas(&seen()?, base_url)
+            .into_iter()
+            .find(|schema| {
+                schema.get("id").and_then(Value::as_str).is_some_and(|id| id.eq_ignore_ascii_case(urn))
+            })
             .ok_or_else(|| Rejection::NoSuchResource { kind: "schema", id: urn.to_owned() })?,
         _ => return Err(Rejection::UnknownPath),
     };
     Ok(Answer::Found(found))
+}
+
+fn resource_types(seen: &[SeenAttribute], base_url: &str) -> Vec<Value> {
+    let types = [(&USER, SeenIn::Person), (&GROUP, SeenIn::Group)];
+    types
+        .iter()
+        .map(|(kind, seen_in)| resource_type(kind, &seen::extensions(kind, seen, *seen_in), base_url))
+        .collect()
+}
+
+fn schemas(seen: &[SeenAttribute], base_url: &str) -> Vec<Value> {
+    let known =
+        [&USER, &GROUP].into_iter().flat_map(|kind| std::iter::once(&kind.core).chain(kind.extensions));
+    let mut documents: Vec<Value> = known.map(|schema| schema_document(schema, base_url)).collect();
+    seen::publish(&mut documents, seen, base_url);
+    documents
 }
 
 fn list(resources: &[Value]) -> Value {
@@ -81,9 +101,10 @@ fn configuration(base_url: &str) -> Value {
     })
 }
 
-fn resource_type(kind: &ResourceType, base_url: &str) -> Value {
-    let extensions: Vec<Value> =
-        kind.extensions.iter().map(|schema| json!({ "schema": schema.urn, "required": false })).collect();
+fn resource_type(kind: &ResourceType, seen: &[String], base_url: &str) -> Value {
+    let known = kind.extensions.iter().map(|schema| schema.urn);
+    let urns = known.chain(seen.iter().map(String::as_str));
+    let extensions: Vec<Value> = urns.map(|urn| json!({ "schema": urn, "required": false })).collect();
     json!({
         "schemas": [TYPE_URN],
         "id": kind.name,

@@ -3,14 +3,18 @@
 //! The edit of members is made by `members`; what a membership means for open sessions is the gateway's matter.
 
 use http::Method;
-use portcullis_store::{GroupContent, GroupId, GroupLookup, MemberEdit, ModifyError, StoredGroup};
+use portcullis_store::{
+    Begin, Direction, GroupContent, GroupId, GroupLookup, GroupOrder, MemberEdit, ModifyError, SortedPage,
+    StoredGroup,
+};
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
+use crate::clean::unqualified;
 use crate::filter::{AttributePath, Filter};
 use crate::group::{self, Members};
 use crate::limits::{MAX_GROUP_PATCH_OPERATIONS, MAX_MEMBERS_OF_PATCH};
-use crate::list_query::ListQuery;
+use crate::list_query::{ListQuery, Sort};
 use crate::listing::{self, Equality, Page, Source};
 use crate::members::MemberPlan;
 use crate::patch;
@@ -26,12 +30,13 @@ const KIND: &str = "group";
 /// RFC 7644 section 3.3.
 pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
     let projection = Projection::parse(visit.query())?;
-    let mut body = json_object(visit.request)?;
+    let mut body = unqualified(json_object(visit.request)?)?;
     expect_schema(&body, GROUP.core.urn)?;
     let plan = MemberPlan::from_body(&mut body)?;
     let content = group::content(body)?;
     let changed = Changed::default();
     changed.between(&Map::new(), &group::editable(&content), plan.concerns());
+    changed.keeps_group(&content);
     let members = match plan.edit() {
         MemberEdit::Replace(members) => members,
         _ => Vec::new(),
@@ -57,7 +62,7 @@ pub(crate) fn read(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
 
 /// RFC 7644 section 3.5.1. A body without `members` says nothing about them; an empty list or null removes everybody.
 pub(crate) async fn replace(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
-    let mut body = json_object(visit.request)?;
+    let mut body = unqualified(json_object(visit.request)?)?;
     expect_schema(&body, GROUP.core.urn)?;
     let plan = MemberPlan::from_body(&mut body)?;
     let content = group::content(body)?;
@@ -116,6 +121,7 @@ async fn modify(
             let content = edit(group)?;
             let (before, after) = (group::editable(&group.content), group::editable(&content));
             noted.between(&before, &after, plan.concerns());
+            noted.keeps_group(&content);
             Ok((content, plan.edit()))
         })
         .await;
@@ -167,6 +173,7 @@ struct Groups {
 impl Source for Groups {
     type Item = StoredGroup;
     type Lookup = GroupLookup;
+    type Order = GroupOrder;
     const ALL: GroupLookup = GroupLookup::All;
 
     fn lookup(&self, equality: &Equality<'_>) -> Option<GroupLookup> {
@@ -197,6 +204,23 @@ impl Source for Groups {
 
     fn scan(&self, after: i64, limit: usize) -> Result<Vec<StoredGroup>, Rejection> {
         Ok(self.store.scan_groups(&self.directory.name, GroupId(after), limit)?)
+    }
+
+    fn order(sort: &Sort) -> Option<GroupOrder> {
+        if sort.is_by(GROUP.core.urn, "displayName") {
+            Some(GroupOrder::DisplayName)
+        } else {
+            sort.is_by(GROUP.core.urn, "id").then_some(GroupOrder::ScimId)
+        }
+    }
+
+    fn ordered(
+        &self,
+        order: (GroupOrder, Direction),
+        begin: &Begin,
+        limit: usize,
+    ) -> Result<SortedPage<StoredGroup>, Rejection> {
+        Ok(self.store.sorted_groups(&self.directory.name, order, begin, limit)?)
     }
 
     /// Members are read only when they are asked for or filtered by.

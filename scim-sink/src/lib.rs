@@ -25,6 +25,7 @@ mod search;
 mod users;
 
 // Resources as documents.
+mod beyond;
 mod clean;
 mod group;
 pub mod limits;

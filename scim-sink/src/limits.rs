@@ -24,6 +24,12 @@ pub const MAX_MEMBERS_PER_REQUEST: usize = 100_000;
 /// Most values that one multi-valued attribute of a resource may hold (members are not counted here: they are no part of a document).
 pub const MAX_VALUES_PER_ATTRIBUTE: usize = 200;
 
+/// Most attributes beyond the standard schemas that one directory has, each once for each form in which it came, and longest names of one
+/// with those of what it is a part of. All are published; a write that brings one more is refused, unless the person is inactive after it.
+pub use portcullis_store::limits::{
+    SEEN_ATTRIBUTES as MAX_SEEN_ATTRIBUTES, SEEN_PATH_BYTES as MAX_SEEN_PATH_BYTES,
+};
+
 pub use portcullis_filter::{MAX_FILTER_DEPTH, MAX_FILTER_LENGTH, MAX_FILTER_TERMS};
 
 /// Most resources in one answer; a larger `count` is cut to this (RFC 7644 section 3.4.2.4 allows fewer than asked for).
@@ -56,8 +62,8 @@ pub const MAX_BULK_OPERATIONS: usize = 1_000;
 /// of them goes into a cursor. Beyond it the order of creation decides.
 pub const MAX_SORT_KEY_CHARS: usize = 128;
 
-/// Longest cursor that is looked at, in bytes: the longest of ours is shorter.
-pub const MAX_CURSOR_BYTES: usize = 2 * 1024;
+/// Longest cursor that is looked at, in bytes: the longest of ours, which holds a whole userName, is shorter.
+pub const MAX_CURSOR_BYTES: usize = 16 * 1024;
 
 /// What a client is told to wait when the store has no room for its write.
 pub const RETRY_AFTER_S: u32 = 5;

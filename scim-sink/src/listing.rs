@@ -10,12 +10,13 @@ mod sorted;
 #[cfg(test)]
 mod tests;
 
+use portcullis_store::{Begin, Direction, SortedPage};
 use serde_json::{Map, Value, json};
 
 use self::candidates::{Candidates, candidates};
 use crate::filter::{AttributePath, Filter};
 use crate::limits::{MAX_LOOK_WORK, MAX_MEMBERS_PER_PAGE, MAX_SCANNED};
-use crate::list_query::{Cursor, ListQuery, Place, Start};
+use crate::list_query::{Cursor, ListQuery, Place, Sort, Start};
 use crate::patch::{terms, weight};
 use crate::projection::Projection;
 use crate::rejection::Rejection;
@@ -37,6 +38,7 @@ pub(crate) type Resource = Result<(Map<String, Value>, usize), Rejection>;
 pub(crate) trait Source: Send + 'static {
     type Item;
     type Lookup;
+    type Order;
     const ALL: Self::Lookup;
 
     /// The index that answers an equality, if there is one.
@@ -48,6 +50,15 @@ pub(crate) trait Source: Send + 'static {
     fn list(&self, which: &Self::Lookup, offset: usize, limit: usize) -> Listed<Self::Item>;
     /// Those behind a number, in the order of creation.
     fn scan(&self, after: i64, limit: usize) -> Result<Vec<Self::Item>, Rejection>;
+    /// The index that has an order, if there is one.
+    fn order(sort: &Sort) -> Option<Self::Order>;
+    /// A page in the order of an index, with what each is sorted by.
+    fn ordered(
+        &self,
+        order: (Self::Order, Direction),
+        begin: &Begin,
+        limit: usize,
+    ) -> Result<SortedPage<Self::Item>, Rejection>;
     fn resource(&self, item: &Self::Item, projection: &Projection, filter: Option<&Filter>) -> Resource;
     fn case_exact(path: &AttributePath) -> bool;
 }

@@ -14,6 +14,7 @@ pub(crate) use work::{Work, terms, weight};
 
 use serde_json::{Map, Value};
 
+use crate::clean::{below_core, unqualified};
 use crate::filter::{AttributePath, Filter, attribute, parse_target};
 use crate::rejection::Rejection;
 
@@ -74,11 +75,15 @@ fn operation(listed: &Value) -> Result<Operation, Rejection> {
     };
     let target = match attribute(map, "path") {
         None | Some(Value::Null) => None,
-        Some(Value::String(path)) if path.trim().is_empty() => None,
+        // The whole resource, by the name of its own schema.
+        Some(Value::String(path)) if path.trim().is_empty() || below_core(path.trim()) == Some("") => None,
         Some(Value::String(path)) => Some(Target::parse(path)?),
         Some(_) => return Err(syntax("`path` must be a string")),
     };
-    let value = attribute(map, "value").cloned();
+    let value = match (&target, attribute(map, "value").cloned()) {
+        (None, Some(Value::Object(values))) => Some(Value::Object(unqualified(values)?)),
+        (_, value) => value,
+    };
     match (verb, &target, &value) {
         // RFC 7644 section 3.5.2.2.
         (Verb::Remove, None, _) => Err(Rejection::NoTarget("a `remove` needs a `path`".to_owned())),

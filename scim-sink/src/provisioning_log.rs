@@ -7,10 +7,14 @@
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
 
-use portcullis_store::{KeyRecord, RefusedProvisioning, Store};
+use portcullis_store::{
+    BeyondRoom, GroupContent, KeyRecord, PersonContent, RefusedProvisioning, Seen, SeenIn, Store,
+};
 use serde_json::{Map, Value};
 
+use crate::beyond::beyond;
 use crate::rejection::Rejection;
+use crate::schema::{GROUP, USER};
 use crate::sink::Visit;
 
 /// The target of all its events.
@@ -18,7 +22,10 @@ pub const TARGET: &str = "portcullis::provisioning";
 
 /// What an edit changed. Filled inside the store's transaction, where the state before is known, and read after the commit.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Changed(Arc<OnceLock<Vec<String>>>);
+pub(crate) struct Changed {
+    names: Arc<OnceLock<Vec<String>>>,
+    seen: Arc<OnceLock<Seen>>,
+}
 
 impl Changed {
     /// Notes what differs between two documents, and what changed beside them.
@@ -36,15 +43,32 @@ impl Changed {
         names.extend(before.keys().filter(|key| !after.contains_key(*key)).cloned());
         names.extend(beside.map(str::to_owned));
         // An edit runs once; a second run would find the first one's answer.
-        let _ = self.0.set(names);
+        let _ = self.names.set(names);
+    }
+
+    /// Notes what a person is kept with that stands in no schema. It refuses nobody's deactivation.
+    pub(crate) fn keeps_person(&self, content: &PersonContent) {
+        let attributes = beyond(&content.document, &USER, SeenIn::Person);
+        let beyond = if content.active { BeyondRoom::Refused } else { BeyondRoom::Unpublished };
+        let _ = self.seen.set(Seen { attributes, beyond });
+    }
+
+    /// The same of a group.
+    pub(crate) fn keeps_group(&self, content: &GroupContent) {
+        let attributes = beyond(&content.document, &GROUP, SeenIn::Group);
+        let _ = self.seen.set(Seen { attributes, beyond: BeyondRoom::Refused });
+    }
+
+    pub(crate) fn seen(&self) -> Arc<OnceLock<Seen>> {
+        Arc::clone(&self.seen)
     }
 
     pub(crate) fn shared(&self) -> Arc<OnceLock<Vec<String>>> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.names)
     }
 
     fn names(&self) -> String {
-        self.0.get().map(|names| names.join(" ")).unwrap_or_default()
+        self.names.get().map(|names| names.join(" ")).unwrap_or_default()
     }
 }
 

@@ -1,13 +1,15 @@
 //! What this service provider knows of attributes: their names, types and characteristics (RFC 7643 sections 2.2, 4 and 7).
 //!
 //! The tables stand in `schema/user.rs` and `schema/group.rs`; how they are published is `discovery`'s matter. Attributes that are not
-//! in the tables are kept and given back too, but nothing is known of them.
+//! in the tables are kept and given back too; what is known of them is what was seen (`beyond`).
 
 mod group;
 mod user;
 
 pub(crate) use group::GROUP;
 pub(crate) use user::USER;
+
+use serde_json::Value;
 
 use crate::filter::AttributePath;
 
@@ -164,6 +166,11 @@ impl ResourceType {
             None => Some(attribute),
         }
     }
+}
+
+/// Whether a part of a document is an extension: what has another name or form is an attribute like others.
+pub(crate) fn is_extension(key: &str, value: &Value) -> bool {
+    value.is_object() && key.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("urn:"))
 }
 
 /// `caseExact` of a user's attributes; what is not known compares without regard to case (RFC 7643 section 2.2).

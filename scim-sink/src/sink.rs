@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, Response};
 use portcullis_store::{KeyRecord, Provisioner, Store};
 
 use crate::answer::{Answer, refuse};
-use crate::authenticate::authenticate;
+use crate::authenticate::{Client, authenticate};
 use crate::list_query::ListQuery;
 use crate::provisioning_log::{self, Changed};
 use crate::rejection::Rejection;
@@ -44,8 +44,13 @@ pub(crate) struct Visit<'r> {
     pub(crate) directory: &'r DirectorySettings,
     pub(crate) key: KeyRecord,
     pub(crate) request: &'r Request<Bytes>,
+    pub(crate) clock: Clock<'r>,
+    /// When what is asked for was begun.
     pub(crate) now: i64,
 }
+
+/// Tells the present, in unix seconds.
+pub(crate) type Clock<'c> = &'c (dyn Fn() -> i64 + Send + Sync);
 
 impl Visit<'_> {
     /// The store, for one write that goes into the provisioning log.
@@ -55,6 +60,7 @@ impl Visit<'_> {
             key_name: self.key.name.clone(),
             operation: operation.to_owned(),
             changed: changed.shared(),
+            seen: changed.seen(),
         })
     }
 
@@ -71,11 +77,17 @@ impl ScimSink {
 
     /// Answers a request below `/scim/v2/`: authenticates, decides, writes. A 2xx to a write means that it is durable and applied.
     ///
+    /// The clock tells the present, in unix seconds: a request of many operations asks it for each.
+    ///
     /// It must run on a Tokio runtime: listings are read on its blocking threads.
-    pub async fn respond(&self, request: Request<Bytes>, now: i64) -> Response<Bytes> {
+    pub async fn respond(
+        &self,
+        request: Request<Bytes>,
+        clock: impl Fn() -> i64 + Send + Sync,
+    ) -> Response<Bytes> {
         let (named, rest) = split_directory(request.uri().path());
-        let mut key = None;
-        match self.answer(&request, (named, rest), now, &mut key).await {
+        let (mut key, now) = (None, clock());
+        match self.answer(&request, (named, rest), (&clock, now), &mut key).await {
             Ok(answer) => answer.into_response(),
             Err(rejection) => {
                 let method = request.method().as_str();
@@ -125,7 +137,7 @@ impl ScimSink {
         &self,
         request: &Request<Bytes>,
         (named, rest): (&str, &str),
-        now: i64,
+        (clock, now): (Clock<'_>, i64),
         key: &mut Option<KeyRecord>,
     ) -> Result<Answer, Rejection> {
         // Before anything else is told: not even which addresses exist.
@@ -133,7 +145,8 @@ impl ScimSink {
         *key = Some(client.key.clone());
         let target = target(rest)?;
         target.admit(request.method())?;
-        let visit = Visit { store: &self.store, directory: client.directory, key: client.key, request, now };
+        let Client { directory, key } = client;
+        let visit = Visit { store: &self.store, directory, key, request, clock, now };
         let path = request.uri().path();
         match (target, request.method()) {
             (Target::Bulk, _) => bulk::run(&visit).await,
@@ -151,7 +164,7 @@ impl ScimSink {
             (Target::Users | Target::User(_) | Target::Groups | Target::Group(_), _) => {
                 write(&visit, target).await
             }
-            (discovered, _) => discovery::answer(discovered, &visit.directory.base_url),
+            (discovered, _) => discovery::answer(discovered, &visit),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::filter::attribute;
 use crate::rejection::Rejection;
 use crate::request::version_tag;
 use crate::rules::UserRules;
-use crate::schema::{ResourceType, USER};
+use crate::schema::{ResourceType, USER, is_extension};
 
 /// What a document says of a user. `active_unless_said` holds when the document is silent: a new user is active, a replaced one stays
 /// what it was, so that silence never lets anybody in again.
@@ -97,9 +97,8 @@ pub(crate) fn resource(person: &StoredPerson, base_url: &str) -> Map<String, Val
 
 /// RFC 7643 section 3: the resource's own schema and those of the extensions that it has.
 pub(crate) fn schemas(resource: &ResourceType, document: &Map<String, Value>) -> Value {
-    let urns =
-        document.keys().filter(|key| key.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("urn:")));
-    std::iter::once(resource.core.urn).chain(urns.map(String::as_str)).map(Value::from).collect()
+    let urns = document.iter().filter(|(key, value)| is_extension(key, value)).map(|(key, _)| key.as_str());
+    std::iter::once(resource.core.urn).chain(urns).map(Value::from).collect()
 }
 
 pub(crate) fn meta(resource: &ResourceType, location: &str, times: (i64, i64), version: i64) -> Value {

@@ -2,13 +2,17 @@
 //!
 //! What a change does to sessions is done by the store, in the same transaction.
 
-use portcullis_store::{ModifyError, PersonContent, PersonId, PersonLookup, StoredPerson, UniqueBy};
+use portcullis_store::{
+    Begin, Direction, ModifyError, PersonContent, PersonId, PersonLookup, PersonOrder, SortedPage,
+    StoredPerson, UniqueBy,
+};
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
+use crate::clean::unqualified;
 use crate::filter::{AttributePath, Filter};
 use crate::limits::MAX_USER_PATCH_OPERATIONS;
-use crate::list_query::ListQuery;
+use crate::list_query::{ListQuery, Sort};
 use crate::listing::{self, Equality, Page, Source};
 use crate::patch;
 use crate::projection::Projection;
@@ -24,11 +28,12 @@ const KIND: &str = "user";
 /// RFC 7644 section 3.3. An existing userName is refused, never taken over.
 pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
     let projection = Projection::parse(visit.query())?;
-    let body = json_object(visit.request)?;
+    let body = unqualified(json_object(visit.request)?)?;
     expect_schema(&body, USER.core.urn)?;
     let content = user::content(body, Some(true), &visit.directory.rules)?;
     let changed = Changed::default();
     changed.between(&Map::new(), &user::editable(&content), None);
+    changed.keeps_person(&content);
     let created =
         visit.writer("user.create", &changed).create_person(&visit.directory.name, content, visit.now).await;
     let person = created.map_err(|error| Rejection::from_directory(error, KIND, ""))?;
@@ -48,7 +53,7 @@ pub(crate) fn read(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
 
 /// RFC 7644 section 3.5.1: never creates.
 pub(crate) async fn replace(visit: &Visit<'_>, id: &str) -> Result<Answer, Rejection> {
-    let body = json_object(visit.request)?;
+    let body = unqualified(json_object(visit.request)?)?;
     expect_schema(&body, USER.core.urn)?;
     let rules = visit.directory.rules.clone();
     modify(visit, id, "user.replace", move |person| user::content(body, Some(person.content.active), &rules))
@@ -102,6 +107,7 @@ async fn modify(
             precondition.check(person.version)?;
             let content = edit(person)?;
             noted.between(&user::editable(&person.content), &user::editable(&content), None);
+            noted.keeps_person(&content);
             Ok(content)
         })
         .await;
@@ -141,6 +147,7 @@ struct Users {
 impl Source for Users {
     type Item = StoredPerson;
     type Lookup = PersonLookup;
+    type Order = PersonOrder;
     const ALL: PersonLookup = PersonLookup::All;
 
     fn lookup(&self, equality: &Equality<'_>) -> Option<PersonLookup> {
@@ -186,6 +193,23 @@ impl Source for Users {
 
     fn scan(&self, after: i64, limit: usize) -> Result<Vec<StoredPerson>, Rejection> {
         Ok(self.store.scan_persons(&self.directory.name, PersonId(after), limit)?)
+    }
+
+    fn order(sort: &Sort) -> Option<PersonOrder> {
+        if sort.is_by(USER.core.urn, "userName") {
+            Some(PersonOrder::UserName)
+        } else {
+            sort.is_by(USER.core.urn, "id").then_some(PersonOrder::ScimId)
+        }
+    }
+
+    fn ordered(
+        &self,
+        order: (PersonOrder, Direction),
+        begin: &Begin,
+        limit: usize,
+    ) -> Result<SortedPage<StoredPerson>, Rejection> {
+        Ok(self.store.sorted_persons(&self.directory.name, order, begin, limit)?)
     }
 
     fn resource(&self, person: &StoredPerson, _: &Projection, _: Option<&Filter>) -> listing::Resource {

@@ -9,10 +9,14 @@ mod person;
 mod regroup;
 mod roster;
 mod rules;
+mod seen;
+mod sorted;
 mod stretches;
 
 pub(crate) use declare::all_served;
 pub use rules::{DirectoryRules, LinkBy, OnGroupChange, UniqueBy};
+pub use seen::{BeyondRoom, Holds, Seen, SeenAttribute, SeenIn};
+pub use sorted::{Begin, Direction, GroupOrder, PersonOrder, SortedPage};
 
 use crate::error::StoreError;
 use crate::limits::TooLong;

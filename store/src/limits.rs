@@ -82,6 +82,10 @@ pub const CLAIMED_ADDRESSES_KEPT: usize = 16;
 pub const EMAILS_PER_PERSON: usize = 100;
 /// Bytes of all other attributes of one person or group, as JSON.
 pub const DOCUMENT_BYTES: usize = 512 * 1024;
+/// Attributes of one directory beyond the standard ones, in each form in which they were seen; a write that brings one more is refused.
+pub const SEEN_ATTRIBUTES: usize = 1_000;
+/// Bytes of the names of such an attribute and of what it is a part of, and of its schema's.
+pub const SEEN_PATH_BYTES: usize = 1_024;
 /// Members that one write may name.
 pub const MEMBERS_PER_WRITE: usize = 100_000;
 /// Bytes of the claims kept with a session, as JSON.

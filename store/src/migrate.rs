@@ -9,7 +9,7 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x7063_6c73;
 
 /// Each step raises `user_version` by one. A step that has been shipped never changes.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_lasting_sessions.sql"),
     include_str!("../migrations/0003_service_tokens.sql"),
@@ -21,6 +21,7 @@ const STEPS: [&str; 11] = [
     include_str!("../migrations/0009_members.sql"),
     include_str!("../migrations/0010_a_million_people.sql"),
     include_str!("../migrations/0011_rosters.sql"),
+    include_str!("../migrations/0012_published_attributes.sql"),
 ];
 
 /// Runs the missing steps, all or none.

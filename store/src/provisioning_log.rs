@@ -2,6 +2,7 @@
 //!
 //! An entry of a write is part of the write. Wording is left to whoever reads it.
 
+use crate::directory::Seen;
 use crate::error::StoreError;
 use crate::limits::{PAGE_LIMIT, PROVISIONING_ENTRIES_KEPT, PROVISIONING_TEXT_CHARS, sql_count};
 use crate::sql;
@@ -21,6 +22,8 @@ pub struct Provisioner {
     pub operation: String,
     /// Names of the attributes that changed, filled before the write is over.
     pub changed: Arc<OnceLock<Vec<String>>>,
+    /// What it keeps beyond the schemas, filled before the write is over.
+    pub seen: Arc<OnceLock<Seen>>,
 }
 
 /// One entry.

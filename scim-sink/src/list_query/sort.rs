@@ -4,6 +4,7 @@
 
 use std::cmp::Ordering;
 
+use portcullis_store::Direction;
 use serde_json::{Map, Value, json};
 
 use crate::clean::is_primary;
@@ -35,7 +36,21 @@ impl Order {
     }
 }
 
+impl From<Order> for Direction {
+    fn from(order: Order) -> Direction {
+        match order {
+            Order::Ascending => Direction::Ascending,
+            Order::Descending => Direction::Descending,
+        }
+    }
+}
+
 impl Sort {
+    /// Whether it is by this attribute of a resource itself.
+    pub(crate) fn is_by(&self, core_urn: &str, name: &str) -> bool {
+        self.by.names(core_urn, name, None)
+    }
+
     pub(super) fn parse(query: &str) -> Result<Option<Sort>, Rejection> {
         let order = match parameter(query, "sortOrder")? {
             None => Order::Ascending,

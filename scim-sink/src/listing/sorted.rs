@@ -1,6 +1,8 @@
-//! A page in another order than that of creation: the keys of all that are listed, sorted, then those of the page.
+//! A page in another order than that of creation: that of an index, or else the keys of all that are listed, sorted, then those of the page.
 //!
 //! Only keys are held of what is not on the page; where there are too many even of these, the listing is refused.
+
+use portcullis_store::{Begin, Direction};
 
 use super::candidates::{Candidates, all_of, candidates};
 use super::{Looking, Source, Window, look_through_all};
@@ -13,6 +15,9 @@ pub(super) fn window<S: Source>(
     query: &ListQuery,
     sort: &Sort,
 ) -> Result<Window<S::Item>, Rejection> {
+    if let (None, Some(order)) = (&query.filter, S::order(sort)) {
+        return indexed(source, query, (order, sort.order.into()));
+    }
     let mut keys = keys(source, query, sort)?;
     // Equal keys stand in the order of creation, whichever way the keys are sorted.
     keys.sort_by(|(one, first), (other, second)| sort.order.of(one.compare(other)).then(first.cmp(second)));
@@ -41,6 +46,28 @@ pub(super) fn window<S: Source>(
         window.next = None;
     }
     Ok(window)
+}
+
+/// However many there are: an index has the order. Nobody shares a key there.
+fn indexed<S: Source>(
+    source: &S,
+    query: &ListQuery,
+    order: (S::Order, Direction),
+) -> Result<Window<S::Item>, Rejection> {
+    let begin = match &query.start {
+        Start::Index(_) => Begin::At(query.offset()),
+        Start::Cursor(None) => Begin::At(0),
+        Start::Cursor(Some(cursor)) => match &cursor.place.key {
+            Some(Key::Text(last)) => Begin::Behind(last.clone()),
+            _ => return Err(Rejection::InvalidCursor),
+        },
+    };
+    let page = source.ordered(order, &begin, query.count.saturating_add(1))?;
+    let more = page.items.len() > query.count;
+    let placed = |(key, item)| (Place { key: Some(Key::Text(key)), number: S::number(&item) }, item);
+    let items: Vec<_> = page.items.into_iter().take(query.count).map(placed).collect();
+    let next = items.last().filter(|_| more).map(|(place, _)| place.clone());
+    Ok(Window { total: Some(page.total), items, next })
 }
 
 fn keys<S: Source>(source: &S, query: &ListQuery, sort: &Sort) -> Result<Vec<(Key, i64)>, Rejection> {

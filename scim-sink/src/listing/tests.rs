@@ -13,6 +13,7 @@ struct Crowd {
 impl Source for Crowd {
     type Item = usize;
     type Lookup = Option<usize>;
+    type Order = ();
     const ALL: Option<usize> = None;
 
     fn lookup(&self, equality: &Equality<'_>) -> Option<Option<usize>> {
@@ -36,6 +37,29 @@ impl Source for Crowd {
 
     fn scan(&self, after: i64, limit: usize) -> Result<Vec<usize>, Rejection> {
         Ok((1..=self.people).skip(usize::try_from(after).unwrap()).take(limit).collect())
+    }
+
+    /// By a name that sorts as numbers do.
+    fn order(sort: &Sort) -> Option<()> {
+        sort.is_by("urn:test", "name").then_some(())
+    }
+
+    fn ordered(
+        &self,
+        ((), direction): ((), Direction),
+        begin: &Begin,
+        limit: usize,
+    ) -> Result<SortedPage<usize>, Rejection> {
+        let mut named: Vec<_> = (1..=self.people).map(|number| (format!("{number:09}"), number)).collect();
+        if direction == Direction::Descending {
+            named.reverse();
+        }
+        let skipped = match begin {
+            Begin::At(offset) => *offset,
+            Begin::Behind(last) => named.iter().position(|(name, _)| name == last).map_or(0, |it| it + 1),
+        };
+        let items = named.into_iter().skip(skipped).take(limit).collect();
+        Ok(SortedPage { total: self.people, items })
     }
 
     fn resource(&self, item: &usize, _: &Projection, _: Option<&Filter>) -> Resource {
@@ -159,10 +183,29 @@ fn a_cursor_goes_on_with_its_own_listing_alone() {
 
 #[test]
 fn the_longest_cursor_of_ours_is_taken_back() {
-    let key = "\u{1}".repeat(crate::limits::MAX_SORT_KEY_CHARS);
+    let key = "\u{1}".repeat(portcullis_store::limits::USER_NAME_BYTES);
     let place = Place { key: Some(crate::list_query::Key::Text(key)), number: i64::MAX };
     let text = Cursor { kind: 1, place, total: Some(usize::MAX) }.to_text(u64::MAX);
     assert!(text.len() <= crate::limits::MAX_CURSOR_BYTES, "{}", text.len());
+}
+
+#[test]
+fn an_order_that_an_index_has_is_had_however_many_there_are() {
+    let people = MAX_SCANNED + 7;
+    let page = ask(people, 0, &format!("sortBy=name&startIndex={people}&count=9")).unwrap();
+    assert_eq!((&page["totalResults"], numbers(&page)), (&json!(people), vec![people.to_string().as_str()]));
+    let first = ask(people, 0, "sortBy=name&sortOrder=descending&count=2&cursor=").unwrap();
+    let next = first["nextCursor"].as_str().unwrap();
+    let second = format!("sortBy=name&sortOrder=descending&count=2&cursor={next}");
+    let second = ask(people, 0, &second).unwrap();
+    assert_eq!(numbers(&second), [(people - 2).to_string(), (people - 3).to_string()]);
+    let last = ask(2, 0, "sortBy=name&count=2&cursor=").unwrap();
+    assert_eq!((numbers(&last), last.get("nextCursor")), (vec!["1", "2"], None));
+    assert_eq!(ask(people, 0, "sortBy=name&count=0").unwrap()["totalResults"], json!(people));
+    // No index has any other, nor any under a filter.
+    for query in ["sortBy=number", "sortBy=name&filter=odd+eq+true"] {
+        assert!(matches!(ask(people, 0, query), Err(Rejection::TooMany)), "{query}");
+    }
 }
 
 #[test]

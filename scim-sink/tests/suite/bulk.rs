@@ -1,9 +1,12 @@
 //! Many writes in one request (RFC 7644 section 3.7).
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use portcullis_scim_sink::limits::MAX_BULK_OPERATIONS;
+use portcullis_store::PersonLookup;
 use serde_json::{Value, json};
 
-use crate::rig::{BASE, CORE_GROUP, CORE_USER, ENTERPRISE, PATCH_OP, Reply, Rig, user_body};
+use crate::rig::{BASE, CORE_GROUP, CORE_USER, ENTERPRISE, ERROR, NOW, PATCH_OP, Reply, Rig, user_body};
 
 const REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 const RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
@@ -147,4 +150,92 @@ async fn a_job_that_is_none_is_refused_whole() {
     reply(&rig, &many(MAX_BULK_OPERATIONS + 1), Some(1)).await.expect_error(413, None);
     reply(&rig, &many(MAX_BULK_OPERATIONS), Some(1)).await.expect(200);
     assert_eq!(rig.get("/Users").await["totalResults"], 0);
+}
+
+/// What a group was called is given up when it was renamed, not when the request began.
+#[tokio::test]
+async fn each_operation_has_its_own_time() {
+    let rig = Rig::new().await;
+    let group = rig.group("First", &[]).await;
+    let rename = |name: &str| {
+        json!({"method": "PATCH", "path": format!("/Groups/{group}"), "data": {"schemas": [PATCH_OP],
+            "Operations": [{"op": "replace", "path": "displayName", "value": name}]}})
+    };
+    let body = json!({"schemas": [REQUEST], "Operations": [rename("Second"), rename("Third")]});
+    let (request, time) = (rig.request("POST", "/Bulk", Some(body)), AtomicI64::new(NOW));
+    let answer = rig.send_at(request, || time.fetch_add(100, Ordering::SeqCst)).await.expect(200);
+    assert_eq!(statuses(answer["Operations"].as_array().unwrap()), ["200", "200"]);
+    let mut left: Vec<_> = rig
+        .store
+        .snapshot()
+        .unwrap()
+        .former_group_names
+        .into_iter()
+        .map(|former| (former.name, former.left_at))
+        .collect();
+    left.sort();
+    assert_eq!(left, [("First".to_owned(), NOW + 100), ("Second".to_owned(), NOW + 200)]);
+    let shown = rig.get(&format!("/Groups/{group}")).await;
+    let modified = shown["meta"]["lastModified"].as_str().unwrap();
+    let created = shown["meta"]["created"].as_str().unwrap();
+    assert!(modified > created, "{shown}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_meanwhile_does_no_more_of_a_job() {
+    let rig = Rig::new().await;
+    let circle = |name: &str, manager: &str| {
+        let mut body = user_body(name);
+        body[ENTERPRISE] = json!({"manager": {"value": format!("bulkId:{manager}")}});
+        json!({"method": "POST", "path": "/Users", "bulkId": name, "data": body})
+    };
+    // `b` is made without its manager, then `a`, then it would be completed.
+    let operations = json!([
+        new_user("one", "one@x"),
+        circle("a@x", "b@x"),
+        circle("b@x", "a@x"),
+        new_user("two", "two@x")
+    ]);
+    let body = json!({"schemas": [REQUEST], "Operations": operations});
+    let (request, asked) = (rig.request("POST", "/Bulk", Some(body)), AtomicI64::new(0));
+    let revoke = || {
+        let (store, key_id, runtime) =
+            (rig.store.clone(), rig.key_id.clone(), tokio::runtime::Handle::current());
+        let revoking = std::thread::spawn(move || runtime.block_on(store.revoke_scim_key(&key_id, NOW)));
+        revoking.join().unwrap().unwrap();
+    };
+    let clock = || {
+        // Asked for the request as a whole, then for each operation.
+        if asked.fetch_add(1, Ordering::SeqCst) == 3 {
+            revoke();
+        }
+        NOW
+    };
+    let answer = rig.send_at(request, clock).await.expect(200);
+    let results = answer["Operations"].as_array().unwrap();
+    let done = results.iter().filter(|result| result["status"] == "201").count();
+    let refused: Vec<_> = results.iter().filter(|result| result["status"] == "401").collect();
+    assert_eq!((results.len(), done, refused.len()), (4, 1, 3), "{answer}");
+    for result in refused {
+        assert_eq!(result["response"]["status"], "401", "{answer}");
+        assert_eq!(result["response"]["schemas"], json!([ERROR]), "{answer}");
+    }
+    assert_eq!(rig.store.list_persons("corp", &PersonLookup::All, 0, 10).unwrap().total, 2);
+    rig.call("GET", "/Users", None).await.expect_error(401, None);
+    // Refusals are noted unattended: behind this they are.
+    rig.store.create_scim_key("corp", "next", NOW).await.unwrap();
+    let noted = rig.store.provisioning_log(Some("corp"), None, 10).unwrap();
+    assert_eq!(noted.iter().filter(|entry| entry.refused.is_some()).count(), 3, "{noted:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_runs_out_meanwhile_does_no_more_of_a_job() {
+    let rig = Rig::new().await;
+    rig.store.rotate_scim_key(&rig.key_id, 2, NOW).await.unwrap();
+    let operations =
+        json!([new_user("one", "one@x"), new_user("two", "two@x"), new_user("three", "three@x")]);
+    let body = json!({"schemas": [REQUEST], "Operations": operations});
+    let (request, time) = (rig.request("POST", "/Bulk", Some(body)), AtomicI64::new(NOW));
+    let answer = rig.send_at(request, || time.fetch_add(1, Ordering::SeqCst)).await.expect(200);
+    assert_eq!(statuses(answer["Operations"].as_array().unwrap()), ["201", "401", "401"]);
 }

@@ -1,10 +1,13 @@
 //! What the service provider says of itself is complete, and is what it does.
 
 use portcullis_scim_sink::MAX_BODY_BYTES;
-use portcullis_scim_sink::limits::{MAX_BULK_OPERATIONS, MAX_PAGE};
-use serde_json::{Value, json};
+use portcullis_scim_sink::limits::{MAX_BULK_OPERATIONS, MAX_PAGE, MAX_SEEN_ATTRIBUTES, MAX_SEEN_PATH_BYTES};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
 
-use crate::rig::{BASE, CORE_GROUP, CORE_USER, ENTERPRISE, Rig};
+use crate::rig::{BASE, CORE_GROUP, CORE_USER, ENTERPRISE, Reply, Rig, user_body};
+
+const BADGE: &str = "urn:example:params:badge:2.0:User";
 
 #[tokio::test]
 async fn the_three_documents() {
@@ -69,7 +72,7 @@ async fn published_attributes_are_kept() {
         [(CORE_USER, "/Users", true), (ENTERPRISE, "/Users", false), (CORE_GROUP, "/Groups", true)]
     {
         let schema = rig.get(&format!("/Schemas/{urn}")).await;
-        let mut sample = serde_json::Map::new();
+        let mut sample = Map::new();
         for attribute in schema["attributes"].as_array().unwrap() {
             if attribute["mutability"] == "readWrite" && attribute["name"] != "members" {
                 sample.insert(attribute["name"].as_str().unwrap().to_owned(), sample_of(attribute));
@@ -97,4 +100,222 @@ fn sample_of(attribute: &Value) -> Value {
         _ => json!("sample"),
     };
     if attribute["multiValued"] == true { json!([single]) } else { single }
+}
+
+/// What somebody posted is in `Schemas` with its type, in that of its own directory, and an extension also in `ResourceTypes`.
+#[tokio::test]
+async fn what_was_posted_is_published() {
+    let rig = Rig::new().await;
+    let mut body = user_body("jane@x");
+    body[BADGE] = json!({
+        "number": 7, "weight": 1.5, "valid": true, "colour": "red", "doors": ["a", "b"],
+        "issued": {"by": "Reception", "on": ["2026-01-01"]},
+    });
+    body[ENTERPRISE] = json!({"department": "R", "floor": 3});
+    body["emails"][0]["verified"] = json!(true);
+    body["shoeSize"] = json!("42");
+    let jane = rig.post("/Users", body.clone()).await;
+    assert_eq!(jane[BADGE], body[BADGE]);
+    assert!(jane["schemas"].as_array().unwrap().contains(&json!(BADGE)));
+    let badge = rig.get(&format!("/Schemas/{BADGE}")).await;
+    assert_eq!(
+        (&badge["id"], &badge["meta"]["location"]),
+        (&json!(BADGE), &json!(format!("{BASE}/Schemas/{BADGE}")))
+    );
+    badge["attributes"].as_array().unwrap().iter().for_each(check_definition);
+    for (path, kind, many) in [
+        (vec!["number"], "integer", false),
+        (vec!["weight"], "decimal", false),
+        (vec!["valid"], "boolean", false),
+        (vec!["colour"], "string", false),
+        (vec!["doors"], "string", true),
+        (vec!["issued"], "complex", false),
+        (vec!["issued", "by"], "string", false),
+        (vec!["issued", "on"], "string", true),
+    ] {
+        let found = defined(&badge, &path).unwrap_or_else(|| panic!("{path:?} is missing in {badge}"));
+        assert_eq!((&found["type"], &found["multiValued"]), (&json!(kind), &json!(many)), "{path:?}");
+    }
+    let core = rig.get(&format!("/Schemas/{CORE_USER}")).await;
+    assert_eq!(defined(&core, &["emails", "verified"]).unwrap()["type"], "boolean");
+    assert_eq!(defined(&core, &["shoeSize"]).unwrap()["type"], "string");
+    assert_eq!(
+        defined(&rig.get(&format!("/Schemas/{ENTERPRISE}")).await, &["floor"]).unwrap()["type"],
+        "integer"
+    );
+    let extensions = rig.get("/ResourceTypes/User").await["schemaExtensions"].clone();
+    assert_eq!(
+        extensions,
+        json!([{"schema": ENTERPRISE, "required": false}, {"schema": BADGE, "required": false}])
+    );
+    assert_eq!(rig.get("/ResourceTypes/Group").await["schemaExtensions"], json!([]));
+    // Another form widens the type; another spelling of a name is the same attribute.
+    rig.post(
+        "/Users",
+        json!({"userName": "b@x", BADGE: {"NUMBER": 7.5, "colour": {"name": "red"}, "valid": ["x"]}}),
+    )
+    .await;
+    let badge = rig.get(&format!("/Schemas/{BADGE}")).await;
+    assert_eq!(defined(&badge, &["number"]).unwrap()["type"], "decimal");
+    assert_eq!(defined(&badge, &["colour"]).unwrap()["type"], "complex");
+    assert_eq!(defined(&badge, &["valid"]).unwrap()["multiValued"], true);
+    badge["attributes"].as_array().unwrap().iter().for_each(check_definition);
+    // A group has attributes of its own, and so has every directory.
+    let group = json!({"displayName": "G", "urn:example:team": {"budget": 1}, "colour": "red"});
+    rig.post("/Groups", group).await;
+    assert_eq!(rig.get("/ResourceTypes/Group").await["schemaExtensions"][0]["schema"], "urn:example:team");
+    assert!(defined(&rig.get(&format!("/Schemas/{CORE_GROUP}")).await, &["colour"]).is_some());
+    let mut other = rig.request("GET", "/Schemas", None);
+    *other.uri_mut() = "/scim/v2/other/Schemas".parse().unwrap();
+    other.headers_mut().insert("authorization", rig.other_auth.parse().unwrap());
+    assert_eq!(rig.send(other).await.expect(200)["totalResults"], 3);
+}
+
+/// Also what a PATCH or a PUT puts there, and nothing of what was refused.
+#[tokio::test]
+async fn what_was_refused_is_not_published() {
+    let rig = Rig::new().await;
+    let jane = format!("/Users/{}", rig.user("jane@x").await);
+    rig.user("taken@x").await;
+    let mut body = user_body("taken@x");
+    body[BADGE] = json!({"number": 7});
+    rig.call("POST", "/Users", Some(body.clone())).await.expect_error(409, Some("uniqueness"));
+    rig.call("PUT", &jane, Some(body)).await.expect_error(409, Some("uniqueness"));
+    rig.call("GET", &format!("/Schemas/{BADGE}"), None).await.expect_error(404, None);
+    rig.patch(&jane, json!([{"op": "add", "path": format!("{BADGE}:number"), "value": 7}])).await;
+    let mut body = user_body("jane@x");
+    body[BADGE] = json!({"colour": "red"});
+    rig.put(&jane, body).await;
+    let badge = rig.get(&format!("/Schemas/{BADGE}")).await;
+    assert!(defined(&badge, &["number"]).is_some() && defined(&badge, &["colour"]).is_some(), "{badge}");
+}
+
+#[tokio::test]
+async fn what_is_published_has_a_most_and_refuses_no_deactivation() {
+    let rig = Rig::new().await;
+    let with = |name: &str, attributes: usize, active: bool| {
+        let own: Map<String, Value> =
+            (0..attributes).map(|number| (format!("a{number}"), json!(1))).collect();
+        json!({"userName": name, "active": active, BADGE: own})
+    };
+    rig.call("POST", "/Users", Some(with("a@x", MAX_SEEN_ATTRIBUTES + 1, true)))
+        .await
+        .expect_error(400, Some("invalidValue"));
+    assert_eq!(rig.get("/Users").await["totalResults"], 0);
+    let jane = rig.post("/Users", with("a@x", MAX_SEEN_ATTRIBUTES, true)).await;
+    let path = format!("/Users/{}", jane["id"].as_str().unwrap());
+    rig.call("PUT", &path, Some(with("a@x", MAX_SEEN_ATTRIBUTES + 1, true)))
+        .await
+        .expect_error(400, Some("invalidValue"));
+    let gone = rig.put(&path, with("a@x", MAX_SEEN_ATTRIBUTES + 1, false)).await;
+    assert_eq!(gone["active"], false);
+    let published = rig.get(&format!("/Schemas/{BADGE}")).await["attributes"].as_array().unwrap().len();
+    assert_eq!(published, MAX_SEEN_ATTRIBUTES);
+    let long = json!({"userName": "b@x", BADGE: {"x".repeat(MAX_SEEN_PATH_BYTES + 1): 1}});
+    rig.call("POST", "/Users", Some(long)).await.expect_error(400, Some("invalidValue"));
+}
+
+/// The definition at the end of a path, in any case of letters.
+fn defined<'s>(schema: &'s Value, path: &[&str]) -> Option<&'s Value> {
+    let mut listed = schema.get("attributes")?;
+    let mut found = None;
+    for name in path {
+        let named =
+            |attribute: &&Value| attribute["name"].as_str().is_some_and(|it| it.eq_ignore_ascii_case(name));
+        found = Some(listed.as_array()?.iter().find(named)?);
+        listed = found?.get("subAttributes").unwrap_or(&Value::Null);
+    }
+    found
+}
+
+/// Every path of a document with the schema that it is below: a walk of its own, that knows nothing of how the sink looks.
+fn paths<'d>(document: &'d Value, found: &mut Vec<(&'d str, Vec<&'d str>)>) {
+    fn below<'d>(value: &'d Value, urn: &'d str, path: &[&'d str], found: &mut Vec<(&'d str, Vec<&'d str>)>) {
+        match value {
+            Value::Array(elements) => elements.iter().for_each(|element| below(element, urn, path, found)),
+            Value::Object(map) => {
+                for (key, value) in map {
+                    let path: Vec<_> = path.iter().copied().chain([key.as_str()]).collect();
+                    found.push((urn, path.clone()));
+                    below(value, urn, &path, found);
+                }
+            }
+            _ => {}
+        }
+    }
+    for (key, value) in document.as_object().unwrap() {
+        if ["schemas", "id", "meta", "externalId"].contains(&key.as_str()) {
+            continue;
+        }
+        if key.starts_with("urn:") && value.is_object() {
+            below(value, key, &[], found);
+        } else {
+            found.push((CORE_USER, vec![key]));
+            below(value, CORE_USER, &[key], found);
+        }
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        (-1e6..1e6).prop_map(Value::from),
+        "[a-z]{0,4}".prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    leaf.prop_recursive(3, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-zA-Z$]{1,3}", inner, 0..4)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+fn any_document() -> impl Strategy<Value = Value> {
+    let key = prop_oneof![
+        Just(BADGE.to_owned()),
+        Just(ENTERPRISE.to_owned()),
+        Just("urn:example:other".to_owned()),
+        Just("name".to_owned()),
+        Just("emails".to_owned()),
+        "[a-z]{1,3}",
+    ];
+    prop::collection::btree_map(key, any_value(), 0..6).prop_map(|map| map.into_iter().collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever documents come: every path of what is kept is published, under its schema.
+    #[test]
+    fn every_path_of_what_is_kept_is_published(documents in prop::collection::vec(any_document(), 1..8)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let rig = Rig::new().await;
+            let mut kept = Vec::new();
+            for (number, mut document) in documents.into_iter().enumerate() {
+                document["userName"] = json!(format!("u{number}"));
+                let reply: Reply = rig.call("POST", "/Users", Some(document)).await;
+                if reply.status == 201 {
+                    kept.push(reply.body);
+                }
+            }
+            let schemas = rig.get("/Schemas").await;
+            let extensions = rig.get("/ResourceTypes/User").await["schemaExtensions"].clone();
+            let mut found = Vec::new();
+            kept.iter().for_each(|document| paths(document, &mut found));
+            for (urn, path) in found {
+                let mut listed = schemas["Resources"].as_array().unwrap().iter();
+                let schema = listed.find(|schema| schema["id"] == urn).unwrap_or_else(|| panic!("no {urn}"));
+                assert!(defined(schema, &path).is_some(), "{urn} {path:?} is missing in {schema}");
+                let is_extension = extensions.as_array().unwrap().iter().any(|it| it["schema"] == urn);
+                assert_eq!(is_extension, urn != CORE_USER, "{urn} in {extensions}");
+            }
+            for schema in schemas["Resources"].as_array().unwrap() {
+                schema["attributes"].as_array().unwrap().iter().for_each(check_definition);
+            }
+        });
+    }
 }

@@ -100,7 +100,16 @@ impl Rig {
     }
 
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Reply {
-        let response = self.sink.respond(request, NOW).await;
+        self.send_at(request, || NOW).await
+    }
+
+    /// With a clock of the test's own.
+    pub(crate) async fn send_at(
+        &self,
+        request: Request<Bytes>,
+        clock: impl Fn() -> i64 + Send + Sync,
+    ) -> Reply {
+        let response = self.sink.respond(request, clock).await;
         let (head, body) = response.into_parts();
         let body = match body.is_empty() {
             true => Value::Null,

@@ -3,7 +3,7 @@
 use portcullis_store::{BeginSessionError, NewSession, Provisioning, SessionId};
 use serde_json::{Value, json};
 
-use crate::rig::{CORE_USER, ENTERPRISE, NOW, Rig, user_body};
+use crate::rig::{CORE_GROUP, CORE_USER, ENTERPRISE, NOW, Rig, user_body};
 
 #[tokio::test]
 async fn everything_sent_is_kept_and_given_back() {
@@ -230,4 +230,56 @@ async fn of_two_at_once_one_is_refused() {
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409]);
     assert_eq!(rig.get("/Users").await["totalResults"], 1);
+}
+
+/// RFC 7644 section 3.10: the schema's name before an attribute's, or above it, says nothing new. Nor does it smuggle a password in.
+#[tokio::test]
+async fn an_attribute_called_by_its_schema_is_the_same_attribute() {
+    let rig = Rig::new().await;
+    let qualified = |name: &str| format!("{CORE_USER}:{name}");
+    let body = json!({
+        "schemas": [CORE_USER],
+        CORE_USER: {"userName": "jane@x", "title": "T", "password": "secret-1", CORE_USER: {"nickName": "J"}},
+        qualified("locale"): "en-US", qualified("PASSWORD"): "secret-2",
+    });
+    let created = rig.post("/Users", body.clone()).await;
+    for (name, value) in [("userName", "jane@x"), ("title", "T"), ("nickName", "J"), ("locale", "en-US")] {
+        assert_eq!(created[name], value, "{name}");
+    }
+    let path = format!("/Users/{}", created["id"].as_str().unwrap());
+    let changed = rig
+        .patch(
+            &path,
+            json!([
+                {"op": "replace", "path": CORE_USER, "value": {"title": "U", "password": "secret-3"}},
+                {"op": "add", "value": {CORE_USER: {"nickName": "K", "password": "secret-4"}}},
+                {"op": "replace", "path": qualified("password"), "value": "secret-6"},
+            ]),
+        )
+        .await;
+    assert_eq!((&changed["title"], &changed["nickName"]), (&json!("U"), &json!("K")));
+    rig.put(&path, body).await;
+    let person = rig.store.person("corp", created["id"].as_str().unwrap()).unwrap().unwrap();
+    let kept = format!("{:?}", person.content);
+    assert!(!kept.contains("secret") && !kept.contains("schemas:core"), "{kept}");
+    assert_eq!(rig.get(&path).await["schemas"], json!([CORE_USER]));
+    assert_eq!(rig.get("/Schemas").await["totalResults"], 3);
+    let twice = json!({"userName": "b@x", CORE_USER: {"userName": "c@x"}});
+    rig.call("POST", "/Users", Some(twice)).await.expect_error(400, Some("invalidSyntax"));
+    let text = json!({"userName": "b@x", CORE_USER: "text"});
+    rig.call("POST", "/Users", Some(text)).await.expect_error(400, Some("invalidValue"));
+    rig.patch_reply(&path, json!([{"op": "remove", "path": CORE_USER}]))
+        .await
+        .expect_error(400, Some("noTarget"));
+
+    let id = created["id"].as_str().unwrap();
+    let group = json!({CORE_GROUP: {"displayName": "G", "members": [{"value": id}]}});
+    let group = rig.post("/Groups", group).await["id"].as_str().unwrap().to_owned();
+    assert_eq!(rig.members(&group).await, [id]);
+    rig.patch(
+        &format!("/Groups/{group}"),
+        json!([{"op": "replace", "value": {CORE_GROUP: {"members": []}}}]),
+    )
+    .await;
+    assert!(rig.get(&format!("/Groups/{group}")).await["members"].as_array().is_none_or(Vec::is_empty));
 }

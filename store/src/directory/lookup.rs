@@ -221,9 +221,9 @@ impl Store {
 }
 
 const DIRECTORY: &str = "(SELECT id FROM directories WHERE name = $1 AND served = 1)";
-const PERSON: &str = "p.id, p.scim_id, p.user_name, p.external_id, p.display_name, p.active, p.document, p.version, \
+pub(super) const PERSON: &str = "p.id, p.scim_id, p.user_name, p.external_id, p.display_name, p.active, p.document, p.version, \
      p.created_at, p.updated_at";
-const GROUP: &str =
+pub(super) const GROUP: &str =
     "g.id, g.scim_id, g.display_name, g.external_id, g.document, g.version, g.created_at, g.updated_at";
 
 /// A person inside a read or a write.
@@ -266,7 +266,7 @@ fn read_document(row: &Row<'_>, column: usize) -> Result<Map<String, Value>> {
         .map_err(|cause| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, cause.into()))
 }
 
-fn read_person(row: &Row<'_>, directory: &str) -> Result<StoredPerson> {
+pub(super) fn read_person(row: &Row<'_>, directory: &str) -> Result<StoredPerson> {
     Ok(StoredPerson {
         id: row.get(0)?,
         scim_id: row.get(1)?,
@@ -287,7 +287,7 @@ fn read_person(row: &Row<'_>, directory: &str) -> Result<StoredPerson> {
 }
 
 /// Adds what stands in other tables.
-fn complete(connection: &Connection, person: &mut StoredPerson) -> Result<()> {
+pub(super) fn complete(connection: &Connection, person: &mut StoredPerson) -> Result<()> {
     person.content.emails = snapshot::emails_of(connection, person.id)?;
     person.groups = sql::rows(
         connection,
@@ -299,7 +299,7 @@ fn complete(connection: &Connection, person: &mut StoredPerson) -> Result<()> {
     Ok(())
 }
 
-fn read_group(row: &Row<'_>, directory: &str) -> Result<StoredGroup> {
+pub(super) fn read_group(row: &Row<'_>, directory: &str) -> Result<StoredGroup> {
     Ok(StoredGroup {
         id: row.get(0)?,
         scim_id: row.get(1)?,

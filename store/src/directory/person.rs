@@ -2,7 +2,7 @@
 
 use super::declare::{Served, served};
 use super::stretches::{self, Kind};
-use super::{DirectoryError, ModifyError, PersonContent, StoredPerson, UniqueBy, lookup};
+use super::{DirectoryError, ModifyError, PersonContent, StoredPerson, UniqueBy, lookup, seen};
 use crate::access_request;
 use crate::change::Change;
 use crate::error::StoreError;
@@ -35,8 +35,9 @@ impl Store {
     ) -> Result<StoredPerson, DirectoryError> {
         let (directory, by) = (directory.to_owned(), self.provisioner.clone());
         self.write(move |transaction| {
+            let directory = served(transaction.connection, &directory)?;
             let person = create(transaction, &directory, content, now)?;
-            provisioning_log::note(transaction, by.as_deref(), (&directory, &person.scim_id), now)?;
+            note(transaction, by.as_deref(), &directory, &person.scim_id, now)?;
             Ok(person)
         })
         .await
@@ -107,7 +108,7 @@ impl Store {
     }
 }
 
-/// Notes a write in the provisioning log.
+/// Notes a write in the provisioning log, and what it keeps that has to be published.
 pub(super) fn note(
     transaction: &WriteTransaction<'_>,
     by: Option<&Provisioner>,
@@ -115,6 +116,7 @@ pub(super) fn note(
     scim_id: &str,
     now: i64,
 ) -> Result<(), DirectoryError> {
+    seen::learn(transaction.connection, by, directory.row)?;
     Ok(provisioning_log::note(transaction, by, (&directory.name, scim_id), now)?)
 }
 
@@ -211,15 +213,14 @@ fn refuse_shared(
 
 fn create(
     transaction: &mut WriteTransaction<'_>,
-    directory: &str,
+    directory: &Served,
     content: PersonContent,
     now: i64,
 ) -> Result<StoredPerson, DirectoryError> {
-    let directory = served(transaction.connection, directory)?;
     let content = normal(content)?;
     let folded = fold(&content.user_name);
-    refuse_taken(transaction.connection, &directory, &folded, None)?;
-    refuse_shared(transaction.connection, &directory, &content, None)?;
+    refuse_taken(transaction.connection, directory, &folded, None)?;
+    refuse_shared(transaction.connection, directory, &content, None)?;
     let scim_id = random::uuid()?;
     let id: PersonId = sql::row(
         transaction.connection,
@@ -246,10 +247,10 @@ fn create(
     emit_person(transaction, id, now)?;
     let after = identifiers(&content);
     if !content.active {
-        end_access(transaction, &directory, id, &after, EndReason::Deactivated, now)?;
+        end_access(transaction, directory, id, &after, EndReason::Deactivated, now)?;
     }
     link::relink(transaction, &directory.identity_provider, id, &Identifiers::default(), &after, now)?;
-    existing(transaction.connection, &directory, &scim_id)
+    existing(transaction.connection, directory, &scim_id)
 }
 
 fn modify(

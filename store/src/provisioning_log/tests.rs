@@ -6,6 +6,7 @@ fn by(operation: &str, changed: &[&str]) -> Provisioner {
     let held = OnceLock::new();
     held.set(changed.iter().map(|name| (*name).to_owned()).collect()).unwrap();
     Provisioner {
+        seen: Arc::default(),
         key_id: "0a1b2c3d".to_owned(),
         key_name: "okta".to_owned(),
         operation: operation.to_owned(),

@@ -53,6 +53,8 @@ pub(crate) async fn handle(current: &Current, via: Via<'_>, request: Request<Inc
     let trace = trace_context::settle(&mut head.headers, &id);
     let id = id.as_str();
     let asked = decision_log::Asked { id, started, trace };
+    let for_sink = scim::is_meant(&head, &gateway.config.server.auth_host);
+    let audience = if for_sink { Audience::ProvisioningClient } else { audience };
     let Judged { canonical, verdict } = match judged {
         Ok(judged) => judged,
         Err(Unjudged::Route(error)) => {

@@ -24,6 +24,7 @@ use crate::form::FormError;
 use crate::forward::ForwardError;
 use crate::login::{Challenge, LoginError, Summons};
 use crate::route::RouteError;
+use crate::scim;
 use crate::terminal::TerminalError;
 use crate::verify::{Asker, OriginalError};
 
@@ -115,6 +116,8 @@ pub(crate) enum Audience {
     Person,
     /// Anything else: fetch, WebSocket, gRPC, a command line.
     Program,
+    /// Whatever comes to the SCIM sink: what it cannot read as SCIM it shows to nobody, or takes for our fault.
+    ProvisioningClient,
 }
 
 impl Audience {
@@ -196,10 +199,20 @@ pub(crate) fn rejected(rejection: &Rejection, reader: &Reader<'_>) -> Response<B
             .code(words.code, reference)
             .into_response(look),
         Audience::Program => program(&words, reference),
+        Audience::ProvisioningClient => scim::refused(words.status, &words.text),
     };
     let headers = response.headers_mut();
     add_context(headers, rejection, audience);
     no_store(headers);
+    response
+}
+
+/// The same to a provisioning client, in the form of RFC 7644 section 3.12.
+pub(crate) fn refused_in_scim(rejection: &Rejection) -> Response<Body> {
+    let words = words::of(rejection);
+    let mut response = scim::refused(words.status, &words.text);
+    add_context(response.headers_mut(), rejection, Audience::ProvisioningClient);
+    no_store(response.headers_mut());
     response
 }
 

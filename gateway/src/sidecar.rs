@@ -1,15 +1,16 @@
-//! The SCIM sink as a program of its own, on the store of gateways that run beside it: plain HTTP on an address of its own, behind whatever
-//! speaks TLS there. It holds no key of an application and serves nobody; its 2xx waits for every gateway. What is answered is left to `scim`.
+//! The SCIM sink as a program of its own, on the store of gateways that run beside it: plain HTTP on an address of its own, to whatever
+//! speaks TLS before it and to nobody else. It holds no key of an application and serves nobody; its 2xx waits for every gateway. What is
+//! answered is left to `scim`.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use portcullis_scim_sink::ScimSink;
 use portcullis_store::Store;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,10 +21,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::assemble::{declare_directories, sink_directories};
 use crate::body::Body;
-use crate::config::{Config, Sidecar as Settings};
+use crate::client_address::{AddressError, client_address};
+use crate::config::{Config, Networks, Sidecar as Settings};
 use crate::gateway::{MAX_SCIM_REQUESTS, now};
 use crate::limit::RateLimit;
-use crate::route::Canonical;
+use crate::listen::http1_builder;
+use crate::respond::{self, Rejection};
+use crate::route::{Canonical, RouteError};
 use crate::scim::{self, Door};
 use crate::serve::{ServeError, until_told_to_stop};
 
@@ -31,6 +35,8 @@ use crate::serve::{ServeError, until_told_to_stop};
 const THREADS: usize = 2;
 /// Connections at once. A provisioning client has a few; one more waits unaccepted.
 const MAX_CONNECTIONS: usize = 256;
+/// How often the log tells of one address that it may not connect.
+const STRANGER_LINES_PER_MINUTE: u32 = 1;
 
 /// What all connections share.
 struct Sidecar {
@@ -38,6 +44,9 @@ struct Sidecar {
     control: Handle,
     requests: Arc<Semaphore>,
     guesses: RateLimit,
+    /// Who may connect, and is believed about whom it connects for.
+    from: Networks,
+    strangers: RateLimit,
     config: Config,
 }
 
@@ -81,11 +90,13 @@ async fn serve(sidecar: Arc<Sidecar>, listener: TcpListener) -> Result<(), Serve
                 break;
             }
             (Ok((stream, peer)), place) = next => {
-                let (sidecar, stopping) = (sidecar.clone(), stopping.clone());
-                tasks.spawn(async move {
-                    sidecar.connection(stream, peer.ip(), &stopping).await;
-                    drop(place);
-                });
+                if sidecar.may_connect(peer.ip()) {
+                    let (sidecar, stopping) = (sidecar.clone(), stopping.clone());
+                    tasks.spawn(async move {
+                        sidecar.connection(stream, peer.ip(), &stopping).await;
+                        drop(place);
+                    });
+                }
             }
             else => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
@@ -110,18 +121,27 @@ impl Sidecar {
             control: Handle::current(),
             requests: Arc::new(Semaphore::new(MAX_SCIM_REQUESTS)),
             guesses: RateLimit::per_minute(config.limits.login_per_minute),
+            from: settings.from.clone(),
+            strangers: RateLimit::per_minute(STRANGER_LINES_PER_MINUTE),
             config,
         }
     }
 
+    /// Anybody else's connection is closed unread.
+    fn may_connect(&self, peer: IpAddr) -> bool {
+        let may = self.from.contains(peer);
+        if !may && self.strangers.allows(peer) {
+            tracing::warn!(target: "portcullis::listen", client = %peer, "a connection from outside `sidecar.from` was closed");
+        }
+        may
+    }
+
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr, stopping: &CancellationToken) {
-        let timeout = self.config.limits.header_timeout;
+        let builder = http1_builder(&self.config.limits);
         let service = service_fn(|request| {
             let sidecar = self.clone();
             async move { Ok::<_, Infallible>(sidecar.answer(peer, request).await) }
         });
-        let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(timeout);
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         let served = tokio::select! {
             served = connection.as_mut() => served,
@@ -140,8 +160,10 @@ impl Sidecar {
         if head.uri.path() == "/healthz" {
             return Response::new(Body::from("ok\n".to_owned()));
         }
-        let Some(canonical) = Canonical::of(&head).ok().filter(scim::is_scim) else {
-            return scim::refused(StatusCode::NOT_FOUND, "nothing but SCIM lives here");
+        let (canonical, client_ip) = match self.read(peer, &head) {
+            Ok(read) if scim::is_scim(&read.0) => read,
+            Ok(_) => return scim::refused(StatusCode::NOT_FOUND, "nothing but SCIM lives here"),
+            Err(error) => return respond::refused_in_scim(&Rejection::Route(error)),
         };
         let door = Door {
             sink: &self.sink,
@@ -149,6 +171,26 @@ impl Sidecar {
             requests: &self.requests,
             guesses: &self.guesses,
         };
-        scim::respond(door, peer, &canonical, Request::from_parts(head, body), now()).await
+        scim::respond(door, client_ip, &canonical, Request::from_parts(head, body), now()).await
+    }
+
+    /// What a request means, and for whom it comes.
+    fn read(&self, peer: IpAddr, head: &Parts) -> Result<(Canonical, IpAddr), RouteError> {
+        let canonical = Canonical::of(head)?;
+        match canonical.path.unusual().next() {
+            Some(error) => Err(error.into()),
+            None => Ok((canonical, self.client(peer, head)?)),
+        }
+    }
+
+    /// For whom a connection is used: what its wrong keys count for. One that does not tell is used for its own sake.
+    fn client(&self, peer: IpAddr, head: &Parts) -> Result<IpAddr, RouteError> {
+        match client_address(peer, &head.headers, |address| self.from.contains(address)) {
+            Err(AddressError::Untold) => Ok(peer),
+            told => Ok(told?),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,6 +199,39 @@ fn t69_a_program_gets_json_that_no_browser_takes_for_a_page() {
 }
 
 #[test]
+fn a_provisioning_client_is_told_in_scims_own_form() {
+    let look = Look::new(&Branding::default());
+    let mut all = rejections(HOSTILE);
+    all.extend([
+        Rejection::Route(RouteError::FieldCount),
+        Rejection::Route(RouteError::TlsPolicy),
+        Rejection::Route(RouteError::Method),
+        Rejection::Route(RouteError::TransferEncoding),
+        Rejection::TooFast,
+        Rejection::Unleased,
+        Rejection::Unrecorded,
+    ]);
+    for rejection in all {
+        let audience = Audience::ProvisioningClient;
+        let reader = Reader { audience, reference: HOSTILE, look: &look, application: None };
+        for response in [rejected(&rejection, &reader), refused_in_scim(&rejection)] {
+            let status = response.status();
+            assert!(status.is_client_error() || status.is_server_error(), "{rejection:?}");
+            assert_eq!(response.headers()["content-type"], "application/scim+json; charset=utf-8");
+            assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+            let waits = response.headers().get("retry-after").and_then(|field| field.to_str().ok());
+            let is_repeatable = matches!(status.as_u16(), 429 | 503);
+            assert_eq!(waits.is_some_and(|wait| wait.parse::<u32>().is_ok()), is_repeatable, "{rejection:?}");
+            let bytes = response.into_body().collect().now_or_never().unwrap().unwrap().to_bytes();
+            let told: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(told["schemas"][0], "urn:ietf:params:scim:api:messages:2.0:Error");
+            assert_eq!(told["status"], status.as_str());
+            assert!(!told["detail"].as_str().unwrap().is_empty(), "{rejection:?}");
+        }
+    }
+}
+
+#[test]
 fn every_page_has_a_language_one_heading_and_one_main_part() {
     let look = Look::new(&Branding { name: Some("Corp".to_owned()), ..Branding::default() });
     for rejection in rejections("plain") {

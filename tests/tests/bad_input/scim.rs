@@ -2,7 +2,7 @@
 //! request is done.
 
 use http::Method;
-use portcullis_tests::browser::{Answer, Outgoing};
+use portcullis_tests::browser::{Answer, Browser, Outgoing};
 use portcullis_tests::harness::{World, WorldConfig};
 use portcullis_tests::okta::{Company, Dialect};
 use serde_json::{Value, json};
@@ -287,4 +287,74 @@ async fn a_nonsensical_change_leaves_the_person_as_it_was() {
     );
     rig.world.deactivate(ENGINEER).await;
     assert_eq!(browser.fetch(&rig.world.wiki("/whoami")).await.unwrap().status, 403);
+}
+
+/// What the gateway refuses before it comes to the sink is told in SCIM's own form too, and only to whoever comes to the sink.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_early_is_told_in_scims_own_form() {
+    let rig = Rig::start().await;
+    let base = rig.world.scim_url();
+    let origin = base.strip_suffix("/scim/v2/corp").unwrap().to_owned();
+    let host = origin.strip_prefix("https://").unwrap().to_owned();
+    let host = host.split(':').next().unwrap();
+    let ask = async |line: &str, fields: &str| {
+        let bytes = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}\r\n");
+        let answer = rig.world.browser().raw(&origin, bytes.as_bytes()).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    };
+    let two_hosts = format!("Host: {host}\r\n");
+    for (line, fields, status) in [
+        ("GET /scim", "", 404),
+        ("GET /scim/v2", "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n", 404),
+        ("GET /scim/v1/Users", "", 404),
+        ("POST /scim/", "", 404),
+        ("GET /scim/v2/", "", 401),
+        ("GET /scim/v2/nowhere/Users", "", 401),
+        ("GET /scim/v2/corp/Users", "Authorization: non-token\r\n", 401),
+        ("OPTIONS /scim/v2/corp/Users", "", 401),
+        ("GET /scim/v2/corp/Users/%00", "", 400),
+        ("GET /scim/v2/corp/Users/%zz", "", 400),
+        ("GET /scim/v2/corp/Users/..%2fx", "", 400),
+        ("GET /scim/v2/corp//Users", "", 400),
+        ("GET /scim/v2/corp/Users/a;b=c", "", 400),
+        ("GET /scim/v2/corp/Users/a\\b", "", 400),
+        ("BREW /scim/v2/corp/Users", "", 501),
+        ("TRACE /scim/v2/corp/Users", "", 501),
+        ("GET /scim/v2/corp/Users", &two_hosts, 400),
+        ("GET /scim/v2/corp/Users", "Host: wiki.localhost\r\n", 400),
+    ] {
+        let answer = ask(line, fields).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{line}: {answer}"));
+        assert_eq!(Browser::raw_status(head.as_bytes()), status, "{line}: {answer}");
+        assert!(head.to_ascii_lowercase().contains("content-type: application/scim+json"), "{line}: {head}");
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{line}: {body}"));
+        assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]), "{line}");
+        assert_eq!(body["status"], json!(status.to_string()), "{line}");
+        assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{line}: {body}");
+    }
+    // Others are told as before.
+    for line in ["GET /scimitar", "GET /a%00b"] {
+        let answer = ask(line, "").await.to_ascii_lowercase();
+        assert!(answer.contains("content-type: application/json"), "{line}: {answer}");
+    }
+}
+
+/// Too many requests of one address: also then a status with a time to wait, in a form that Okta reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_requests_are_told_in_scims_own_form() {
+    let change = |settings: &mut portcullis_tests::harness::Settings| {
+        settings.extra = "[limits]\nrequests_per_address = 1\n".to_owned();
+    };
+    let world = World::with(WorldConfig { change, provisioned: false, ..WorldConfig::default() }).await;
+    let path = format!("{}/Users", world.scim_url());
+    let mut told = None;
+    for _ in 0..200 {
+        let outgoing = Outgoing::script(Method::GET, &path).unwrap();
+        let answer = world.browser().send(&outgoing).await.unwrap();
+        if answer.status == 429 && answer.header("retry-after") == "1" {
+            told = Some(answer);
+            break;
+        }
+    }
+    assert_scim_error(&told.expect("nothing was refused"), 429, None, "at once");
 }

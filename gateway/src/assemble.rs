@@ -41,6 +41,7 @@ pub(crate) async fn first(
     let record = decision_log::begin_to_record(&config, &store, &sealer)?;
     let live = Arc::new(Live::new(policies.clone()));
     live.limit_idleness(config.session.idle_timeout);
+    live.ask_for_uses(store.last_uses());
     store.follow(live.clone()).await?;
     let sealer = Arc::new(sealer);
     let issuer = config.origin(&config.server.auth_host);

@@ -17,10 +17,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::decision_log::RecordState;
+use crate::gate;
 use crate::gateway::{Current, Gateway};
 use crate::log;
 use crate::metrics::{self, Figures};
 
+/// What is said while every request would be answered with 503.
+const UNLEASED: &str = "not ready: the lease on the store is over, since the store took no write for 10 seconds; this process serves again \
+                        by itself once it does (see the log)\n";
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whether requests should be sent to this process.
@@ -60,8 +64,9 @@ pub(crate) async fn serve(
 fn answer(request: &Request<Incoming>, readiness: &Readiness, gateway: &Gateway) -> Response<Full<Bytes>> {
     let (status, text) = match request.uri().path() {
         "/healthz" => (StatusCode::OK, "ok\n"),
-        "/readyz" if readiness.0.load(Ordering::SeqCst) => ready(gateway.process.record.as_deref()),
-        "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        "/readyz" if !readiness.0.load(Ordering::SeqCst) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        "/readyz" if !gate::is_open() => (StatusCode::SERVICE_UNAVAILABLE, UNLEASED),
+        "/readyz" => ready(gateway.process.record.as_deref()),
         "/metrics" => return figures(gateway),
         _ => (StatusCode::NOT_FOUND, "nothing here: /healthz, /readyz and /metrics\n"),
     };

@@ -96,10 +96,7 @@ impl Live {
     ) -> Cuts {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         followed.policies = policies;
-        let sessions: Vec<Arc<LiveSession>> = {
-            let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-            sessions.values().cloned().collect()
-        };
+        let sessions = self.chosen(|_| true);
         let refreshed = sessions.iter().map(|session| {
             let person = session.standing().person.as_ref().map(|person| person.id);
             let denied = self.refresh(&followed, session, person, None).0;
@@ -135,46 +132,21 @@ impl Live {
 
     /// The sessions on which something was opened that may still be open.
     pub(crate) fn carrying(&self) -> Vec<Arc<LiveSession>> {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        sessions.values().filter(|session| session.carries()).cloned().collect()
+        self.chosen(LiveSession::carries)
     }
 
-    /// How long a session may go unused, from now on.
-    pub(crate) fn limit_idleness(&self, limit: Option<Duration>) {
-        self.idle_limit.set(limit);
-    }
-
-    /// The live sessions that nobody has used for too long.
-    pub(crate) fn idle(&self, now: i64) -> Vec<SessionId> {
+    fn chosen(&self, which: impl Fn(&LiveSession) -> bool) -> Vec<Arc<LiveSession>> {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        let idle =
-            sessions.values().filter(|session| session.is_idle(now) && session.standing().ended.is_none());
-        idle.map(|session| session.id).collect()
+        sessions.values().filter(|session| which(session)).cloned().collect()
     }
 
     /// How many other live sessions the same subject of the same provider has.
     pub(crate) fn others_of(&self, one: &LiveSession, now: i64) -> usize {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        let of_them = sessions.values().filter(|other| {
+        let of_them = self.chosen(|other| {
             other.pace_key == one.pace_key && other.subject == one.subject && other.provider == one.provider
         });
-        let living = of_them.filter(|other| !other.is_expired(now) && other.standing().ended.is_none());
-        living.filter(|other| other.id != one.id).count()
-    }
-
-    /// The sessions whose last use the store does not know, with that.
-    pub(crate) fn unnoted_uses(&self) -> Vec<(SessionId, i64)> {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        sessions.values().filter_map(|session| Some((session.id, session.unnoted_use()?))).collect()
-    }
-
-    /// The store knows these uses now.
-    pub(crate) fn note_uses(&self, uses: &[(SessionId, i64)]) {
-        for (id, at) in uses {
-            if let Some(session) = self.session(id) {
-                session.note_use(*at);
-            }
-        }
+        let others = of_them.iter().filter(|other| other.id != one.id);
+        others.filter(|other| other.standing().ended.is_none() && !other.is_expired(now)).count()
     }
 
     fn standing(

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_store::{EndReason, EndWhat, Streams};
+use portcullis_store::{EndReason, EndWhat, SessionId, Streams};
 use tokio::time::Instant;
 
 use crate::evaluation;
@@ -24,25 +24,52 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 /// Of the time that a session may be idle, the part that its last use is noted late at most.
 const IDLE_PARTS: u32 = 4;
+/// How long after the end of a pause it may take until the store knows of the use, wherever that was.
+const NOTED_WITHIN: Duration = Duration::from_secs(2);
+/// How long after a reload with another limit nobody is ended by it: other processes on the store have it too by then, and have noted what
+/// they saw.
+const LIMIT_SETTLES: Duration = Duration::from_secs(20);
 /// How long a stop waits for renewals, beyond what a provider may take for one answer.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// Runs until the runtime ends.
+/// Runs until the runtime ends. What is open is looked through also while the store is slow to be told.
 pub(crate) async fn run(current: Arc<Current>) {
+    tokio::join!(look_through(&current), tell_the_store(&current));
+}
+
+async fn look_through(current: &Current) {
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-    let mut done = Instant::now();
-    let mut noted = done;
+    let (mut noted, mut was_open) = (Instant::now(), true);
     loop {
         ticks.tick().await;
         let gateway = current.get();
         look(&gateway, now());
+        was_open = tell_of_the_gate(&gateway, was_open);
         if noted.elapsed() >= NOTE_INTERVAL {
             noted = Instant::now();
             note_service_uses(&gateway);
         }
+    }
+}
+
+async fn tell_the_store(current: &Current) {
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    let mut done = Instant::now();
+    let (mut limit, mut changed) = (current.get().config.session.idle_timeout, None);
+    loop {
+        ticks.tick().await;
+        let gateway = current.get();
+        let wanted = gateway.config.session.idle_timeout;
+        if wanted != limit {
+            (limit, changed) = (wanted, Some(Instant::now()));
+        }
+        if limit.is_some() {
+            note_uses(&gateway, gateway.process.live.unnoted_uses_after_a_pause()).await;
+        }
         if done.elapsed() >= chore_interval(&gateway) {
             done = Instant::now();
-            chores(&gateway, now()).await;
+            let limit = limit.filter(|_| changed.is_none_or(|at: Instant| at.elapsed() >= LIMIT_SETTLES));
+            chores(&gateway, limit, now()).await;
         }
     }
 }
@@ -95,6 +122,25 @@ fn look(gateway: &Arc<Gateway>, now: i64) {
     report("unconfirmed", Cuts(unconfirmed));
 }
 
+/// Says once that nothing passes any more, and once that it does again; whether it does.
+fn tell_of_the_gate(gateway: &Gateway, was_open: bool) -> bool {
+    let is_open = gate::is_open();
+    let store = gateway.process.store.path().display();
+    match (was_open, is_open) {
+        (true, false) => tracing::error!(
+            target: "portcullis::lease",
+            %store,
+            "nothing is served: the lease on the store could not be renewed for 10 seconds, so another process may have ended sessions \
+             unknown to this one; look for a full or slow disk, or a program that holds the write lock of the store"
+        ),
+        (false, true) => {
+            tracing::info!(target: "portcullis::lease", %store, "the lease on the store is renewed; requests are served again");
+        }
+        _ => {}
+    }
+    is_open
+}
+
 fn report(change: &'static str, cuts: Cuts) {
     if cuts.0 > 0 {
         metrics::cut(change, cuts.0);
@@ -118,23 +164,36 @@ fn note_service_uses(gateway: &Gateway) {
     }
 }
 
-/// Tells the store what is not urgent. What fails is done the next time.
-async fn chores(gateway: &Gateway, now: i64) {
+async fn note_uses(gateway: &Gateway, mut uses: Vec<(SessionId, i64)>) {
     let (live, store) = (&gateway.process.live, &gateway.process.store);
-    if gateway.config.session.idle_timeout.is_some() {
-        let mut uses = live.unnoted_uses();
+    while !uses.is_empty() {
         match store.note_uses(uses.clone()).await {
-            Ok(noted) => {
-                uses.truncate(noted);
+            Ok(noted) if noted > 0 => {
+                let rest = uses.split_off(noted.min(uses.len()));
                 live.note_uses(&uses);
+                uses = rest;
             }
+            Ok(_) => return,
             Err(cause) => {
                 tracing::warn!(target: "portcullis::session", %cause, "last uses could not be noted");
+                return;
             }
         }
-        let idle = live.idle(now);
-        if !idle.is_empty()
-            && let Err(cause) = store.end_sessions(EndWhat::Sessions(idle), EndReason::Idle, now).await
+    }
+}
+
+/// Tells the store what is not urgent. What fails is done the next time.
+async fn chores(gateway: &Gateway, limit: Option<Duration>, now: i64) {
+    let (live, store) = (&gateway.process.live, &gateway.process.store);
+    if gateway.config.session.idle_timeout.is_some() {
+        note_uses(gateway, live.unnoted_uses()).await;
+    }
+    if let Some(limit) = limit {
+        let (sessions, unused) = (live.idle(now), limit + NOTED_WITHIN);
+        let since = now.saturating_sub(i64::try_from(unused.as_secs()).unwrap_or(i64::MAX));
+        if !sessions.is_empty()
+            && let Err(cause) =
+                store.end_sessions(EndWhat::Unused { sessions, since }, EndReason::Idle, now).await
         {
             tracing::warn!(target: "portcullis::session", %cause, "idle sessions could not be ended");
         }

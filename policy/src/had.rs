@@ -70,7 +70,7 @@ fn of_person(set: &PolicySet, selector: &Selector, person: &Person, now: i64) ->
         Selector::Acr(_) => login.acr.iter().map(ToString::to_string).collect(),
         Selector::Amr(_) => login.amr.iter().flatten().map(ToString::to_string).collect(),
         Selector::LoginAge(_) => {
-            login.authenticated_at.iter().map(|at| format!("{} s", now.saturating_sub(*at))).collect()
+            login.authenticated_at.iter().map(|at| format!("{}s", now.saturating_sub(*at))).collect()
         }
         _ => Vec::new(),
     }

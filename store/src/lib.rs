@@ -61,7 +61,7 @@ pub use sealed_item::SealedItemError;
 pub use secret::Secret;
 pub use service_token::{Malformed, ServiceSecret, ServiceTokenError, ServiceTokenRecord, service_secret_id};
 pub use session::{
-    BeginApplicationSessionError, BeginSessionError, EndWhat, NewApplicationSession, NewSession,
+    BeginApplicationSessionError, BeginSessionError, EndWhat, LastUses, NewApplicationSession, NewSession,
     Provisioning, RenewSessionError, Renewal,
 };
 pub use signing_key::{SigningKey, SigningKeyError, SigningKeyState, SigningKeyStep};

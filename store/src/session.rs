@@ -5,6 +5,7 @@ mod begin;
 pub(crate) mod end;
 mod purge;
 mod renew;
+mod used;
 
 use crate::error::StoreError;
 use crate::limits::TooLong;
@@ -14,6 +15,8 @@ use crate::store::Store;
 use rusqlite::Row;
 use rusqlite::types::Type;
 use std::sync::Arc;
+
+pub use used::LastUses;
 
 /// A login that succeeded, about to become a session.
 #[derive(Clone)]
@@ -148,8 +151,13 @@ pub enum BeginApplicationSessionError {
 pub enum EndWhat {
     /// One session, everywhere.
     Session(SessionId),
-    /// Several sessions, everywhere.
-    Sessions(Vec<SessionId>),
+    /// Those of several sessions that no process on this store has used since a moment, as far as that was noted.
+    Unused {
+        /// The sessions.
+        sessions: Vec<SessionId>,
+        /// In unix seconds.
+        since: i64,
+    },
     /// One application session alone.
     ApplicationSession(SessionId),
     /// All sessions of a person of a directory.

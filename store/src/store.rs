@@ -6,6 +6,7 @@ use crate::lease::Lease;
 use crate::model::Seq;
 use crate::provisioning_log::Provisioner;
 use crate::reader::Readers;
+use crate::session::LastUses;
 use crate::snapshot;
 use crate::sql;
 use crate::transaction::WriteTransaction;
@@ -31,7 +32,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     writer: Writer,
-    readers: Readers,
+    readers: Arc<Readers>,
     lease: Arc<Lease>,
 }
 
@@ -44,7 +45,7 @@ impl fmt::Debug for Store {
 impl Store {
     pub(crate) fn new(path: PathBuf, writer: Writer, readers: Readers, lease: Arc<Lease>) -> Self {
         Self {
-            inner: Arc::new(Inner { path, writer, readers, lease }),
+            inner: Arc::new(Inner { path, writer, readers: Arc::new(readers), lease }),
             provisioner: None,
             judged_under: None,
         }
@@ -109,6 +110,12 @@ impl Store {
             sql::row(connection, "SELECT uuid FROM store_epoch", [], |row| row.get(0))?
                 .ok_or(StoreError::Unreadable("epoch"))
         })
+    }
+
+    /// What tells of each session when it was last used, whoever noted that. The follower may hold it: it does not keep the writer alive.
+    #[must_use]
+    pub fn last_uses(&self) -> LastUses {
+        LastUses::new(self.inner.readers.clone())
     }
 
     pub(crate) fn read<T, E: From<rusqlite::Error>>(

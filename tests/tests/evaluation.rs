@@ -23,7 +23,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use portcullis_tests::browser::Browser;
+use portcullis_tests::browser::{Browser, Outgoing};
 use portcullis_tests::harness::{ApplicationSettings, Settings, World, WorldConfig};
 use portcullis_tests::okta::company::DEMO_PASSWORD;
 use serde_json::{Value, json};
@@ -184,6 +184,9 @@ fn claims_of(token: &str) -> Value {
 
 fn change(settings: &mut Settings) {
     let port = *PORT.lock().unwrap();
+    settings.server_extra =
+        "forward_auth_from = [\"127.0.0.2\"]\nforward_auth_secret = { env = \"OKTA_CLIENT_SECRET\" }\n"
+            .to_owned();
     for (name, cache) in [("posture", "2s"), ("standing", "6s"), ("long", "1h")] {
         settings.extra += &format!(
             "[[external_evaluation]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:{port}/{name}\"\nkeys_url = \"http://127.0.0.1:{port}/keys\"\n\
@@ -202,7 +205,9 @@ fn change(settings: &mut Settings) {
         );
     }
     for (name, policy) in [("standing", "standing"), ("long", "long")] {
-        settings.applications.push(ApplicationSettings::new(name, &upstream, policy));
+        let mut application = ApplicationSettings::new(name, &upstream, policy);
+        application.extra = "forward_auth = true\n".to_owned();
+        settings.applications.push(application);
     }
     // Answers are kept for each application: these share the canteen's host, and so its session, and nothing else.
     let mut shares = |name: &str, policy: &str| {
@@ -240,11 +245,15 @@ async fn known_at(world: &World, application: &str) -> Browser {
 async fn until(browser: &Browser, url: &str, status: u16) -> Value {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
-        let answer = browser.fetch(url).await.unwrap();
-        if answer.status == status {
+        // What an answer ends is cut, with the request that comes at that moment.
+        let answer = browser.fetch(url).await;
+        if let Ok(answer) = &answer
+            && answer.status == status
+        {
             return if status == 403 { answer.json()["error"].clone() } else { Value::Null };
         }
-        assert!(std::time::Instant::now() < deadline, "still {}, not {status}", answer.status);
+        let told = answer.map(|answer| answer.status);
+        assert!(std::time::Instant::now() < deadline, "still {told:?}, not {status}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -299,7 +308,7 @@ async fn an_evaluator_that_misbehaves_lets_nobody_in_and_its_block_blocks() {
     assert_eq!(until(&browser, &blocked, 403).await, "evaluation_failed");
     evaluator.be(Manner::Yes);
     let deadline = std::time::Instant::now() + PATIENCE;
-    while browser.fetch(&blocked).await.unwrap().json()["error"] != "blocked_by_policy" {
+    while browser.fetch(&blocked).await.map_or(true, |answer| answer.json()["error"] != "blocked_by_policy") {
         assert!(std::time::Instant::now() < deadline, "the answer never counted");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -307,6 +316,47 @@ async fn an_evaluator_that_misbehaves_lets_nobody_in_and_its_block_blocks() {
     evaluator.be(Manner::No);
     until(&browser, &blocked, THROUGH).await;
     assert_eq!(until(&browser, &at(&world, "failing", "/failing"), 403).await, "no_policy_matched");
+}
+
+/// What another proxy is told that carries a request of this browser from `ip`.
+async fn told_to_a_proxy(world: &World, browser: &Browser, ip: &str) -> u16 {
+    let url = format!("{}/cdn-cgi/access/verify", world.settings.auth_url());
+    let long = at(world, "long", "/whoami");
+    let cookies = browser.jar().header(&long.parse().unwrap()).unwrap();
+    let fields = [
+        ("x-portcullis-forward-auth", world.settings.client_secret.as_deref().unwrap()),
+        ("x-forwarded-for", ip),
+        ("x-original-method", "GET"),
+        ("x-original-url", &long),
+        ("cookie", &cookies),
+    ];
+    let mut question = Outgoing::script(http::Method::GET, &url).unwrap();
+    for (name, value) in fields {
+        question = question.header(name, value);
+    }
+    let proxy = world.browser().at_address(std::net::IpAddr::from([127, 0, 0, 2]));
+    proxy.send(&question).await.unwrap().status.as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evaluation_is_asked_also_when_another_proxy_carries_the_request() {
+    let (world, evaluator) = world().await;
+    let browser = known_at(&world, "long").await;
+    let before = evaluator.asked();
+    assert_eq!(told_to_a_proxy(&world, &browser, "203.0.113.7").await, 200);
+    assert_eq!(evaluator.asked(), before + 1, "an answer about one address is none about another");
+    let claims = claims_of(evaluator.asked.lock().unwrap().last().unwrap());
+    assert_eq!(claims["identity"]["ip"], "203.0.113.7", "the proxy's address, not the client's");
+    assert_eq!(claims["request"], json!({ "host": "long.localhost", "method": "GET", "path": "/whoami" }));
+    evaluator.be(Manner::No);
+    assert_eq!(told_to_a_proxy(&world, &browser, "203.0.113.7").await, 200, "the answer counts for a while");
+    assert_eq!(told_to_a_proxy(&world, &browser, "203.0.113.8").await, 403);
+    evaluator.be(Manner::OtherKey);
+    assert_eq!(
+        told_to_a_proxy(&world, &browser, "203.0.113.9").await,
+        403,
+        "an answer that is not the evaluator's"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -180,22 +180,22 @@ const EXPLAINED: &str = r#"jane@corp.example asks: GET https://wiki.corp.example
 application `wiki`, from 192.0.2.9, at 2026-03-02T09:30:00Z
   provider  okta, subject not known
   groups    Engineering
-  login     not known when, acr not known, amr not known
+  login     not known at what time, acr not known, amr not known
   record    none in a directory
 
 DENIED
   no_policy_matched: no policy of the application matches, and without one the answer is no.
 
-1. block `contractors-out` does not match
+1. block `contractors-out` does not match: no include entry holds
    include (any must hold)
      1. group = "Contractors"                        no   had Engineering
-2. allow `engineers` does not match
+2. allow `engineers` does not match: require entry 1 does not hold
    include (any must hold)
      1. group = ["Engineering", "Platform"]          yes  had Engineering
      2. email_domain = "corp.example"                yes  had corp.example
    require (all must hold)
      1. ip = "198.51.100.0/24"                       no   had 192.0.2.9
-3. block `leavers` does not match
+3. block `leavers` does not match: no include entry holds
    include (any must hold)
      1. email = "joe@corp.example"                   no   had jane@corp.example
    require (all must hold)

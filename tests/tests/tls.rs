@@ -45,8 +45,12 @@ fn clients() -> &'static (CertifiedIssuer<'static, KeyPair>, PathBuf) {
 }
 
 fn device() -> Pair {
-    let mut params = CertificateParams::new(vec!["device-7.corp.example".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, "device 7");
+    device_called("device 7")
+}
+
+fn device_called(name: &str) -> Pair {
+    let mut params = CertificateParams::new(vec!["device.corp.example".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.serial_number = Some(SerialNumber::from(DEVICE));
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &clients().0).unwrap();
@@ -93,6 +97,31 @@ async fn t20_t21_a_host_is_reached_over_a_handshake_of_its_own_rules() {
     let noted = |event: &serde_json::Value| event["certificate_subject"] == "device 7";
     let noted = world.gateway.log().wait_for(PATIENCE, noted).await.unwrap();
     assert_eq!(noted["certificate"].as_str().unwrap().len(), 64, "{noted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_certificate_proves_opens_what_a_policy_says() {
+    let world = World::with(WorldConfig {
+        change: |settings| {
+            settings.extra = format!(
+                "[[client_certificate]]\nhosts = [\"canteen.localhost\", \"wiki.localhost\"]\nca_file = {:?}\nmode = \"optional\"\n",
+                clients().1
+            );
+            settings.policies += "[[policy]]\nname = \"device-7\"\naction = \"bypass\"\ninclude = [{ common_name = \"device 7\" }]\n\
+                                  [[policy]]\nname = \"devices\"\naction = \"bypass\"\ninclude = [{ valid_certificate = true }]\n";
+            settings.applications[0].policies = vec!["devices".to_owned()];
+            settings.applications[1].policies = vec!["device-7".to_owned()];
+        },
+        provisioned: false,
+        ..WorldConfig::default()
+    })
+    .await;
+    let asked = |own, host| status(&Handshake { own, ..asking(&world, host) }.get(host).unwrap());
+    let (any, one) = ("wiki.localhost", "canteen.localhost");
+    assert_eq!((asked(Some(device()), any), asked(Some(device()), one)), (200, 200));
+    let other = || Some(device_called("device 70"));
+    assert_eq!((asked(other(), any), asked(other(), one)), (200, 401), "another device");
+    assert_eq!((asked(None, any), asked(None, one)), (401, 401), "no certificate");
 }
 
 #[tokio::test(flavor = "multi_thread")]

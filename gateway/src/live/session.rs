@@ -53,7 +53,7 @@ pub(crate) struct Standing {
 impl Standing {
     /// Until when a passage may stay, in unix seconds; none when it may not. An application that the policies do not know is
     /// allowed to nobody.
-    fn allows(&self, passage: &Passage, answers: &Answers, now: i64) -> Option<i64> {
+    pub(super) fn allows(&self, passage: &Passage, answers: &Answers, now: i64) -> Option<i64> {
         let (set, policies) = (&self.policies.set, &self.policies);
         let application = set.application(passage.application())?;
         let answers = answers.of(set, passage.application(), passage.client_ip(), now);
@@ -109,7 +109,7 @@ pub(crate) struct LiveSession {
     pub(crate) renewals: Option<Arc<Renewals>>,
     /// What external evaluations said about it lately.
     pub(crate) answers: Answers,
-    uses: Uses,
+    pub(super) uses: Uses,
     standing: ArcSwap<Standing>,
     passages: Mutex<Vec<Weak<Passage>>>,
 }
@@ -209,23 +209,6 @@ impl LiveSession {
     /// Whether it has run out at `now`: lasted as long as it may, or gone unused for too long.
     pub(crate) fn is_expired(&self, now: i64) -> bool {
         now >= self.expires_at || self.is_idle(now)
-    }
-
-    pub(super) fn is_idle(&self, now: i64) -> bool {
-        self.uses.are_too_long_ago(now)
-    }
-
-    /// Somebody came with its cookie.
-    pub(crate) fn touch(&self, now: i64) {
-        self.uses.touch(now);
-    }
-
-    pub(super) fn unnoted_use(&self) -> Option<i64> {
-        self.uses.unnoted()
-    }
-
-    pub(super) fn note_use(&self, at: i64) {
-        self.uses.note(at);
     }
 
     pub(super) fn renewed(&self, told_at: i64) {

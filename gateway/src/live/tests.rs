@@ -8,7 +8,11 @@ use portcullis_store::{
     PersonContent, Provisioning, Renewal, Store,
 };
 
+use portcullis_policy::{Action, ApplicationPolicies, Policy, Selector, TimeWindow, Weekday, Zone};
+
 use super::*;
+use crate::circumstances::{Shown, Situation};
+use crate::socket::{Cutter, Descriptor};
 
 /// A store of one test's own, removed when dropped.
 struct Rig {
@@ -37,9 +41,21 @@ impl Rig {
     }
 
     async fn follow(&self) -> Arc<Live> {
+        Self::follow_in(&self.store).await
+    }
+
+    async fn follow_in(store: &Store) -> Arc<Live> {
         let live = Arc::new(Live::new(Policies::of_tests(&[], &[])));
-        self.store.follow(live.clone()).await.unwrap();
+        live.ask_for_uses(store.last_uses());
+        store.follow(live.clone()).await.unwrap();
         live
+    }
+
+    /// As another process on the same file has it.
+    async fn beside(&self) -> (Store, Arc<Live>) {
+        let store = Store::open(&self.folder.join("store.db")).unwrap();
+        let live = Self::follow_in(&store).await;
+        (store, live)
     }
 }
 
@@ -472,4 +488,107 @@ async fn whoever_leaves_among_many_loses_the_group_and_whoever_stays_keeps_it() 
     edit(MemberEdit::RemoveAll).await.unwrap();
     assert_eq!(groups(), [vec![], vec!["Sales"]]);
     assert_eq!(people(&live), people(&*rig.follow().await));
+}
+
+#[tokio::test]
+async fn what_is_used_through_one_process_is_idle_in_none() {
+    let rig = Rig::new().await;
+    let (here, (store, there)) = (rig.follow().await, rig.beside().await);
+    for live in [&here, &there] {
+        live.limit_idleness(Some(Duration::from_secs(900)));
+    }
+    let session = NewSession { expires_at: 100_000, ..new_session("00u1") };
+    let (id, begun) = (session.id, session.now);
+    rig.store.begin_session(session, Provisioning::Optional).await.unwrap();
+    // Only here anybody comes with the cookie.
+    let (used, quiet) = (here.session(&id).unwrap(), there.session(&id).unwrap());
+    used.touch(begun + 800);
+    assert!(quiet.is_expired(begun + 901), "nobody could know");
+    let uses = here.unnoted_uses_after_a_pause();
+    assert_eq!(uses, [(id, begun + 800)], "who comes back late is noted at once");
+    rig.store.note_uses(uses.clone()).await.unwrap();
+    here.note_uses(&uses);
+    assert!(quiet.is_expired(begun + 901), "asked again within the second");
+    assert!(!quiet.is_expired(begun + 902));
+    assert!(there.idle(begun + 903).is_empty());
+    assert_eq!(there.unnoted_uses(), [], "what the store told is known to it");
+
+    // A look that came too early ends nothing: the store decides on what it knows then.
+    let end = |since| {
+        let what = EndWhat::Unused { sessions: vec![id], since };
+        store.end_sessions(what, EndReason::Idle, begun + 2_000)
+    };
+    assert_eq!(end(begun + 799).await.unwrap(), 0);
+    assert_eq!(there.idle(begun + 1_700), [id]);
+    assert_eq!(here.idle(begun + 1_700), [id]);
+    assert_eq!(end(begun + 800).await.unwrap(), 1);
+    assert_eq!(used.standing().ended, Some(EndReason::Idle));
+    assert_eq!(quiet.standing().ended, Some(EndReason::Idle));
+    used.touch(begun + 2_000);
+    rig.store.note_uses(vec![(id, begun + 2_000)]).await.unwrap();
+    assert!(quiet.is_expired(begun + 2_001), "an ended session does not come back");
+}
+
+#[tokio::test]
+async fn what_somebody_has_open_ends_when_the_hours_do_and_when_a_blocked_hour_begins() {
+    // The epoch was a Thursday.
+    let window = |from: &str, to: &str| {
+        let times = (from.parse().unwrap(), to.parse().unwrap());
+        Selector::TimeWindow(
+            TimeWindow::new(&[Weekday::Thursday], times.0, times.1, Zone::default()).unwrap(),
+        )
+    };
+    let policy = |name: &str, action, include, require| {
+        let mut policy = Policy::new(name, action, vec![include]);
+        policy.require = require;
+        policy
+    };
+    let sources = [
+        policy("hours", Action::Allow, Selector::Everyone, vec![window("00:00", "01:00")]),
+        policy("closed", Action::Block, window("00:30", "01:00"), Vec::new()),
+        policy("always", Action::Allow, Selector::Everyone, Vec::new()),
+    ];
+    let application = |name: &str, policies: &[&str]| ApplicationPolicies {
+        application: name.to_owned(),
+        policies: policies.iter().map(ToString::to_string).collect(),
+        login_methods: Vec::new(),
+    };
+    let applications = [application("support", &["hours"]), application("site", &["closed", "always"])];
+    let policies = Policies::of_tests(&sources, &applications);
+    let rig = Rig::new().await;
+    let live = Arc::new(Live::new(policies.clone()));
+    rig.store.follow(live.clone()).await.unwrap();
+    let session = NewSession { expires_at: 100_000, ..new_session("00u1") };
+    let id = session.id;
+    rig.store.begin_session(session, Provisioning::Optional).await.unwrap();
+    let session = live.session(&id).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut open = Vec::new();
+    for name in ["support", "site"] {
+        let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let near = Arc::new(Descriptor::from(near));
+        let client = Arc::new(Cutter::of(&near).unwrap());
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        let situation = Situation { client_ip: address, asked: Some(("GET", "/")), shown: &Shown::Nothing };
+        let passage = session.open_passage(NewPassage {
+            owner: id,
+            application: &name.into(),
+            situation: &situation,
+            class: None,
+            life: Life::ENDLESS,
+            longest: None,
+            client: &client,
+        });
+        let standing = session.standing();
+        let until = standing.allows(&passage, &session.answers, 10).expect("let in at this hour");
+        passage.decide_again_before(until);
+        open.push((passage, near));
+    }
+    let dropped = || open.iter().map(|(passage, _)| passage.is_dropped()).collect::<Vec<_>>();
+    for (now, expected) in
+        [(1_799, [false, false]), (1_800, [false, true]), (3_599, [false, true]), (3_600, [true, true])]
+    {
+        session.drop_run_out(now);
+        assert_eq!(dropped(), expected, "at {now}");
+    }
 }

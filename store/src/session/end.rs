@@ -1,6 +1,6 @@
 //! Ends sessions for good: the row keeps its reason, loses its secrets, and is never live again.
 
-use super::EndWhat;
+use super::{EndWhat, used};
 use crate::access_request;
 use crate::change::Change;
 use crate::error::StoreError;
@@ -24,7 +24,8 @@ impl Store {
         self.write(move |transaction| {
             let sessions = match what {
                 EndWhat::Session(id) => vec![id],
-                EndWhat::Sessions(ids) => ids,
+                // In this transaction: a use that another process notes comes before the look, or after the end.
+                EndWhat::Unused { sessions, since } => unused(transaction.connection, sessions, since)?,
                 EndWhat::Person(person) => of_person(transaction.connection, person)?,
                 EndWhat::Subject { provider, subject } => sql::rows(
                     transaction.connection,
@@ -48,6 +49,17 @@ pub(crate) fn of_person(connection: &Connection, person: PersonId) -> Result<Vec
         [person],
         |row| row.get(0),
     )
+}
+
+/// Those of the sessions that live and were last used at `since` or before.
+fn unused(connection: &Connection, sessions: Vec<SessionId>, since: i64) -> Result<Vec<SessionId>> {
+    let mut unused = Vec::new();
+    for id in sessions {
+        if used::last_use(connection, id)?.is_some_and(|at| at <= since) {
+            unused.push(id);
+        }
+    }
+    Ok(unused)
 }
 
 /// Ends those of the sessions that are live, and says so in one change; how many they were. A deactivation or deletion also

@@ -4,7 +4,6 @@
 use super::begin::{check_addresses, check_profile, insert_claimed};
 use super::{RenewSessionError, Renewal, SESSION, read_session};
 use crate::change::Change;
-use crate::error::StoreError;
 use crate::fold::fold;
 use crate::limits::{self, within};
 use crate::link;
@@ -32,9 +31,6 @@ impl Store {
     }
 }
 
-/// Uses of sessions that one note holds at most; the next note takes the rest.
-pub(super) const USES_PER_NOTE: usize = 10_000;
-
 impl Store {
     /// Keeps another refresh token, sealed by the caller, for a live session; false when there is none. Awaited before
     /// the token is used: the provider may take the one before no more.
@@ -51,24 +47,6 @@ impl Store {
                 (sealed, id),
             )?;
             Ok(kept > 0)
-        })
-        .await
-    }
-
-    /// Notes when sessions were last used, the first of the list up to a limit; how many were taken. No change of the
-    /// feed: whoever reads it at the next start is content with what is nearly so.
-    ///
-    /// # Errors
-    /// [`StoreError`] when they could not be noted.
-    pub async fn note_uses(&self, mut uses: Vec<(SessionId, i64)>) -> Result<usize, StoreError> {
-        uses.truncate(USES_PER_NOTE);
-        self.write(move |transaction| {
-            transaction.concerns_nobody = true;
-            for (id, at) in &uses {
-                let query = "UPDATE sessions SET used_at = $1 WHERE id = $2 AND end_reason IS NULL";
-                sql::run(transaction.connection, query, (at, id))?;
-            }
-            Ok(uses.len())
         })
         .await
     }

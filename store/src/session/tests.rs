@@ -110,8 +110,36 @@ async fn uses_are_noted_without_a_change() {
     assert_eq!(store.note_uses(vec![(session_id(1), 77), (session_id(9), 78)]).await.unwrap(), 2);
     assert_eq!(store.session(session_id(1)).unwrap().unwrap().used_at, Some(77));
     assert_eq!(store.watermark().unwrap(), before);
-    let many = vec![(session_id(1), 79); super::renew::USES_PER_NOTE + 1];
-    assert_eq!(store.note_uses(many).await.unwrap(), super::renew::USES_PER_NOTE);
+    let many = vec![(session_id(1), 79); super::used::USES_PER_NOTE + 1];
+    assert_eq!(store.note_uses(many).await.unwrap(), super::used::USES_PER_NOTE);
+}
+
+#[tokio::test]
+async fn only_what_no_process_has_used_since_is_ended_as_idle() {
+    let (folder, store) = new_store().await;
+    let other = Store::open(&folder.database()).unwrap();
+    for number in [1, 2] {
+        store.begin_session(login(number, "00u1", None), Provisioning::Optional).await.unwrap();
+    }
+    let begun = store.last_uses().of(session_id(1)).unwrap().unwrap();
+    other.note_uses(vec![(session_id(1), begun + 100)]).await.unwrap();
+    store.note_uses(vec![(session_id(1), begun + 50)]).await.unwrap();
+    let uses = store.last_uses();
+    assert_eq!(
+        uses.of(session_id(1)).unwrap(),
+        Some(begun + 100),
+        "an older use took the place of a newer one"
+    );
+    assert_eq!(uses.of(session_id(2)).unwrap(), Some(begun), "a session is used when it begins");
+    let end = |since| {
+        let sessions = vec![session_id(1), session_id(2), session_id(9)];
+        store.end_sessions(EndWhat::Unused { sessions, since }, EndReason::Idle, begun + 200)
+    };
+    assert_eq!(end(begun - 1).await.unwrap(), 0);
+    assert_eq!(end(begun + 99).await.unwrap(), 1);
+    assert_eq!(store.session(session_id(2)).unwrap().unwrap().ended, Some(EndReason::Idle));
+    assert_eq!(uses.of(session_id(2)).unwrap(), None, "it is over");
+    assert_eq!(end(begun + 100).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::okta::company::{DEMO_API_TOKEN, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, D
 use crate::okta::{Client, Company, Dialect, OktaConfig, OktaSim, Push, ScimTarget};
 use crate::upstream::{Recorder, Upstream, UpstreamConfig};
 
-use super::{Gateway, Launch, Settings};
+use super::{Gateway, Launch, Settings, ports};
 
 /// What a world is made of. The default is the demo's company, provisioned in the wizard's dialect.
 #[derive(Debug)]
@@ -113,6 +113,19 @@ impl World {
             dialect,
         };
         self.okta.set_scim_target(target).expect("the target is usable");
+    }
+
+    /// Another gateway on the same store, with the same configuration on ports of its own; and the one that browsers use.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn beside(&self) -> (Gateway, u16) {
+        let settings = Settings { port: ports::free(), inner_port: ports::free(), ..self.settings.clone() };
+        let store = self.gateway.folder().join("portcullis.db");
+        let config = settings.toml().replace("sqlite:portcullis.db", &format!("sqlite:{}", store.display()));
+        let launch = Launch { config, ..Launch::of(&settings) };
+        let gateway = Gateway::start(launch).await.unwrap_or_else(|e| panic!("{e}"));
+        (gateway, settings.port)
     }
 
     /// The SCIM base address.

@@ -36,6 +36,36 @@ async fn an_idle_session_is_over_and_what_is_open_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_used_through_one_gateway_is_idle_at_none() {
+    let world = World::with(WorldConfig {
+        change: |settings| settings.extra = "[session]\nidle_timeout = \"6s\"\n".to_owned(),
+        ..WorldConfig::default()
+    })
+    .await;
+    let (second, port) = world.beside().await;
+    let browser = logged_in(&world).await;
+    let there = format!("https://wiki.localhost:{port}");
+    let mut open = browser.websocket(&format!("wss://wiki.localhost:{port}/ws/echo")).await.unwrap();
+    // Longer than the limit, through the first alone.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(9) {
+        assert_eq!(status(&world, &browser).await, 200);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    open.send("still here").await.unwrap();
+    assert_eq!(open.next().await.as_deref(), Some("still here"), "the stream of a session in use was cut");
+    let whoami = format!("{there}/whoami");
+    assert_eq!(browser.fetch(&whoami).await.unwrap().status, 200, "refused where it was not used");
+    assert!(
+        tokio::time::timeout(PATIENCE, open.closed()).await.is_ok(),
+        "the stream of an idle session goes on"
+    );
+    assert_eq!(browser.fetch(&whoami).await.unwrap().status, 401);
+    assert_eq!(status(&world, &browser).await, 401);
+    drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_last_use_is_known_after_a_restart() {
     let mut world = World::with(WorldConfig {
         change: |settings| settings.extra = "[session]\nidle_timeout = \"12s\"\n".to_owned(),

@@ -100,7 +100,10 @@ fn run_cases(explain: &Explain, file: &CaseFile) -> Result<(), Box<dyn Error>> {
     if cases.peek().is_none() {
         return Err("the file has no case of that name".into());
     }
-    for case in cases {
+    for (index, case) in cases.enumerate() {
+        if index > 0 && !explain.json {
+            say("")?;
+        }
         let (asker, request) = bench.asked(case).map_err(|error| format!("case `{}`: {error}", case.name))?;
         if !explain.json {
             say(&format!("== {}", case.name))?;
@@ -154,7 +157,7 @@ fn show(judge: &Judge, asker: &Asker, request: &Request, as_json: bool) -> Resul
         text.push_str(&described(persona));
     }
     let _ = writeln!(text, "\n{}\n", trace::headline(judge, &explanation.decision));
-    text.push_str(&trace::long(&explanation, asker));
+    text.push_str(&trace::long((judge, request), &explanation, asker));
     say(text.trim_end())
 }
 
@@ -171,7 +174,7 @@ fn described(persona: &Persona) -> String {
         line("perhaps", persona.doubts.join(", "));
     }
     let login = &persona.login;
-    let at = login.authenticated_at.map_or_else(|| "not known when".to_owned(), date);
+    let at = login.authenticated_at.map_or_else(|| "not known at what time".to_owned(), date);
     let acr = login.acr.as_deref().unwrap_or("not known");
     let amr = login.amr.as_ref().map_or_else(|| "not known".to_owned(), |methods| methods.join(", "));
     line("login", format!("{at}, acr {acr}, amr {amr}"));

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use portcullis_policy::{
-    Action, Decision, ExplainedPolicy, ExplainedRule, Explanation, Holds, Outcome, Reason, RulePosition,
-    Section, Selector, Tried, Verdict,
+    Action, Decision, ExplainedPolicy, ExplainedRule, Explanation, Holds, Outcome, Policy, Reason,
+    RulePosition, Section, Selector, Tried, Verdict,
 };
 use serde_json::{Value, json};
 
+use super::asked::Request;
 use super::judge::Judge;
 use super::persona::Asker;
 
@@ -17,9 +18,16 @@ pub(super) fn headline(judge: &Judge, decision: &Decision) -> String {
         Verdict::Allow => "ALLOWED",
         Verdict::Deny => "DENIED",
     };
-    let rule = decision.rule.map(|rule| format!(", {}", entry(rule))).unwrap_or_default();
+    // What is missing is no entry of a list.
+    let rule = decision.rule.filter(|_| !is_errand(decision.reason));
+    let rule = rule.map(|rule| format!(", {}", entry(rule))).unwrap_or_default();
     let by = judge.policy_of(decision).map(|name| format!(" by policy `{name}`{rule}")).unwrap_or_default();
     format!("{verdict}{by}\n  {}: {}.", decision.reason, meaning(decision.reason))
+}
+
+/// Whether what is missing is done on a page of ours, and stands in no list of a policy.
+fn is_errand(reason: Reason) -> bool {
+    matches!(reason, Reason::PurposeRequired | Reason::ApprovalRequired)
 }
 
 /// What a reason means, for somebody who has not seen the code.
@@ -33,7 +41,7 @@ fn meaning(reason: Reason) -> &'static str {
         Reason::NoPolicies => "the application has no policy in force, and without one the answer is no",
         Reason::NoServiceAuth => "a service asks, and no policy of the application is about services",
         Reason::NoIdentity => {
-            "nobody is logged in, and no bypass lets nobody in: a browser is sent to log in"
+            "nobody is logged in, and no bypass opens this request: a browser is sent to log in"
         }
         Reason::StaleApplication | Reason::StaleGroups | Reason::StaleAttributes => {
             "the facts belong to other policies than these"
@@ -66,8 +74,12 @@ fn meaning(reason: Reason) -> &'static str {
         Reason::StepUpRequired => {
             "the policy would allow after a stronger or newer login: a browser is sent to make it"
         }
-        Reason::PurposeRequired => "the policy would allow who says what they need the application for",
-        Reason::ApprovalRequired => "the policy would allow to whom somebody grants it",
+        Reason::PurposeRequired => {
+            "the policy would allow, once they say what they need the application for: a browser is sent to a page that asks"
+        }
+        Reason::ApprovalRequired => {
+            "the policy would allow, once somebody who may has granted it for a while: a browser is sent to a page for asking"
+        }
     }
 }
 
@@ -98,7 +110,14 @@ fn fate(policy: &ExplainedPolicy) -> String {
     let outcome = match policy.outcome {
         Outcome::Matches => "matches".to_owned(),
         Outcome::DoesNotMatch => "does not match".to_owned(),
-        Outcome::Unknown(reason) => format!("cannot be evaluated ({reason})"),
+        Outcome::Unknown(reason) => {
+            let then = match policy.action {
+                Action::Block => "so it blocks",
+                Action::Allow | Action::ServiceAuth => "so it allows nobody",
+                _ => "so it lets nothing pass",
+            };
+            format!("cannot be evaluated ({reason}), {then}")
+        }
         Outcome::Lacks(reason) => format!("would match, but for one thing ({reason})"),
     };
     match policy.tried {
@@ -111,6 +130,24 @@ fn fate(policy: &ExplainedPolicy) -> String {
         },
         Tried::ReportOnly => format!("{outcome}, and is only reported"),
     }
+}
+
+/// What keeps a policy from matching, in a few words.
+fn obstacle(policy: &ExplainedPolicy) -> String {
+    if policy.outcome != Outcome::DoesNotMatch || policy.tried == Tried::OfOthers {
+        return String::new();
+    }
+    let find = |section, holds| {
+        let found = policy.rules.iter().find(|it| it.position.section == section && it.holds == holds);
+        found.map(|rule| entry(rule.position))
+    };
+    let mut include = policy.rules.iter().filter(|rule| rule.position.section == Section::Include);
+    if include.all(|rule| rule.holds == Holds::No) {
+        return ": no include entry holds".to_owned();
+    }
+    let failed = find(Section::Require, Holds::No).map(|entry| format!(": {entry} does not hold"));
+    let failed = failed.or_else(|| Some(format!(": {} holds", find(Section::Exclude, Holds::Yes)?)));
+    failed.unwrap_or_default()
 }
 
 /// The entry that tells most, for one line.
@@ -130,9 +167,29 @@ fn why(policy: &ExplainedPolicy, asker: &Asker) -> String {
 
 /// `group = "Engineering", had Finance`
 fn compared(rule: &ExplainedRule, asker: &Asker) -> String {
-    let had = had(rule, asker);
-    let had = if had.is_empty() { String::new() } else { format!(", had {}", had.join(", ")) };
+    let had = told(rule, asker).map(|had| format!(", {had}")).unwrap_or_default();
     format!("{}{had}", rule.asked)
+}
+
+/// Of many groups, those that are told.
+const GROUPS_TOLD: usize = 5;
+
+/// `had Finance`, with the groups that a person is in also where no policy names them.
+fn told(rule: &ExplainedRule, asker: &Asker) -> Option<String> {
+    let mut had = match (&rule.asked, rule.holds, asker.persona()) {
+        (Selector::Group(asked), Holds::Yes | Holds::No, Some(persona)) => {
+            let mut groups = persona.groups.clone();
+            groups.sort_by_key(|group| !asked.contains(group));
+            groups
+        }
+        _ => had(rule, asker),
+    };
+    if matches!(rule.asked, Selector::Group(_)) && had.len() > GROUPS_TOLD {
+        let more = had.len() - GROUPS_TOLD;
+        had.truncate(GROUPS_TOLD);
+        had.push(format!("and {more} more"));
+    }
+    (!had.is_empty()).then(|| format!("had {}", had.join(", ")))
 }
 
 /// What there was to compare with; nothing for entries that compare nothing.
@@ -151,28 +208,62 @@ fn had(rule: &ExplainedRule, asker: &Asker) -> Vec<String> {
 }
 
 /// Every policy and every rule.
-pub(super) fn long(explanation: &Explanation, asker: &Asker) -> String {
+pub(super) fn long((judge, request): (&Judge, &Request), explanation: &Explanation, asker: &Asker) -> String {
     let mut text = String::new();
     if let Some(reason) = explanation.foreign_login {
         let _ = writeln!(text, "Policies about people are not tried: {} ({reason}).\n", meaning(reason));
     }
     for (index, policy) in explanation.policies.iter().enumerate() {
         let number = index.saturating_add(1);
-        let _ = writeln!(text, "{number}. {} `{}` {}", policy.action, policy.name, fate(policy));
-        if policy.tried != Tried::OfOthers {
-            rules(
-                &mut text,
-                &policy.rules,
-                policy.rule.filter(|_| policy.tried != Tried::NotReached),
-                1,
-                asker,
-            );
+        let (fate, obstacle) = (fate(policy), obstacle(policy));
+        let _ = writeln!(text, "{number}. {} `{}` {fate}{obstacle}", policy.action, policy.name);
+        if policy.tried == Tried::OfOthers {
+            continue;
         }
+        let errand = match policy.outcome {
+            Outcome::Lacks(reason) if is_errand(reason) => Some(reason),
+            _ => None,
+        };
+        let telling = policy.rule.filter(|_| policy.tried != Tried::NotReached && errand.is_none());
+        rules(&mut text, &policy.rules, telling, 1, asker);
+        beside_rules(&mut text, judge.set().source(policy.policy), request, asker, errand);
     }
     if explanation.policies.is_empty() {
         text.push_str("The application has no policies.\n");
     }
     text
+}
+
+/// What a policy wants beside its rules, and whether it was given.
+fn beside_rules(
+    text: &mut String,
+    policy: Option<&Policy>,
+    request: &Request,
+    asker: &Asker,
+    missing: Option<Reason>,
+) {
+    let (Some(policy), Some(persona)) = (policy, asker.persona()) else { return };
+    let application = &request.application;
+    let granted = |(of, by, until): &(String, String, i64)| {
+        of == application && *by == policy.name && request.at.now < *until
+    };
+    let mut wanted = Vec::new();
+    if let Some(approval) = &policy.approval {
+        let longest = format!("granted by an approver, for {}s at most", approval.longest.as_secs());
+        wanted.push((longest, persona.grants.iter().any(granted), Reason::ApprovalRequired));
+    }
+    if policy.purpose_required {
+        let given = persona.purposes.contains(application);
+        wanted.push(("a purpose, said once in each login".to_owned(), given, Reason::PurposeRequired));
+    }
+    if !wanted.is_empty() {
+        text.push_str("   and besides\n");
+    }
+    for (index, (what, holds, reason)) in wanted.iter().enumerate() {
+        let (number, holds) = (index.saturating_add(1), if *holds { "yes" } else { "no " });
+        let mark = if missing == Some(*reason) { " <- this is missing" } else { "" };
+        let _ = writeln!(text, "{}", format!("     {number}. {what:<RULE_WIDTH$} {holds}{mark}").trim_end());
+    }
 }
 
 /// Rules wider than this push what follows them to the right.
@@ -202,8 +293,7 @@ fn rules(
             Holds::No => "no ".to_owned(),
             Holds::Unknown(reason) => format!("?   {reason}"),
         };
-        let had = had(rule, asker);
-        let had = if had.is_empty() { String::new() } else { format!("  had {}", had.join(", ")) };
+        let had = told(rule, asker).map(|had| format!("  {had}")).unwrap_or_default();
         let mark = if telling == Some(rule.position) { "  <- this one" } else { "" };
         let number = rule.position.index.saturating_add(1);
         let asked = rule.asked.to_string();

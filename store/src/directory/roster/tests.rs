@@ -270,6 +270,7 @@ async fn many_who_leave_at_once_log_in_again_where_that_is_the_rule_and_nobody_e
         begin(&store, number, subject).await;
     }
     let writer = store.provisioned_by(Provisioner {
+        seen: Arc::default(),
         key_id: "0a1b2c3d".to_owned(),
         key_name: "okta".to_owned(),
         operation: "group.replace".to_owned(),

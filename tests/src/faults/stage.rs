@@ -151,20 +151,26 @@ impl Stage {
         browser
     }
 
-    /// Waits until every gateway says that it is ready; which are not in time.
+    /// Waits until every gateway says that it is ready, and judges requests instead of answering 503; which are not in time.
     pub(super) async fn not_ready(&self) -> Vec<String> {
         let mut late = Vec::new();
         for (number, gateway) in self.gateways.iter().enumerate() {
             let begun = Instant::now();
-            while gateway.inner("/readyz").await.ok().is_none_or(|(status, _)| status != 200) {
+            while !self.serves(number, gateway).await {
                 if begun.elapsed() > PATIENCE {
-                    late.push(format!("gateway {number} is not ready again"));
+                    late.push(format!("gateway {number} does not serve again"));
                     break;
                 }
                 tokio::time::sleep(LOOK).await;
             }
         }
         late
+    }
+
+    async fn serves(&self, number: usize, gateway: &Gateway) -> bool {
+        let ready = gateway.inner("/readyz").await.is_ok_and(|(status, _)| status == 200);
+        let stranger = self.browser.another_profile();
+        ready && stranger.fetch(&format!("{}/whoami", self.wiki(number))).await.is_ok_and(|a| a.status == 401)
     }
 
     /// Who is active, as each gateway tells a provisioning client.

@@ -53,7 +53,7 @@ impl Round {
             amiss.push(format!("{} of what people do goes on without end", jobs.len()));
             jobs.abort_all();
         }
-        tokio::time::sleep(workers[0].pace.longest() + Duration::from_secs(1)).await;
+        tokio::time::sleep(workers[0].pace.longest() + Duration::from_millis(500)).await;
         amiss.extend(stage.damage());
         let struck = begun.elapsed();
 

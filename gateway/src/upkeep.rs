@@ -20,8 +20,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const CHORE_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the store is told when services asked last.
 const NOTE_INTERVAL: Duration = Duration::from_secs(10);
-/// How long others may write between two steps of a sweep at least.
+/// How long others may write between two steps of a sweep at least, and how many times as long as the step took.
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+const SWEEP_SHARE: u32 = 3;
 /// Of the time that a session may be idle, the part that its last use is noted late at most.
 const IDLE_PARTS: u32 = 4;
 /// How long after the end of a pause it may take until the store knows of the use, wherever that was.
@@ -75,13 +76,13 @@ async fn tell_the_store(current: &Current) {
 }
 
 /// Sweeps away the memberships of large groups that were left by many at once, step by step, until the runtime ends. Others write between the
-/// steps: half of the writer's time is theirs at least.
+/// steps, also where several processes sweep.
 pub(crate) async fn sweep(current: Arc<Current>) {
     loop {
         let begun = Instant::now();
         let swept = current.get().process.store.sweep_rosters().await;
         let pause = match swept {
-            Ok(true) => begun.elapsed().clamp(SWEEP_PAUSE, LOOK_INTERVAL),
+            Ok(true) => (begun.elapsed() * SWEEP_SHARE).clamp(SWEEP_PAUSE, LOOK_INTERVAL),
             Ok(false) => LOOK_INTERVAL,
             Err(cause) => {
                 tracing::warn!(target: "portcullis::session", %cause, "memberships that count no more could not be deleted");

@@ -101,11 +101,38 @@ impl Look<'_> {
                 let kind = FindingKind::ForeignLogin { applications: vec![name.to_owned()] };
                 found.push((index, Finding { place: Owner::Policy(policy, index).place(), kind }));
             }
+            found.extend(self.approvers_anywhere(application, policy, index).map(|finding| (index, finding)));
             let earlier = walk.get(..position).unwrap_or_default();
             let finding = order::before((index, policy), earlier, name, self.logic);
             found.extend(finding.map(|finding| (index, finding)));
         }
         found
+    }
+
+    /// Approvers by the name of a group, where several providers may say who is in one of that name.
+    fn approvers_anywhere<'f>(
+        self,
+        application: &'f ApplicationPolicies,
+        policy: &'f Policy,
+        index: usize,
+    ) -> impl Iterator<Item = Finding> + 'f
+    where
+        Self: 'f,
+    {
+        let accepted = match application.login_methods.as_slice() {
+            [] => self.sources.known.identity_providers.as_slice(),
+            some => some,
+        };
+        let approvers = policy.approval.iter().flat_map(|approval| approval.approvers.iter().enumerate());
+        let anywhere = approvers.filter(move |(_, entry)| {
+            let is_of =
+                |provider: &String| self.logic.implies(entry, &Selector::LoginMethod(vec![provider.clone()]));
+            accepted.len() > 1 && self.logic.goes_by_group_names(entry) && !accepted.iter().any(is_of)
+        });
+        anywhere.map(move |(rule, _)| Finding {
+            place: Place::Approver { policy: policy.name.clone(), index, rule },
+            kind: FindingKind::ApproversAnywhere { applications: vec![application.application.clone()] },
+        })
     }
 
     fn rule_groups(self) -> Vec<Finding> {
@@ -168,8 +195,10 @@ fn named_group(selector: &Selector) -> Option<&str> {
 /// What is so at several applications is one finding.
 fn add(found: &mut Vec<Finding>, finding: Finding) {
     let Some(at) = finding.kind.applications().first().cloned() else { return found.push(finding) };
-    let same =
-        |other: &&mut Finding| other.kind.without_applications() == finding.kind.without_applications();
+    let same = |other: &&mut Finding| {
+        other.place == finding.place
+            && other.kind.without_applications() == finding.kind.without_applications()
+    };
     match found.iter_mut().find(same).and_then(|other| other.kind.applications_mut()) {
         Some(applications) => applications.push(at),
         None => found.push(finding),

@@ -92,7 +92,10 @@ fn what_comes_after_a_policy_that_always_matches_is_unreachable() {
     let open = bypass("open", vec![Selector::Everyone]);
     assert_eq!(found(&[staff.clone(), open]), ["policy `staff`: unreachable", "policy `open`: wide_bypass"]);
     let granted = Policy {
-        approval: Some(Approval { approvers: vec![group("Leads")], longest: Duration::from_secs(60) }),
+        approval: Some(Approval {
+            approvers: vec![email("lead@corp.example")],
+            longest: Duration::from_secs(60),
+        }),
         ..everyone
     };
     assert_eq!(found(&[granted, staff]), NOTHING);
@@ -158,6 +161,25 @@ fn what_nobody_can_meet_never_matches() {
         found_with(&[allow("a", vec![named("cut"), group("B")])], &[cut]),
         ["rule group `cut`: never_matches"]
     );
+}
+
+#[test]
+fn approvers_by_the_name_of_a_group_are_of_any_provider() {
+    let granted = |approvers| Policy {
+        approval: Some(Approval { approvers, longest: Duration::from_secs(60) }),
+        ..allow("granted", vec![group("Staff")])
+    };
+    let told = ["policy `granted`, approvers entry 2: approvers_anywhere"];
+    let of_okta = RuleGroup { require: vec![login("okta")], ..rules("leads", vec![group("Leads")]) };
+    let lead = email("lead@corp.example");
+    let named_leads = || granted(vec![lead.clone(), named("leads")]);
+    assert_eq!(found_with(&[granted(vec![lead.clone(), group("Leads")])], &[]), told);
+    assert_eq!(found_with(&[named_leads()], std::slice::from_ref(&of_okta)), NOTHING);
+    let of_anybody = RuleGroup { require: Vec::new(), ..of_okta.clone() };
+    assert_eq!(found_with(&[named_leads()], &[of_anybody]), told);
+    let of_both =
+        RuleGroup { require: vec![Selector::LoginMethod(vec!["okta".into(), "entra".into()])], ..of_okta };
+    assert_eq!(found_with(&[named_leads()], &[of_both]), told);
 }
 
 #[test]

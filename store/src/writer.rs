@@ -9,6 +9,7 @@ use crate::model::Seq;
 use crate::transaction::WriteTransaction;
 use portcullis_lease::{Awaited, Terms};
 use rusqlite::Connection;
+use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -253,6 +254,7 @@ impl Serving {
             Err(cause) => {
                 tracing::error!(
                     error = &cause as &dyn std::error::Error,
+                    because = cause.source().map(tracing::field::display),
                     writes = jobs.len(),
                     "commit failed"
                 );

@@ -171,14 +171,11 @@ async fn without_a_lease_every_door_is_shut_and_nothing_passes() {
         told("identity afterwards", &browser, &identity, &own).await,
         told("verify afterwards", &proxy, &verify, &asked).await,
     ];
-    let upload = browser.upload(&world.wiki("/upload")).unwrap();
+    let mut socket = browser.websocket(&world.wiki("/ws/echo")).await.unwrap();
+    socket.send("at work").await.unwrap();
+    assert_eq!(socket.next().await.as_deref(), Some("at work"));
     let recorder = world.upstream.recorder();
-    let arrived = || recorder.of(ENGINEER).iter().any(|chunk| chunk.path.starts_with("/upload"));
-    let begun = Instant::now();
-    while !arrived() {
-        assert!(begun.elapsed() < PATIENCE && upload.send("a piece of work ").await, "nothing is uploaded");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    assert!(recorder.of(ENGINEER).iter().any(|chunk| chunk.path.starts_with("/ws/echo")));
 
     let held = hold_the_store(&world);
     world.gateway.freeze();
@@ -186,7 +183,7 @@ async fn without_a_lease_every_door_is_shut_and_nothing_passes() {
     for told in &mut meanwhile {
         told.ask_again().await;
     }
-    assert!(upload.send("what was sent while it stood still ").await);
+    socket.send("sent while it stood still").await.unwrap();
     tokio::time::sleep(STANDSTILL).await;
     let thawed = Instant::now();
     world.gateway.thaw();

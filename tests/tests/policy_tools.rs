@@ -256,6 +256,30 @@ fn findings_have_a_line_and_a_remedy_and_can_be_accepted() {
     assert_eq!(told[1]["applications"][0], "wiki");
 }
 
+#[test]
+fn a_field_that_goes_along_on_a_bypass_is_told() {
+    let folder = Folder::new("fields");
+    let config = folder.config();
+    let text = fs::read_to_string(&config).unwrap();
+    let application = "\n[[application]]\nname = \"hooks\"\nhosts = [\"hooks.corp.example\"]\nupstreams = [\"http://127.0.0.1:9\"]\n\
+                       policies = [\"hooks\"]\n[application.headers]\n\"X-Zone\" = \"a\"\nFIELD\n\
+                       [[policy]]\nname = \"hooks\"\naction = \"bypass\"\ninclude = [{ ip = \"192.0.2.0/24\" }]\n";
+    let with = |field: &str| {
+        fs::write(&config, format!("{text}{}", application.replace("FIELD", field))).unwrap();
+        said(&["lint", "--config", &config], 1)
+    };
+    let told = with("\"X-Api-Token\" = \"let me in\"");
+    assert!(
+        told.contains("application `hooks` sends `x-api-token` with requests that a bypass lets pass"),
+        "{told}"
+    );
+    assert!(
+        told.contains("[bypass_tells]") && !told.contains("x-zone") && !told.contains("let me in"),
+        "{told}"
+    );
+    assert!(!with("").contains("bypass_tells"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_configurations_are_compared_over_the_directory_and_the_record_beside_a_running_gateway() {
     let world = World::with(WorldConfig {

@@ -65,6 +65,11 @@ pub enum FindingKind {
         /// Where it is so.
         applications: Vec<String>,
     },
+    /// Whoever is in a group of this name at any of several providers may grant.
+    ApproversAnywhere {
+        /// Where it is so.
+        applications: Vec<String>,
+    },
     /// Lets in everybody who can log in.
     OpenToEveryone,
     /// A domain of mailboxes that anybody can have.
@@ -103,6 +108,7 @@ impl FindingKind {
             Self::NeverMatches => "never_matches",
             Self::DeadEntry => "dead_entry",
             Self::ForeignLogin { .. } => "foreign_login",
+            Self::ApproversAnywhere { .. } => "approvers_anywhere",
             Self::OpenToEveryone => "open_to_everyone",
             Self::PublicMailDomain(_) => "public_mail_domain",
             Self::WideBypass => "wide_bypass",
@@ -123,7 +129,8 @@ impl FindingKind {
             | Self::Shadowed { applications, .. }
             | Self::SwallowedBlock { applications, .. }
             | Self::LateBlock { applications, .. }
-            | Self::ForeignLogin { applications } => applications,
+            | Self::ForeignLogin { applications }
+            | Self::ApproversAnywhere { applications } => applications,
             _ => &[],
         }
     }
@@ -134,7 +141,8 @@ impl FindingKind {
             | Self::Shadowed { applications, .. }
             | Self::SwallowedBlock { applications, .. }
             | Self::LateBlock { applications, .. }
-            | Self::ForeignLogin { applications } => Some(applications),
+            | Self::ForeignLogin { applications }
+            | Self::ApproversAnywhere { applications } => Some(applications),
             _ => None,
         }
     }
@@ -171,6 +179,9 @@ impl FindingKind {
             Self::DeadEntry => "take the entry out, or what rules it out",
             Self::ForeignLogin { .. } => {
                 "add the provider to the application's `identity_providers`, or take the policy out there"
+            }
+            Self::ApproversAnywhere { .. } => {
+                "name a `rule_group` instead, which includes the group and requires the `login_method` that is meant"
             }
             Self::OpenToEveryone => "name whom it is for (`group`, `email_domain`), or accept this finding",
             Self::PublicMailDomain(_) => "name the people by `email` or `group`",
@@ -228,6 +239,13 @@ impl fmt::Display for FindingKind {
             Self::ForeignLogin { applications } => {
                 let at = At(applications);
                 write!(f, "never matches{at}: no login counts there of the providers that it asks for")
+            }
+            Self::ApproversAnywhere { applications } => {
+                let at = At(applications);
+                write!(
+                    f,
+                    "counts a group of this name at every provider that is accepted{at}, and each says for itself who is in it"
+                )
             }
             Self::OpenToEveryone => f.write_str("lets in everybody who can log in"),
             Self::PublicMailDomain(domain) => write!(f, "anybody can have a mailbox at `{domain}`"),

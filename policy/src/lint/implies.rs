@@ -35,6 +35,17 @@ impl<'a> Logic<'a> {
         Some(group.sections().into())
     }
 
+    /// Whether somebody may meet the entry because a group of theirs has a name.
+    pub(super) fn goes_by_group_names(&self, entry: &Selector) -> bool {
+        match entry {
+            Selector::Group(_) => true,
+            Selector::RuleGroup(name) => self
+                .lists(name)
+                .is_some_and(|lists| lists.include.iter().any(|entry| self.goes_by_group_names(entry))),
+            _ => false,
+        }
+    }
+
     /// Whoever meets the second lists meets the first.
     pub(super) fn covers(&self, wide: Lists<'_>, narrow: Lists<'_>) -> bool {
         let known = |wanted: &Selector| self.follows(narrow, wanted);

@@ -12,6 +12,7 @@ use crate::snapshot;
 use crate::sql;
 use portcullis_lease::{Engine, Join, Load, Loss, Member, MemberId, Position, Reaction, Step, Terms};
 use rusqlite::Connection;
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -112,6 +113,7 @@ impl Membership {
             if !self.troubled {
                 tracing::error!(
                     error = cause as &dyn std::error::Error,
+                    because = cause.source().map(tracing::field::display),
                     "the store cannot be followed; without it this process serves until its lease is over"
                 );
             }

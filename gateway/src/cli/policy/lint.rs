@@ -6,6 +6,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
+use http::{HeaderName, HeaderValue};
 use portcullis_policy::{ApplicationPolicies, Known, Place, Policy, Section, Selector, Sources, lint};
 use serde_json::{Value, json};
 
@@ -53,6 +54,7 @@ pub(in crate::cli) fn run(lint: &Lint) -> Result<(), Box<dyn Error>> {
     let lines = Lines::of(&judge.config);
     let mut found = in_sources(&judge, &lines);
     found.extend(in_paths(&judge, &lines));
+    found.extend(in_fields(&judge, &lines));
     if lint.directory || lint.store.store.is_some() {
         let directory = Directory::open(&lint.store, &judge.config)?;
         found.extend(in_directory(&judge, &directory, &lines)?);
@@ -123,6 +125,42 @@ fn at(lines: &Lines, place: &Place) -> Told {
         remedy: "",
         applications: Vec::new(),
     }
+}
+
+/// Parts of the names of fields by which an upstream may take somebody for let in.
+const TELLING: [&str; 8] = ["auth", "token", "secret", "key", "user", "password", "identity", "gateway"];
+
+/// Applications that are told, by a field that they may take for a sign of a login, of requests that a bypass lets pass.
+fn in_fields(judge: &Judge, lines: &Lines) -> Vec<Told> {
+    let mut found = Vec::new();
+    for (index, application) in judge.config.applications.iter().enumerate() {
+        let has_bypass = judge.application(&application.name).is_some_and(|it| judge.set().has_bypass(it));
+        if !has_bypass {
+            continue;
+        }
+        let is_telling = |(name, value): &&(HeaderName, HeaderValue)| {
+            value.is_sensitive() || TELLING.iter().any(|part| name.as_str().contains(part))
+        };
+        let names: Vec<String> = application
+            .headers
+            .fixed
+            .iter()
+            .filter(is_telling)
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        if names.is_empty() {
+            continue;
+        }
+        let name = application.name.to_string();
+        found.push(Told {
+            code: "bypass_tells",
+            what: format!("sends {} with requests that a bypass lets pass without a login", names.join(", ")),
+            remedy: "give what the bypass opens an application of its own without the field, or see that the upstream takes it for no login",
+            applications: vec![name.clone()],
+            ..at(lines, &Place::Application { name, index })
+        });
+    }
+    found
 }
 
 /// Applications that have what is below a folder, and not the folder.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use portcullis_scim_sink::{MAX_BODY_BYTES, ScimSink};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -94,6 +94,10 @@ pub(crate) async fn respond(
     let Ok(room) = door.requests.clone().try_acquire_owned() else {
         return refused(StatusCode::TOO_MANY_REQUESTS, "too many requests are under way; repeat in a minute");
     };
+    // One that says so itself need not come first.
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return ScimSink::too_large().map(Body::from);
+    }
     let reading = Limited::new(body, MAX_BODY_BYTES).collect();
     let body = match tokio::time::timeout(BODY_TIMEOUT, reading).await {
         Ok(Ok(read)) => read.to_bytes(),
@@ -113,7 +117,15 @@ pub(crate) async fn respond(
         // Whether the change was made is unknown, so it is never called done; repeating it is safe.
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping; repeat the request");
     };
-    response.map(Body::from)
+    if canonical.method == Method::HEAD { without_body(response) } else { response.map(Body::from) }
+}
+
+/// What a HEAD is answered: the fields of a GET (RFC 9110 section 9.3.2).
+fn without_body(response: Response<Bytes>) -> Response<Body> {
+    let length = response.body().len();
+    let mut response = response.map(|_| Body::empty());
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response
 }
 
 /// A wrong key is told, as long as there are not too many of them.

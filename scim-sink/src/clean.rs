@@ -110,8 +110,8 @@ fn clean_single(attribute: &Attribute, value: Value, name: &str) -> Result<Optio
         (_, Value::Null) => Ok(None),
         (_, Value::String(text)) if text.is_empty() => Ok(None),
         (Kind::Complex, Value::Object(map)) => Ok(non_empty(clean_map(map, attribute.subs, name)?)),
-        // A list of plain texts, as Okta sends for a string array mapped to `roles` or `entitlements`.
-        (Kind::Complex, Value::String(text)) if attribute.multi_valued => {
+        // A list of plain texts, as Okta sends for a string array mapped to `roles` or `entitlements`; or a plain `manager`, as Entra sends it.
+        (Kind::Complex, Value::String(text)) if find(attribute.subs, "value").is_some() => {
             Ok(Some(Value::Object(Map::from_iter([("value".to_owned(), Value::String(text))]))))
         }
         (Kind::Complex, _) => wrong("an object"),

@@ -3,6 +3,7 @@
 //! All of it is made from the tables of `schema`, the limits, and what the store remembers of attributes that stand in no table, so that it
 //! cannot say otherwise than is done.
 
+mod rules;
 mod seen;
 
 use portcullis_store::{SeenAttribute, SeenIn};
@@ -11,9 +12,10 @@ use serde_json::{Map, Value, json};
 use crate::answer::Answer;
 use crate::limits::{DEFAULT_PAGE, MAX_BODY_BYTES, MAX_BULK_OPERATIONS, MAX_PAGE};
 use crate::rejection::Rejection;
+use crate::request::parameter;
 use crate::route::Target;
 use crate::schema::{Attribute, GROUP, Kind, Mutability, ResourceType, Schema, USER};
-use crate::sink::Visit;
+use crate::sink::{DirectorySettings, Visit};
 
 const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
@@ -21,6 +23,9 @@ const TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
 pub(crate) fn answer(target: Target<'_>, visit: &Visit<'_>) -> Result<Answer, Rejection> {
+    if parameter(visit.query(), "filter")?.is_some() {
+        return Err(Rejection::Unfiltered);
+    }
     let base_url = visit.directory.base_url.as_str();
     let seen = || visit.store.seen_attributes(&visit.directory.name);
     let found = match target {
@@ -30,8 +35,8 @@ pub(crate) fn answer(target: Target<'_>, visit: &Visit<'_>) -> Result<Answer, Re
             .into_iter()
             .find(|kind| kind.get("name").and_then(Value::as_str) == Some(name))
             .ok_or_else(|| Rejection::NoSuchResource { kind: "resource type", id: name.to_owned() })?,
-        Target::Schemas => list(&schemas(&seen()?, base_url)),
-        Target::Schema(urn) => schemas(&seen()?, base_url)
+        Target::Schemas => list(&schemas(&seen()?, visit.directory)),
+        Target::Schema(urn) => schemas(&seen()?, visit.directory)
             .into_iter()
             .find(|schema| {
                 schema.get("id").and_then(Value::as_str).is_some_and(|id| id.eq_ignore_ascii_case(urn))
@@ -50,11 +55,13 @@ fn resource_types(seen: &[SeenAttribute], base_url: &str) -> Vec<Value> {
         .collect()
 }
 
-fn schemas(seen: &[SeenAttribute], base_url: &str) -> Vec<Value> {
+fn schemas(seen: &[SeenAttribute], directory: &DirectorySettings) -> Vec<Value> {
+    let base_url = directory.base_url.as_str();
     let known =
         [&USER, &GROUP].into_iter().flat_map(|kind| std::iter::once(&kind.core).chain(kind.extensions));
     let mut documents: Vec<Value> = known.map(|schema| schema_document(schema, base_url)).collect();
     seen::publish(&mut documents, seen, base_url);
+    rules::publish(&mut documents, &directory.rules);
     documents
 }
 

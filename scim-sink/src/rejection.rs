@@ -25,6 +25,9 @@ pub(crate) enum Rejection {
     MethodNotAllowed { allow: &'static str },
     #[error("a key stands for no person, so there is no `Me`")]
     NoMe,
+    /// RFC 7644 section 4.
+    #[error("what the service says of itself cannot be filtered")]
+    Unfiltered,
     #[error("the body must be `application/scim+json` or `application/json`")]
     UnsupportedMediaType,
     #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
@@ -96,6 +99,7 @@ impl Rejection {
             Self::UnknownPath | Self::NoSuchResource { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoMe => StatusCode::NOT_IMPLEMENTED,
+            Self::Unfiltered => StatusCode::FORBIDDEN,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge | Self::TooManyOperations { .. } | Self::TooManyMembers => {
                 StatusCode::PAYLOAD_TOO_LARGE

@@ -48,6 +48,12 @@ impl std::str::FromStr for RequiredAttribute {
     }
 }
 
+impl RequiredAttribute {
+    pub(crate) fn path(&self) -> &AttributePath {
+        &self.path
+    }
+}
+
 impl std::fmt::Display for RequiredAttribute {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&self.text)

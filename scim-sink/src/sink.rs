@@ -82,9 +82,13 @@ impl ScimSink {
     /// It must run on a Tokio runtime: listings are read on its blocking threads.
     pub async fn respond(
         &self,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
         clock: impl Fn() -> i64 + Send + Sync,
     ) -> Response<Bytes> {
+        // What is answered without its body is answered alike; whoever sends the answer leaves the body out.
+        if *request.method() == Method::HEAD {
+            *request.method_mut() = Method::GET;
+        }
         let (named, rest) = split_directory(request.uri().path());
         let (mut key, now) = (None, clock());
         match self.answer(&request, (named, rest), (&clock, now), &mut key).await {

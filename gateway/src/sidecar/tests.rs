@@ -138,6 +138,9 @@ async fn what_ends_before_the_sink_is_told_in_its_form() {
     sidecar.refused(&format!("DELETE {OURS}"), &key, 405).await;
     let body = format!("{key}Content-Type: application/scim+json\r\nContent-Length: 20000000\r\n");
     sidecar.refused(&format!("POST {OURS}"), &body, 413).await;
+    let (status, head, body) = sidecar.ask("HEAD /scim/v2/corp/ResourceTypes/User", &key).await;
+    assert_eq!((status, body), (200, Value::Null), "{head}");
+    assert!(head.contains("content-length: ") && !head.contains("content-length: 0"), "{head}");
     let (status, _, body) = sidecar.ask("GET /scim/v2/corp/ResourceTypes/User", &key).await;
     assert_eq!(status, 200);
     assert_eq!(body["meta"]["location"], "https://scim.corp.example/scim/v2/corp/ResourceTypes/User");

@@ -7,6 +7,7 @@ use portcullis_store::{Holds, SeenAttribute, SeenIn};
 use serde_json::{Map, Value, json};
 
 use super::SCHEMA_URN;
+use super::rules::is_named;
 use crate::schema::ResourceType;
 
 const DESCRIPTION: &str = "As it was provisioned";
@@ -49,10 +50,6 @@ fn extension(urn: &str, base_url: &str) -> Value {
         "attributes": [],
         "meta": { "resourceType": "Schema", "location": format!("{base_url}/Schemas/{urn}") },
     })
-}
-
-fn is_named(document: &Value, key: &str, name: &str) -> bool {
-    document.get(key).and_then(Value::as_str).is_some_and(|found| found.eq_ignore_ascii_case(name))
 }
 
 /// Finds or makes the attribute at the end of a path, and lets it hold this too. The path was bounded when it was written.

@@ -1,7 +1,10 @@
 //! What the service provider says of itself is complete, and is what it does.
 
-use portcullis_scim_sink::MAX_BODY_BYTES;
+use std::sync::Arc;
+
 use portcullis_scim_sink::limits::{MAX_BULK_OPERATIONS, MAX_PAGE, MAX_SEEN_ATTRIBUTES, MAX_SEEN_PATH_BYTES};
+use portcullis_scim_sink::{DirectorySettings, MAX_BODY_BYTES, UserRules};
+use portcullis_store::{DirectoryRules, UniqueBy};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -213,6 +216,48 @@ async fn what_is_published_has_a_most_and_refuses_no_deactivation() {
     assert_eq!(published, MAX_SEEN_ATTRIBUTES);
     let long = json!({"userName": "b@x", BADGE: {"x".repeat(MAX_SEEN_PATH_BYTES + 1): 1}});
     rig.call("POST", "/Users", Some(long)).await.expect_error(400, Some("invalidValue"));
+}
+
+/// RFC 7644 section 4.
+#[tokio::test]
+async fn what_the_service_says_of_itself_is_not_filtered() {
+    let rig = Rig::new().await;
+    for path in ["/Schemas", "/ResourceTypes", "/ServiceProviderConfig", "/ResourceTypes/User"] {
+        rig.call("GET", &format!("{path}?filter=id eq \"x\""), None).await.expect_error(403, None);
+        rig.get(&format!("{path}?filter=")).await;
+    }
+}
+
+#[tokio::test]
+async fn the_rules_of_a_directory_are_published() {
+    let rules = UserRules {
+        unique_by: UniqueBy::Email,
+        required: ["name.familyName", &format!("{ENTERPRISE}:department"), &format!("{BADGE}:number"), "own"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect(),
+        roles: vec!["admin".to_owned(), "reader".to_owned()],
+    };
+    let settings = DirectorySettings { rules: Arc::new(rules), ..DirectorySettings::default() };
+    let of_store = DirectoryRules { unique_by: UniqueBy::Email, ..DirectoryRules::default() };
+    let rig = Rig::ruled(of_store, settings).await;
+    let required = async |urn: &str, path: &[&str]| {
+        let schema = rig.get(&format!("/Schemas/{urn}")).await;
+        schema["attributes"].as_array().unwrap().iter().for_each(check_definition);
+        defined(&schema, path).unwrap()["required"] == true
+    };
+    assert!(required(CORE_USER, &["name", "familyName"]).await && required(CORE_USER, &["emails"]).await);
+    assert!(!required(CORE_USER, &["name", "givenName"]).await && !required(CORE_USER, &["roles"]).await);
+    assert!(required(ENTERPRISE, &["department"]).await);
+    let core = rig.get(&format!("/Schemas/{CORE_USER}")).await;
+    assert_eq!(defined(&core, &["roles", "value"]).unwrap()["canonicalValues"], json!(["admin", "reader"]));
+    assert_eq!(defined(&core, &["emails", "value"]).unwrap()["uniqueness"], "server");
+    let mut body = user_body("jane@x");
+    body["own"] = json!(1);
+    body[ENTERPRISE] = json!({"department": "R"});
+    body[BADGE] = json!({"number": 7});
+    rig.post("/Users", body).await;
+    assert!(required(BADGE, &["number"]).await && required(CORE_USER, &["own"]).await);
 }
 
 /// The definition at the end of a path, in any case of letters.

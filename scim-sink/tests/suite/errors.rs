@@ -94,7 +94,7 @@ async fn addresses_and_methods() {
         ("PUT", "/Users", "GET, POST"),
         ("DELETE", "/Groups", "GET, POST"),
         ("POST", "/Users/x", "GET, PUT, PATCH, DELETE"),
-        ("HEAD", "/Users/x", "GET, PUT, PATCH, DELETE"),
+        ("HEAD", "/Bulk", "POST"),
         ("get", "/Users", "GET, POST"),
         ("POST", "/Schemas", "GET"),
         ("GET", "/Bulk", "POST"),

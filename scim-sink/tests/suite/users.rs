@@ -283,3 +283,27 @@ async fn an_attribute_called_by_its_schema_is_the_same_attribute() {
     .await;
     assert!(rig.get(&format!("/Groups/{group}")).await["members"].as_array().is_none_or(Vec::is_empty));
 }
+
+/// As Entra sends it.
+#[tokio::test]
+async fn a_manager_may_come_as_a_plain_text() {
+    let rig = Rig::new().await;
+    let path = format!("/Users/{}", rig.user("jane@x").await);
+    let manager = format!("{ENTERPRISE}:manager");
+    let changed = rig.patch(&path, json!([{"op": "Add", "path": manager, "value": "boss"}])).await;
+    assert_eq!(changed[ENTERPRISE]["manager"], json!({"value": "boss"}));
+    let replaced = rig.put(&path, json!({"userName": "jane@x", ENTERPRISE: {"manager": "other"}})).await;
+    assert_eq!(replaced[ENTERPRISE]["manager"], json!({"value": "other"}));
+    let name = json!([{"op": "replace", "path": "name", "value": "Jane"}]);
+    rig.patch_reply(&path, name).await.expect_error(400, Some("invalidValue"));
+}
+
+#[tokio::test]
+async fn a_head_is_answered_like_a_get() {
+    let rig = Rig::new().await;
+    let path = format!("/Users/{}", rig.user("jane@x").await);
+    let (head, get) = (rig.call("HEAD", &path, None).await, rig.call("GET", &path, None).await);
+    assert_eq!((head.status, &head.headers), (get.status, &get.headers));
+    rig.call("HEAD", "/Users/none", None).await.expect_error(404, None);
+    rig.call("HEAD", "/Bulk", None).await.expect_error(405, None);
+}

@@ -7,8 +7,9 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::dice::Dice;
-use super::machine::Room;
+use super::machine::{Machine, Room};
 use super::stage::Stage;
+use crate::harness::Gateway;
 
 /// Longer than a lease, so that whoever stands still is fenced and finds out.
 const STANDSTILL: Duration = Duration::from_secs(12);
@@ -171,7 +172,7 @@ impl Fault {
             }
             Self::ClockOfOne | Self::ClockOfAll => set_clocks(self, stage, dice).await,
         }
-        stage.machines().for_each(super::machine::Machine::heal);
+        stage.machines().for_each(Machine::heal);
     }
 }
 
@@ -190,12 +191,12 @@ async fn kill_some(stage: &mut Stage, shape: Shape, dice: &mut Dice, extent: Ext
 }
 
 async fn kill_all(stage: &mut Stage, shape: Shape) {
-    stage.gateways.iter_mut().for_each(crate::harness::Gateway::kill_hard);
+    stage.gateways.iter_mut().for_each(Gateway::kill_hard);
     if shape == Shape::Sidecar {
         stage.sidecar.kill_hard();
         stage.sidecar.start_again().await;
     }
-    let started = join_all(stage.gateways.iter_mut().map(crate::harness::Gateway::start_again)).await;
+    let started = join_all(stage.gateways.iter_mut().map(Gateway::start_again)).await;
     started.into_iter().for_each(|started| started.unwrap());
 }
 

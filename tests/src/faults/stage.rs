@@ -101,7 +101,7 @@ impl Stage {
     /// Waits for the middle of some deactivations; not for long, since there may be none to come.
     pub(super) async fn deactivations_are_under_way(&mut self) {
         let begun = Instant::now();
-        while self.under_way.load(Ordering::Relaxed) < 2 && begun.elapsed() < NO_LONGER {
+        while self.under_way.load(Ordering::Relaxed) == 0 && begun.elapsed() < NO_LONGER {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         tokio::time::sleep(self.dice.ms(0..20)).await;

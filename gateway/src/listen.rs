@@ -39,7 +39,7 @@ use crate::tls::{Handshake, Tls};
 
 const BACKLOG: i32 = 1_024;
 /// How long to wait when the system has no socket left to accept with.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Streams that a client opened and reset at once, before the connection is closed (rapid reset).
 const MAX_PENDING_RESETS: usize = 20;

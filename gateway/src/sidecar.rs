@@ -3,7 +3,8 @@
 //! answered is left to `scim`.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -25,7 +26,7 @@ use crate::client_address::{AddressError, client_address};
 use crate::config::{Config, Networks, Sidecar as Settings};
 use crate::gateway::{MAX_SCIM_REQUESTS, now};
 use crate::limit::RateLimit;
-use crate::listen::http1_builder;
+use crate::listen::{ACCEPT_PAUSE, http1_builder};
 use crate::respond::{self, Rejection};
 use crate::route::{Canonical, RouteError};
 use crate::scim::{self, Door};
@@ -69,15 +70,26 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         let listener = TcpListener::bind(address).await;
         let listener =
             listener.map_err(|source| ServeError::Bind { key: "sidecar.listen", address, source })?;
+        tracing::info!(target: "portcullis::serve", listen = %listener.local_addr()?, "the SCIM sink serves beside the gateways");
         let sidecar = Arc::new(Sidecar::new(store, &settings, config));
         serve(sidecar, listener).await
     })
 }
 
-async fn serve(sidecar: Arc<Sidecar>, listener: TcpListener) -> Result<(), ServeError> {
+/// Where connections come from. One of a test can fail.
+trait Listener: Sync {
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+}
+
+impl Listener for TcpListener {
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        self.accept()
+    }
+}
+
+async fn serve(sidecar: Arc<Sidecar>, listener: impl Listener) -> Result<(), ServeError> {
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    tracing::info!(target: "portcullis::serve", listen = %listener.local_addr()?, "the SCIM sink serves beside the gateways");
     let mut told = std::pin::pin!(until_told_to_stop());
     loop {
         let next = async {
@@ -89,16 +101,21 @@ async fn serve(sidecar: Arc<Sidecar>, listener: TcpListener) -> Result<(), Serve
                 stop?;
                 break;
             }
-            (Ok((stream, peer)), place) = next => {
-                if sidecar.may_connect(peer.ip()) {
+            (accepted, place) = next => match accepted {
+                Ok((stream, peer)) if sidecar.may_connect(peer.ip()) => {
                     let (sidecar, stopping) = (sidecar.clone(), stopping.clone());
                     tasks.spawn(async move {
                         sidecar.connection(stream, peer.ip(), &stopping).await;
                         drop(place);
                     });
                 }
+                Ok(_) => {}
+                // The peer left at once, or no descriptor is free: neither ends the listener.
+                Err(cause) => {
+                    tracing::warn!(target: "portcullis::listen", %cause, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
-            else => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
     }
     stopping.cancel();

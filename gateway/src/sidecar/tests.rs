@@ -22,8 +22,29 @@ struct Running {
     folder: PathBuf,
 }
 
+/// Has no descriptor left at first.
+struct FailsAtFirst {
+    listener: TcpListener,
+    failures_left: AtomicU32,
+}
+
+impl Listener for FailsAtFirst {
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let fewer = |left: u32| left.checked_sub(1);
+        match self.failures_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer) {
+            Ok(_) => Err(io::Error::other("no file descriptor is free")),
+            Err(_) => self.listener.accept().await,
+        }
+    }
+}
+
 impl Running {
     async fn with(of_sidecar: &str, limits: &str) -> Self {
+        Self::failing(of_sidecar, limits, 0).await
+    }
+
+    /// As many times as said nothing can be accepted.
+    async fn failing(of_sidecar: &str, limits: &str, failures: u32) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("portcullis-sidecar-{}-{number}", std::process::id()));
@@ -42,6 +63,7 @@ impl Running {
         let settings = config.sidecar.clone().unwrap();
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
+        let listener = FailsAtFirst { listener, failures_left: AtomicU32::new(failures) };
         let sidecar = Arc::new(Sidecar::new(store, &settings, config));
         let serving = tokio::spawn(async move { serve(sidecar, listener).await.unwrap() });
         Self { address, key: key.expose().clone(), serving, folder }
@@ -96,6 +118,14 @@ async fn whoever_is_not_named_is_not_heard() {
     let asked = "GET /healthz HTTP/1.1\r\nHost: scim.corp.example\r\nConnection: close\r\n\r\n";
     assert_eq!(elsewhere.raw(asked).await, "");
     assert!(!elsewhere.serving.is_finished());
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_accepted_makes_nobody_deaf() {
+    let sidecar = Running::failing("", "", 3).await;
+    for _ in 0..2 {
+        assert_eq!(sidecar.ask("GET /healthz", "").await.0, 200);
+    }
 }
 
 #[tokio::test]

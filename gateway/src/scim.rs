@@ -120,11 +120,13 @@ pub(crate) async fn respond(
     if canonical.method == Method::HEAD { without_body(response) } else { response.map(Body::from) }
 }
 
-/// What a HEAD is answered: the fields of a GET (RFC 9110 section 9.3.2).
+/// What a HEAD is answered: the fields of a GET (RFC 9110 section 9.3.2). The length of what is not modified is told by neither.
 fn without_body(response: Response<Bytes>) -> Response<Body> {
     let length = response.body().len();
     let mut response = response.map(|_| Body::empty());
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if response.status() != StatusCode::NOT_MODIFIED {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     response
 }
 

@@ -129,6 +129,29 @@ async fn a_connection_that_cannot_be_accepted_makes_nobody_deaf() {
 }
 
 #[tokio::test]
+async fn what_is_not_modified_has_no_length_of_its_own() {
+    let sidecar = Running::with("", "").await;
+    let key = format!("Authorization: Bearer {}\r\n", sidecar.key);
+    let body = json!({"userName": "jane@corp.example", "active": true}).to_string();
+    let of_body = format!("Content-Type: application/scim+json\r\nContent-Length: {}\r\n", body.len());
+    let (status, _, jane) = sidecar.ask(&format!("POST {OURS}"), &format!("{key}{of_body}\r\n{body}")).await;
+    assert_eq!(status, 201, "{jane}");
+    let (id, version) = (jane["id"].as_str().unwrap(), jane["meta"]["version"].as_str().unwrap());
+    let known = format!("{key}If-None-Match: {version}\r\n");
+    for method in ["HEAD", "GET"] {
+        let (status, head, _) = sidecar.ask(&format!("{method} {OURS}/{id}"), &known).await;
+        assert!(status == 304 && !head.contains("content-length"), "{method}: {head}");
+    }
+    let length = |head: &str| head.split("content-length: ").nth(1)?.lines().next()?.parse::<usize>().ok();
+    for (path, status) in [(id, 200), ("nobody", 404)] {
+        let of_get = sidecar.ask(&format!("GET {OURS}/{path}"), &key).await;
+        let of_head = sidecar.ask(&format!("HEAD {OURS}/{path}"), &key).await;
+        assert_eq!((of_get.0, of_head.0), (status, status));
+        assert!(length(&of_head.1) > Some(0) && length(&of_head.1) == length(&of_get.1), "{}", of_head.1);
+    }
+}
+
+#[tokio::test]
 async fn wrong_keys_count_for_whom_the_proxy_names() {
     let sidecar = Running::with("from = [\"127.0.0.1\", \"10.0.0.0/8\"]", "login_per_minute = 2").await;
     let line = format!("GET {OURS}");

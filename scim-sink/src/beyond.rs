@@ -3,19 +3,23 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_store::{Holds, SeenAttribute, SeenIn};
+use portcullis_store::{GroupContent, Holds, PersonContent, SeenAttribute, SeenIn};
 use serde_json::{Map, Value};
 
 use crate::limits::{MAX_SEEN_ATTRIBUTES, MAX_SEEN_PATH_BYTES};
-use crate::schema::{Attribute, ResourceType, find, is_extension};
+use crate::schema::{Attribute, GROUP, ResourceType, USER, find, is_extension};
+
+pub(crate) fn of_person(content: &PersonContent) -> Vec<SeenAttribute> {
+    beyond(&content.document, &USER, SeenIn::Person)
+}
+
+pub(crate) fn of_group(content: &GroupContent) -> Vec<SeenAttribute> {
+    beyond(&content.document, &GROUP, SeenIn::Group)
+}
 
 /// The attributes of a document that no schema names. One list with more than the store has room for is as good as any other: the search
 /// ends there.
-pub(crate) fn beyond(
-    document: &Map<String, Value>,
-    resource: &ResourceType,
-    seen_in: SeenIn,
-) -> Vec<SeenAttribute> {
+fn beyond(document: &Map<String, Value>, resource: &ResourceType, seen_in: SeenIn) -> Vec<SeenAttribute> {
     let mut search = Search { seen_in, urn: resource.core.urn, found: BTreeSet::new() };
     for (key, value) in document {
         match value {
@@ -101,7 +105,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::schema::USER;
 
     fn found(document: &Value) -> Vec<String> {
         let found = beyond(document.as_object().unwrap(), &USER, SeenIn::Person);

@@ -10,6 +10,7 @@ use portcullis_store::{
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
+use crate::beyond;
 use crate::clean::unqualified;
 use crate::filter::{AttributePath, Filter};
 use crate::group::{self, Members};
@@ -36,7 +37,7 @@ pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
     let content = group::content(body)?;
     let changed = Changed::default();
     changed.between(&Map::new(), &group::editable(&content), plan.concerns());
-    changed.keeps_group(&content);
+    changed.keeps(&[], beyond::of_group(&content));
     let members = match plan.edit() {
         MemberEdit::Replace(members) => members,
         _ => Vec::new(),
@@ -121,7 +122,8 @@ async fn modify(
             let content = edit(group)?;
             let (before, after) = (group::editable(&group.content), group::editable(&content));
             noted.between(&before, &after, plan.concerns());
-            noted.keeps_group(&content);
+            // Whoever the edit takes out is out, whatever else it brings.
+            noted.keeps_in_any_case(beyond::of_group(&content));
             Ok((content, plan.edit()))
         })
         .await;

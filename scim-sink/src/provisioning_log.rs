@@ -7,14 +7,11 @@
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
 
-use portcullis_store::{
-    BeyondRoom, GroupContent, KeyRecord, PersonContent, RefusedProvisioning, Seen, SeenIn, Store,
-};
+use portcullis_store::{KeyRecord, RefusedProvisioning, Seen, SeenAttribute, Store};
 use serde_json::{Map, Value};
 
-use crate::beyond::beyond;
+use crate::limits::MAX_SEEN_ATTRIBUTES;
 use crate::rejection::Rejection;
-use crate::schema::{GROUP, USER};
 use crate::sink::Visit;
 
 /// The target of all its events.
@@ -46,17 +43,18 @@ impl Changed {
         let _ = self.names.set(names);
     }
 
-    /// Notes what a person is kept with that stands in no schema. It refuses nobody's deactivation.
-    pub(crate) fn keeps_person(&self, content: &PersonContent) {
-        let attributes = beyond(&content.document, &USER, SeenIn::Person);
-        let beyond = if content.active { BeyondRoom::Refused } else { BeyondRoom::Unpublished };
-        let _ = self.seen.set(Seen { attributes, beyond });
+    /// Notes what a document is kept with that stands in no schema: what was there before (in order), and what the edit brings.
+    pub(crate) fn keeps(&self, before: &[SeenAttribute], after: Vec<SeenAttribute>) {
+        // Of a document with more than is searched for nobody can tell what is new in it: that refuses nothing.
+        let is_kept =
+            |it: &SeenAttribute| before.len() > MAX_SEEN_ATTRIBUTES || before.binary_search(it).is_ok();
+        let (kept, brought) = after.into_iter().partition(is_kept);
+        let _ = self.seen.set(Seen { kept, brought });
     }
 
-    /// The same of a group.
-    pub(crate) fn keeps_group(&self, content: &GroupContent) {
-        let attributes = beyond(&content.document, &GROUP, SeenIn::Group);
-        let _ = self.seen.set(Seen { attributes, beyond: BeyondRoom::Refused });
+    /// Notes the same of an edit that may not be refused for what it brings.
+    pub(crate) fn keeps_in_any_case(&self, after: Vec<SeenAttribute>) {
+        let _ = self.seen.set(Seen { kept: after, brought: Vec::new() });
     }
 
     pub(crate) fn seen(&self) -> Arc<OnceLock<Seen>> {

@@ -3,12 +3,13 @@
 //! What a change does to sessions is done by the store, in the same transaction.
 
 use portcullis_store::{
-    Begin, Direction, ModifyError, PersonContent, PersonId, PersonLookup, PersonOrder, SortedPage,
-    StoredPerson, UniqueBy,
+    Begin, Direction, ModifyError, PersonContent, PersonId, PersonLookup, PersonOrder, SeenAttribute,
+    SortedPage, StoredPerson, UniqueBy,
 };
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
+use crate::beyond;
 use crate::clean::unqualified;
 use crate::filter::{AttributePath, Filter};
 use crate::limits::MAX_USER_PATCH_OPERATIONS;
@@ -33,7 +34,7 @@ pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer, Rejection> {
     let content = user::content(body, Some(true), &visit.directory.rules)?;
     let changed = Changed::default();
     changed.between(&Map::new(), &user::editable(&content), None);
-    changed.keeps_person(&content);
+    keeps(&changed, &[], &content);
     let created =
         visit.writer("user.create", &changed).create_person(&visit.directory.name, content, visit.now).await;
     let person = created.map_err(|error| Rejection::from_directory(error, KIND, ""))?;
@@ -107,7 +108,7 @@ async fn modify(
             precondition.check(person.version)?;
             let content = edit(person)?;
             noted.between(&user::editable(&person.content), &user::editable(&content), None);
-            noted.keeps_person(&content);
+            keeps(&noted, &beyond::of_person(&person.content), &content);
             Ok(content)
         })
         .await;
@@ -117,6 +118,12 @@ async fn modify(
     })?;
     written(visit, operation, id, &changed, Some(person.content.active));
     Ok(Answer::Found(shown(visit, &person, &projection)))
+}
+
+/// Nobody's deactivation is refused for what else it brings.
+fn keeps(changed: &Changed, before: &[SeenAttribute], content: &PersonContent) {
+    let after = beyond::of_person(content);
+    if content.active { changed.keeps(before, after) } else { changed.keeps_in_any_case(after) }
 }
 
 fn existing(visit: &Visit<'_>, id: &str) -> Result<StoredPerson, Rejection> {

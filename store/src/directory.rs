@@ -15,7 +15,7 @@ mod stretches;
 
 pub(crate) use declare::all_served;
 pub use rules::{DirectoryRules, LinkBy, OnGroupChange, UniqueBy};
-pub use seen::{BeyondRoom, Holds, Seen, SeenAttribute, SeenIn};
+pub use seen::{Holds, Seen, SeenAttribute, SeenIn};
 pub use sorted::{Begin, Direction, GroupOrder, PersonOrder, SortedPage};
 
 use crate::error::StoreError;

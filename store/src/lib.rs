@@ -39,9 +39,9 @@ pub use access_request::{
 };
 pub use change::{Change, Follower, Snapshot};
 pub use directory::{
-    Begin, BeyondRoom, Direction, Directory, DirectoryError, DirectoryRules, GroupContent, GroupLookup,
-    GroupOrder, Holds, LinkBy, MemberEdit, ModifyError, OnGroupChange, Page, PersonContent, PersonLookup,
-    PersonOrder, Seen, SeenAttribute, SeenIn, SortedPage, StoredGroup, StoredPerson, UniqueBy,
+    Begin, Direction, Directory, DirectoryError, DirectoryRules, GroupContent, GroupLookup, GroupOrder,
+    Holds, LinkBy, MemberEdit, ModifyError, OnGroupChange, Page, PersonContent, PersonLookup, PersonOrder,
+    Seen, SeenAttribute, SeenIn, SortedPage, StoredGroup, StoredPerson, UniqueBy,
 };
 pub use error::StoreError;
 pub use fold::fold;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use portcullis_scim_sink::limits::{MAX_BULK_OPERATIONS, MAX_PAGE, MAX_SEEN_ATTRIBUTES, MAX_SEEN_PATH_BYTES};
 use portcullis_scim_sink::{DirectorySettings, MAX_BODY_BYTES, UserRules};
-use portcullis_store::{DirectoryRules, UniqueBy};
+use portcullis_store::{DirectoryRules, GroupContent, PersonContent, UniqueBy};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::rig::{BASE, CORE_GROUP, CORE_USER, ENTERPRISE, Reply, Rig, user_body};
+use crate::rig::{BASE, CORE_GROUP, CORE_USER, ENTERPRISE, NOW, Reply, Rig, user_body};
 
 const BADGE: &str = "urn:example:params:badge:2.0:User";
 
@@ -216,6 +216,60 @@ async fn what_is_published_has_a_most_and_refuses_no_deactivation() {
     assert_eq!(published, MAX_SEEN_ATTRIBUTES);
     let long = json!({"userName": "b@x", BADGE: {"x".repeat(MAX_SEEN_PATH_BYTES + 1): 1}});
     rig.call("POST", "/Users", Some(long)).await.expect_error(400, Some("invalidValue"));
+}
+
+/// A directory whose room is taken, and documents that nobody has noted: as a program left them that noted nothing.
+#[tokio::test]
+async fn no_removal_is_refused_for_want_of_room() {
+    let rig = Rig::new().await;
+    let own = |letter: &str, attributes: usize| -> Map<String, Value> {
+        (0..attributes).map(|number| (format!("{letter}{number}"), json!(1))).collect()
+    };
+    let first = rig.post("/Users", json!({"userName": "a@x", BADGE: own("a", MAX_SEEN_ATTRIBUTES)})).await;
+    let unnoted = async |name: &str, attributes: usize| {
+        let document = json!({"title": "T", BADGE: own("b", attributes)}).as_object().unwrap().clone();
+        let content = PersonContent {
+            user_name: name.to_owned(),
+            external_id: None,
+            display_name: None,
+            active: true,
+            emails: Vec::new(),
+            document,
+        };
+        rig.store.create_person("corp", content, NOW).await.unwrap().scim_id
+    };
+    let (jane, joe) = (unnoted("jane@x", 3).await, unnoted("joe@x", MAX_SEEN_ATTRIBUTES + 5).await);
+    let document = json!({BADGE: {"colour": "red"}}).as_object().unwrap().clone();
+    let content = GroupContent { display_name: "Sales".to_owned(), external_id: None, document };
+    let members = vec![jane.clone(), joe.clone(), first["id"].as_str().unwrap().to_owned()];
+    let group = rig.store.create_group("corp", content, members, NOW).await.unwrap().scim_id;
+    let group_path = format!("/Groups/{group}");
+    for person in [&jane, &joe] {
+        let path = format!("/Users/{person}");
+        rig.patch(&group_path, json!([{"op": "remove", "path": format!("members[value eq \"{person}\"]")}]))
+            .await;
+        assert!(!rig.members(&group).await.contains(person));
+        rig.patch(&path, json!([{"op": "remove", "path": "title"}])).await;
+        rig.patch(&path, json!([{"op": "remove", "path": format!("{BADGE}:b1")}])).await;
+        for active in [false, true] {
+            let now = rig.patch(&path, json!([{"op": "replace", "value": {"active": active}}])).await;
+            assert_eq!((&now["active"], &now[BADGE]["b0"]), (&json!(active), &json!(1)));
+        }
+    }
+    // The wizard's dialect: everything at once, and more than before.
+    let put = json!({"displayName": "Sales", "members": [], BADGE: {"colour": "red", "shape": "round"}});
+    assert_eq!(rig.put(&group_path, put).await["members"], json!([]));
+    // What an edit of a person brings itself is refused, and so is a new group; what was refused is not kept.
+    let path = format!("/Users/{jane}");
+    rig.patch_reply(&path, json!([{"op": "add", "path": format!("{BADGE}:more"), "value": 1}]))
+        .await
+        .expect_error(400, Some("invalidValue"));
+    assert_eq!(rig.get(&path).await[BADGE], json!({"b0": 1, "b2": 1}));
+    rig.call("POST", "/Groups", Some(json!({"displayName": "New", BADGE: {"colour": "red"}})))
+        .await
+        .expect_error(400, Some("invalidValue"));
+    let published = rig.get(&format!("/Schemas/{BADGE}")).await["attributes"].as_array().unwrap().len();
+    assert_eq!(published, MAX_SEEN_ATTRIBUTES);
 }
 
 /// RFC 7644 section 4.

@@ -10,21 +10,12 @@ use crate::store::Store;
 use rusqlite::{Connection, Row};
 
 /// What a write keeps beyond the schemas.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The attributes.
-    pub attributes: Vec<SeenAttribute>,
-    /// What becomes of the write when there is no room for them.
-    pub beyond: BeyondRoom,
-}
-
-/// What becomes of a write whose attributes have no room among those that are published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BeyondRoom {
-    /// It is refused.
-    Refused,
-    /// They are kept and not published: nobody's deactivation is refused for them.
-    Unpublished,
+    /// What was there before, or may not be refused: where there is no room for it, it is kept and not published.
+    pub kept: Vec<SeenAttribute>,
+    /// What the write itself brings: where there is no room for it, the write is refused.
+    pub brought: Vec<SeenAttribute>,
 }
 
 /// One attribute of a document. Where it was seen in several forms, it is there several times.
@@ -142,14 +133,15 @@ pub(super) fn learn(
     directory: i64,
 ) -> Result<(), DirectoryError> {
     let Some(seen) = by.and_then(|by| by.seen.get()) else { return Ok(()) };
-    for attribute in &seen.attributes {
+    for attribute in &seen.kept {
         match note(connection, directory, attribute) {
-            Ok(()) => {}
-            Err(DirectoryError::TooLong(_)) if seen.beyond == BeyondRoom::Unpublished => {}
-            Err(error) => return Err(error),
+            // Nor is there room for any other that is not known.
+            Err(DirectoryError::TooLong(it)) if it.limit == SEEN_ATTRIBUTES => break,
+            Err(DirectoryError::TooLong(_)) => {}
+            noted => noted?,
         }
     }
-    Ok(())
+    seen.brought.iter().try_for_each(|attribute| note(connection, directory, attribute))
 }
 
 fn note(connection: &Connection, directory: i64, attribute: &SeenAttribute) -> Result<(), DirectoryError> {

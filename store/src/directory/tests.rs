@@ -1,8 +1,8 @@
 use crate::testing::{Model, content, group_content, new_store};
 use crate::{
-    BeyondRoom, Change, DirectoryError, FormerGroupName, GroupContent, GroupId, GroupLookup, Holds,
-    MemberEdit, ModifyError, PersonContent, PersonId, PersonLookup, Provisioner, Seen, SeenAttribute, SeenIn,
-    Store, StoredGroup, StoredPerson, limits,
+    Change, DirectoryError, FormerGroupName, GroupContent, GroupId, GroupLookup, Holds, MemberEdit,
+    ModifyError, PersonContent, PersonId, PersonLookup, Provisioner, Seen, SeenAttribute, SeenIn, Store,
+    StoredGroup, StoredPerson, limits,
 };
 use std::sync::{Arc, OnceLock};
 
@@ -439,45 +439,48 @@ async fn pages_and_totals_follow_every_creation_and_deletion() {
     assert_eq!(store.list_groups("lab", &GroupLookup::All, 0, 4).unwrap().total, 0);
 }
 
-fn seen(name: &str, beyond: BeyondRoom) -> Provisioner {
-    let attribute = SeenAttribute {
+fn attribute(name: &str) -> SeenAttribute {
+    SeenAttribute {
         seen_in: SeenIn::Person,
         urn: "urn:example:own".to_owned(),
         path: vec![name.to_owned(), "part".to_owned()],
         holds: Holds::Integer,
         many: true,
-    };
+    }
+}
+
+fn seen(kept: &[SeenAttribute], brought: &[SeenAttribute]) -> Provisioner {
+    let seen = Seen { kept: kept.to_vec(), brought: brought.to_vec() };
     Provisioner {
         key_id: String::new(),
         key_name: String::new(),
         operation: "user.create".to_owned(),
         changed: Arc::default(),
-        seen: Arc::new(OnceLock::from(Seen { attributes: vec![attribute], beyond })),
+        seen: Arc::new(OnceLock::from(seen)),
     }
 }
 
 #[tokio::test]
 async fn what_is_kept_beyond_the_schemas_is_noted_with_the_write_and_has_a_most() {
     let (_folder, store) = new_store().await;
-    let create = async |number: usize, attribute: &str, beyond| {
-        let store = store.provisioned_by(seen(attribute, beyond));
+    let create = async |number: usize, kept: &[SeenAttribute], brought: &[SeenAttribute]| {
+        let store = store.provisioned_by(seen(kept, brought));
         store.create_person("corp", content(&format!("person {number}")), 1).await
     };
-    let attributes = (0..limits::SEEN_ATTRIBUTES).flat_map(|number| {
-        seen(&format!("a{number:04}"), BeyondRoom::Refused).seen.get().unwrap().attributes.clone()
-    });
-    let all = Seen { attributes: attributes.collect(), beyond: BeyondRoom::Refused };
-    let by = Provisioner { seen: Arc::new(OnceLock::from(all.clone())), ..seen("", BeyondRoom::Refused) };
-    store.provisioned_by(by).create_person("corp", content("first"), 1).await.unwrap();
-    assert_eq!(store.seen_attributes("corp").unwrap(), all.attributes);
+    let all: Vec<_> =
+        (0..limits::SEEN_ATTRIBUTES).map(|number| attribute(&format!("a{number:04}"))).collect();
+    let (was_there, new) = all.split_at(7);
+    create(0, was_there, new).await.unwrap();
+    assert_eq!(store.seen_attributes("corp").unwrap(), all);
     assert!(store.seen_attributes("annex").unwrap().is_empty());
     // One more is refused, and so is the write; what is known has room for ever.
     let people = || store.list_persons("corp", &PersonLookup::All, 0, 1).unwrap().total;
-    let error = create(1, "one more", BeyondRoom::Refused).await.unwrap_err();
+    let one_more = [attribute("one more")];
+    let error = create(1, &[], &one_more).await.unwrap_err();
     assert!(matches!(error, DirectoryError::TooLong(it) if it.limit == limits::SEEN_ATTRIBUTES), "{error}");
     assert_eq!(people(), 1);
-    create(1, "a0007", BeyondRoom::Refused).await.unwrap();
-    create(2, "one more", BeyondRoom::Unpublished).await.unwrap();
+    create(1, &[], was_there).await.unwrap();
+    create(2, &one_more, &[]).await.unwrap();
     assert_eq!((people(), store.seen_attributes("corp").unwrap().len()), (3, limits::SEEN_ATTRIBUTES));
 }
 
@@ -486,7 +489,7 @@ async fn an_attribute_with_a_name_without_end_is_refused() {
     let (_folder, store) = new_store().await;
     let fits = "x".repeat(limits::SEEN_PATH_BYTES - "part".len());
     let create = async |name: &str| {
-        let store = store.provisioned_by(seen(name, BeyondRoom::Refused));
+        let store = store.provisioned_by(seen(&[], &[attribute(name)]));
         store.create_person("corp", content(&format!("person {}", name.len())), 1).await
     };
     create(&fits).await.unwrap();

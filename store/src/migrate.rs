@@ -9,7 +9,7 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x7063_6c73;
 
 /// Each step raises `user_version` by one. A step that has been shipped never changes.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_lasting_sessions.sql"),
     include_str!("../migrations/0003_service_tokens.sql"),
@@ -22,6 +22,7 @@ const STEPS: [&str; 12] = [
     include_str!("../migrations/0010_a_million_people.sql"),
     include_str!("../migrations/0011_rosters.sql"),
     include_str!("../migrations/0012_published_attributes.sql"),
+    include_str!("../migrations/0013_below_the_core_schema.sql"),
 ];
 
 /// Runs the missing steps, all or none.
@@ -156,5 +157,32 @@ mod tests {
         let broken: i64 =
             after.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
         assert_eq!(broken, 0);
+    }
+
+    #[test]
+    fn what_was_kept_below_the_core_schema_is_gone() {
+        let folder = store_before(
+            "What stands below the URN",
+            r#"INSERT INTO persons (directory, scim_id, user_name, user_name_folded, active, document, version,
+            created_at, updated_at) VALUES (1, 'p1', 'a', 'a', 1,
+            '{"urn:ietf:params:scim:schemas:core:2.0:User":{"password":"secret"},"URN:ietf:params:scim:schemas:core:2.0:user:Password":"secret",
+            "urn:ietf:params:scim:schemas:core:2.0:Users":{"a\"b":[1,2.50,true]},"title":"urn:ietf:params:scim:schemas:core:2.0:User"}', 4, 1, 1),
+            (1, 'p2', 'b', 'b', 1, '{"title":"T"}', 4, 1, 1);
+            INSERT INTO groups (directory, scim_id, display_name, display_name_folded, document, version, created_at,
+            updated_at) VALUES (1, 'g', 'G', 'g',
+            '{"urn:ietf:params:scim:schemas:core:2.0:Group":{"password":"secret"},"own":1}', 4, 1, 1);"#,
+        );
+        let store = Store::open(&folder.database()).unwrap();
+        let person = |id: &str| {
+            let person = store.person("corp", id).unwrap().unwrap();
+            (serde_json::to_string(&person.content.document).unwrap(), person.version)
+        };
+        let kept = r#"{"urn:ietf:params:scim:schemas:core:2.0:Users":{"a\"b":[1,2.50,true]},"title":"urn:ietf:params:scim:schemas:core:2.0:User"}"#;
+        let of_text = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let (document, version) = person("p1");
+        assert_eq!((of_text(&document), version), (of_text(kept), 5));
+        assert_eq!(person("p2"), (r#"{"title":"T"}"#.to_owned(), 4));
+        let group = store.group("corp", "g").unwrap().unwrap();
+        assert_eq!(serde_json::Value::Object(group.content.document), of_text(r#"{"own":1}"#));
     }
 }

@@ -4,9 +4,14 @@
 mod checker;
 mod dice;
 mod fault;
+mod former;
+mod frames;
 mod line;
 mod load;
 mod machine;
+mod notes;
+mod proof;
+mod records;
 mod report;
 mod round;
 mod stage;

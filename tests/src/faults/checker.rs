@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::former::Former;
 use crate::upstream::{Chunk, Direction};
 
 /// A deactivation, as the provisioning client saw it.
@@ -17,9 +18,35 @@ pub(super) struct Dropped {
     pub(super) refused: usize,
 }
 
-/// Bytes that a browser got, and when its kernel had them.
+/// How something comes to a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// An event stream, or the answer to an upload.
+    Http1,
+    /// An answer or a download among others on one connection.
+    Http2,
+    /// A WebSocket.
+    Socket,
+}
+
+impl Way {
+    pub(super) const ALL: [Self; 3] = [Self::Http1, Self::Http2, Self::Socket];
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http1 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+            Self::Socket => "a WebSocket",
+        })
+    }
+}
+
+/// Bytes of the application that a browser got, and when its kernel had them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
+    pub(super) way: Way,
     pub(super) at: Instant,
     pub(super) len: usize,
 }
@@ -36,42 +63,53 @@ pub(super) struct Stay {
 pub(super) struct Witness {
     /// Everything that the upstream recorded.
     pub(super) upstream: Vec<Chunk>,
-    /// What the browser's event streams got.
+    /// What the browser got.
     pub(super) pieces: Vec<Piece>,
     /// Whether they are active, by the door that was asked; nothing where they are unknown.
     pub(super) stored: Vec<(String, Option<bool>)>,
-    /// What a session of before got after the reactivation, by gateway.
-    pub(super) former_session: Vec<(String, u16)>,
+    /// What sessions of before got after the reactivation, by gateway.
+    pub(super) former: Vec<Former>,
 }
 
 /// What must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Violation {
-    /// No byte of theirs was ever seen: the round says nothing about them.
-    NeverWorked,
+    /// No byte of theirs was ever seen at the upstream, or in their browser this way: the round says nothing about it.
+    NeverWorked { by: Option<Way> },
     /// The upstream received something after the 2xx.
     Upstream { path: String, bytes: usize, late: Duration },
     /// The browser did.
-    Browser { bytes: usize, late: Duration },
+    Browser { way: Way, bytes: usize, late: Duration },
     /// The store does not say what was acknowledged.
     Lost { door: String, active: Option<bool> },
-    /// A session of before the deactivation works.
+    /// An application's session of before the deactivation works.
     Resurrected { gateway: String, status: u16 },
+    /// The login of before the deactivation does.
+    LoggedIn { gateway: String, landed: String },
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NeverWorked => write!(f, "never worked, so nothing is known"),
+            Self::NeverWorked { by: None } => write!(f, "never came to the upstream, so nothing is known"),
+            Self::NeverWorked { by: Some(way) } => {
+                write!(f, "never got a byte by {way}, so nothing is known")
+            }
             Self::Upstream { path, bytes, late } => {
                 write!(f, "the upstream received {bytes} B for {path} {late:?} after the 2xx")
             }
-            Self::Browser { bytes, late } => {
-                write!(f, "the browser received {bytes} B {late:?} after the 2xx")
+            Self::Browser { way, bytes, late } => {
+                write!(f, "the browser received {bytes} B by {way} {late:?} after the 2xx")
             }
             Self::Lost { door, active } => write!(f, "after the 2xx {door} says active = {active:?}"),
             Self::Resurrected { gateway, status } => {
                 write!(f, "a session of before the deactivation is answered {status} by {gateway}")
+            }
+            Self::LoggedIn { gateway, landed } => {
+                write!(
+                    f,
+                    "a login of before the deactivation leads past the provider's page at {gateway}: {landed}"
+                )
             }
         }
     }
@@ -82,22 +120,28 @@ pub(super) fn judge(dropped: &Dropped, witness: &Witness) -> Vec<Violation> {
     let after = |at: Instant| at.checked_duration_since(dropped.acknowledged).filter(|late| !late.is_zero());
     let mut found = Vec::new();
     let received = |chunk: &&Chunk| chunk.direction == Direction::Received;
-    if !witness.upstream.iter().any(|chunk| received(&chunk)) || witness.pieces.is_empty() {
-        found.push(Violation::NeverWorked);
+    if !witness.upstream.iter().any(|chunk| received(&chunk)) {
+        found.push(Violation::NeverWorked { by: None });
     }
+    let silent = Way::ALL.into_iter().filter(|way| witness.pieces.iter().all(|piece| piece.way != *way));
+    found.extend(silent.map(|way| Violation::NeverWorked { by: Some(way) }));
     found.extend(witness.upstream.iter().filter(received).filter_map(|chunk| {
         let late = after(chunk.at)?;
         Some(Violation::Upstream { path: chunk.path.to_string(), bytes: chunk.len, late })
     }));
-    found.extend(
-        witness.pieces.iter().filter_map(|p| Some(Violation::Browser { bytes: p.len, late: after(p.at)? })),
-    );
+    found.extend(witness.pieces.iter().filter_map(|piece| {
+        Some(Violation::Browser { way: piece.way, bytes: piece.len, late: after(piece.at)? })
+    }));
     let lost = witness.stored.iter().filter(|(_, active)| *active != Some(false));
     found.extend(lost.map(|(door, active)| Violation::Lost { door: door.clone(), active: *active }));
-    let works = witness.former_session.iter().filter(|(_, status)| !matches!(status, 401 | 403));
-    found.extend(
-        works.map(|(gateway, status)| Violation::Resurrected { gateway: gateway.clone(), status: *status }),
-    );
+    for Former { gateway, script, landed } in &witness.former {
+        if !matches!(script, 401 | 403) {
+            found.push(Violation::Resurrected { gateway: gateway.clone(), status: *script });
+        }
+        if let Some(landed) = landed.clone() {
+            found.push(Violation::LoggedIn { gateway: gateway.clone(), landed });
+        }
+    }
     found
 }
 
@@ -125,6 +169,14 @@ mod tests {
         Chunk { direction, person, connection: 1, path, at, len: 16, bytes: None }
     }
 
+    fn piece(way: Way, at: Instant) -> Piece {
+        Piece { way, at, len: 20 }
+    }
+
+    fn former(number: usize, script: u16, landed: Option<&str>) -> Former {
+        Former { gateway: format!("gateway {number}"), script, landed: landed.map(str::to_owned) }
+    }
+
     /// Somebody who worked until their 2xx and is gone since.
     fn clean(dropped: &Dropped) -> Witness {
         let last = dropped.acknowledged;
@@ -134,9 +186,9 @@ mod tests {
                 chunk(Direction::Received, last),
                 chunk(Direction::Sent, last + 50 * MS),
             ],
-            pieces: vec![Piece { at: dropped.asked, len: 20 }, Piece { at: last, len: 20 }],
+            pieces: Way::ALL.iter().flat_map(|way| [dropped.asked, last].map(|at| piece(*way, at))).collect(),
             stored: vec![("gateway 1".to_owned(), Some(false))],
-            former_session: vec![("gateway 1".to_owned(), 401), ("gateway 2".to_owned(), 403)],
+            former: vec![former(1, 401, None), former(2, 403, None)],
         }
     }
 
@@ -153,9 +205,11 @@ mod tests {
         witness.upstream.push(chunk(Direction::Received, dropped.acknowledged + MS));
         let (path, late) = ("/upload".to_owned(), MS);
         assert_eq!(judge(&dropped, &witness), [Violation::Upstream { path, bytes: 16, late }]);
-        let mut witness = clean(&dropped);
-        witness.pieces.push(Piece { at: dropped.acknowledged + 2 * MS, len: 7 });
-        assert_eq!(judge(&dropped, &witness), [Violation::Browser { bytes: 7, late: 2 * MS }]);
+        for way in Way::ALL {
+            let mut witness = clean(&dropped);
+            witness.pieces.push(piece(way, dropped.acknowledged + 2 * MS));
+            assert_eq!(judge(&dropped, &witness), [Violation::Browser { way, bytes: 20, late: 2 * MS }]);
+        }
     }
 
     #[test]
@@ -174,19 +228,26 @@ mod tests {
     #[test]
     fn a_session_that_works_again_is_found() {
         let dropped = dropped();
+        let gateway = || "gateway 3".to_owned();
         let mut witness = clean(&dropped);
-        witness.former_session.push(("gateway 3".to_owned(), 200));
-        let gateway = "gateway 3".to_owned();
-        assert_eq!(judge(&dropped, &witness), [Violation::Resurrected { gateway, status: 200 }]);
+        witness.former.push(former(3, 200, None));
+        assert_eq!(judge(&dropped, &witness), [Violation::Resurrected { gateway: gateway(), status: 200 }]);
+        let mut witness = clean(&dropped);
+        witness.former.push(former(3, 401, Some("/ with 200")));
+        let landed = "/ with 200".to_owned();
+        assert_eq!(judge(&dropped, &witness), [Violation::LoggedIn { gateway: gateway(), landed }]);
     }
 
     #[test]
     fn silence_proves_nothing() {
         let dropped = dropped();
-        let witness = Witness { pieces: Vec::new(), ..clean(&dropped) };
-        assert_eq!(judge(&dropped, &witness), [Violation::NeverWorked]);
+        for way in Way::ALL {
+            let mut witness = clean(&dropped);
+            witness.pieces.retain(|piece| piece.way != way);
+            assert_eq!(judge(&dropped, &witness), [Violation::NeverWorked { by: Some(way) }]);
+        }
         let witness = Witness { upstream: Vec::new(), ..clean(&dropped) };
-        assert_eq!(judge(&dropped, &witness), [Violation::NeverWorked]);
+        assert_eq!(judge(&dropped, &witness), [Violation::NeverWorked { by: None }]);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The kinds of rounds: which shape the processes have, what is done to them, and in which order rounds follow one another.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::dice::Dice;
 use super::machine::{Machine, Room};
+use super::proof::{Signs, Slow};
 use super::stage::Stage;
 use crate::harness::Gateway;
 
@@ -16,6 +17,8 @@ const STANDSTILL: Duration = Duration::from_secs(12);
 const BRIEF_STANDSTILL: Duration = Duration::from_millis(11_500);
 /// Longer than a lease and the time for which open streams wait for it.
 const NO_ROOM: Duration = Duration::from_secs(14);
+/// How long a disk or a clock stays as it was made.
+const STEP: Duration = Duration::from_millis(2_300);
 const HOUR_S: i64 = 3_600;
 
 /// Where the provisioning client pushes to.
@@ -134,8 +137,15 @@ impl Fault {
         Duration::from_millis(ms)
     }
 
-    /// Does it, and makes all well again.
-    pub(super) async fn strike(self, stage: &mut Stage, shape: Shape, dice: &mut Dice, extent: Extent) {
+    /// Does it, and makes all well again; what was seen of it.
+    pub(super) async fn strike(
+        self,
+        stage: &mut Stage,
+        shape: Shape,
+        dice: &mut Dice,
+        extent: Extent,
+    ) -> Signs {
+        let mut signs = Signs::default();
         sleep(dice.ms(100..400)).await;
         match self {
             Self::Quiet => {}
@@ -162,17 +172,12 @@ impl Fault {
                     sleep(dice.ms(300..1_200)).await;
                 }
             }
-            Self::FullDisk => fill_disk(stage, dice, extent).await,
-            Self::SlowDisk => {
-                for longest in [60, 250, 1_500] {
-                    let machines = stage.machines();
-                    machines.for_each(|machine| machine.sync_takes(dice.ms(longest / 3..longest)));
-                    sleep(Duration::from_millis(2_300)).await;
-                }
-            }
-            Self::ClockOfOne | Self::ClockOfAll => set_clocks(self, stage, dice).await,
+            Self::FullDisk => signs.unready = fill_disk(stage, dice, extent).await,
+            Self::SlowDisk => signs.slow = slow_down_disk(stage, shape, dice).await,
+            Self::ClockOfOne | Self::ClockOfAll => signs.missing = set_clocks(self, stage, dice).await,
         }
         stage.machines().for_each(Machine::heal);
+        signs
     }
 }
 
@@ -200,7 +205,7 @@ async fn kill_all(stage: &mut Stage, shape: Shape) {
     started.into_iter().for_each(|started| started.unwrap());
 }
 
-async fn fill_disk(stage: &mut Stage, dice: &mut Dice, extent: Extent) {
+async fn fill_disk(stage: &mut Stage, dice: &mut Dice, extent: Extent) -> bool {
     let (some, none) = match extent {
         Extent::Brief => (Duration::from_millis(500), Duration::from_secs(2)),
         Extent::Whole => (dice.ms(1_000..3_000), NO_ROOM),
@@ -209,15 +214,37 @@ async fn fill_disk(stage: &mut Stage, dice: &mut Dice, extent: Extent) {
     sleep(some).await;
     stage.machines().for_each(|machine| machine.leave_room(Room::None));
     sleep(none).await;
+    stage.is_one_unready().await
 }
 
-async fn set_clocks(fault: Fault, stage: &mut Stage, dice: &mut Dice) {
+async fn slow_down_disk(stage: &mut Stage, shape: Shape, dice: &mut Dice) -> Vec<Slow> {
+    let mut slow = Vec::new();
+    for longest in [60, 250, 1_500] {
+        stage.machines().for_each(|machine| machine.sync_takes(dice.ms(longest / 3..longest)));
+        let sync = dice.ms(longest / 3..longest);
+        stage.machine_of_pushes(shape).sync_takes(sync);
+        let from = Instant::now();
+        sleep(STEP).await;
+        slow.push(Slow { from, until: Instant::now(), sync });
+    }
+    slow
+}
+
+/// What of it cannot be seen.
+async fn set_clocks(fault: Fault, stage: &mut Stage, dice: &mut Dice) -> Vec<String> {
     let victim = dice.index(stage.gateways.len());
     let hours = [dice.of(1..7), dice.of(1..7)].map(|hours| hours as i64 * HOUR_S);
+    let mut unseen = Vec::new();
     for off in [hours[0], -hours[1], 0] {
-        let hit = stage.machines().enumerate();
-        let hit = hit.filter(|(number, _)| fault == Fault::ClockOfAll || *number == victim);
+        let is_hit = |number: usize| fault == Fault::ClockOfAll || number == victim;
+        let hit = stage.machines().enumerate().filter(|(number, _)| is_hit(*number));
         hit.for_each(|(_, machine)| machine.set_clock(off));
-        sleep(Duration::from_millis(2_300)).await;
+        sleep(STEP).await;
+        for number in (0..stage.gateways.len()).filter(|number| is_hit(*number)) {
+            if !stage.clock_is_off(number, off).await {
+                unseen.push(format!("the clock of gateway {number} is not off by {off} s"));
+            }
+        }
     }
+    unseen
 }

@@ -12,10 +12,12 @@ use tokio::task::JoinSet;
 use super::checker::{self, Dropped, Witness};
 use super::dice::Dice;
 use super::fault::{Fault, Shape};
-use super::load::{Notes, Pace, Worker};
+use super::former::former_sessions;
+use super::load::{Pace, Worker};
+use super::notes::Notes;
+use super::proof;
 use super::report::Told;
 use super::stage::{LOOK, PATIENCE, SIDE_BY_SIDE, Stage, login};
-use crate::browser::Browser;
 use crate::okta::{Okta, Push};
 
 /// Deactivations that may be under way at once: fewer than the requests that the sink answers at once.
@@ -45,9 +47,10 @@ impl Round {
         let under_way = Arc::clone(&stage.under_way);
         let dropping = tokio::spawn(deactivate_all(stage.okta.org_handle(), self.arrivals(stage), under_way));
         let mut dice = Dice::new(stage.dice.of(0..u64::MAX));
-        self.fault.strike(stage, self.shape, &mut dice, stage.plan.extent).await;
+        let signs = self.fault.strike(stage, self.shape, &mut dice, stage.plan.extent).await;
         let dropped = dropping.await.unwrap();
-        let mut amiss = stage.not_ready().await;
+        let mut amiss = proof::missing(self.fault, &signs, &dropped);
+        amiss.extend(stage.not_ready().await);
         let all_end = async { while jobs.join_next().await.is_some_and(|job| job.is_ok()) {} };
         if tokio::time::timeout(PATIENCE, all_end).await.is_err() {
             amiss.push(format!("{} of what people do goes on without end", jobs.len()));
@@ -61,14 +64,14 @@ impl Round {
         // Whoever is active again needs a new login: until then, nothing of theirs may come through.
         stage.everybody_works(self.next).await;
         let former = former_sessions(stage, &workers).await;
-        for (dropped, former_session) in dropped.iter().zip(former) {
+        for dropped in &dropped {
             let login = login(dropped.person);
             let notes: &Notes = &workers[dropped.person].notes;
             let witness = Witness {
                 upstream: stage.upstream.recorder().of(&login),
                 pieces: notes.pieces(),
                 stored: said_of(&stored, &login),
-                former_session,
+                former: former[dropped.person].clone(),
             };
             let found = checker::judge(dropped, &witness);
             amiss.extend(found.iter().map(|violation| format!("{login}: {violation}")));
@@ -94,7 +97,8 @@ impl Round {
             order.swap(place, stage.dice.index(place + 1));
         }
         let at_once = stage.plan.people.div_ceil(BURSTS);
-        let begins = |place: usize| span * (place / at_once) as u32 / BURSTS as u32;
+        let bursts = stage.plan.people.div_ceil(at_once);
+        let begins = |place: usize| span * (place / at_once) as u32 / bursts as u32;
         order.into_iter().enumerate().map(|(place, person)| (person, begins(place))).collect()
     }
 }
@@ -148,31 +152,6 @@ async fn deactivate(okta: &Okta, person: usize) -> Dropped {
         let last = pushes.last().map(|push: &Push| (push.status, &push.body));
         assert!(asked.elapsed() < PATIENCE, "{} cannot be deactivated: {last:?}", login(person));
         tokio::time::sleep(AGAIN).await;
-    }
-}
-
-/// What each gateway says to the session that everybody had, by person.
-async fn former_sessions(stage: &Stage, workers: &[Worker]) -> Vec<Vec<(String, u16)>> {
-    let asked = workers.iter().map(|worker| async move {
-        let mut told = Vec::new();
-        for number in 0..stage.gateways.len() {
-            let status = told_to(&worker.browser, &format!("{}/whoami", stage.wiki(number))).await;
-            told.push((format!("gateway {number}"), status));
-        }
-        told
-    });
-    stream::iter(asked).buffered(SIDE_BY_SIDE).collect().await
-}
-
-/// What is answered, once something is: no answer and 503 say nothing about a session.
-async fn told_to(browser: &Browser, url: &str) -> u16 {
-    let begun = Instant::now();
-    loop {
-        let status = browser.fetch(url).await.map_or(0, |answer| answer.status.as_u16());
-        if !matches!(status, 0 | 503) || begun.elapsed() > PATIENCE {
-            return status;
-        }
-        tokio::time::sleep(LOOK).await;
     }
 }
 

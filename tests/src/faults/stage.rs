@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use http::Method;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::fault::{Extent, Shape};
 use super::line::Lines;
@@ -27,6 +30,8 @@ pub(super) const LOOK: Duration = Duration::from_millis(40);
 const NO_LONGER: Duration = Duration::from_secs(1);
 /// Logins, and pushes that make people active, side by side.
 pub(super) const SIDE_BY_SIDE: usize = 8;
+/// How close a clock is to where it was set, however late it is looked at.
+const CLOSE_TO_S: i64 = 600;
 /// People of one page of a listing.
 const PAGE: usize = 200;
 
@@ -92,6 +97,17 @@ impl Stage {
             dialect: Dialect::Catalog,
             _machines: built,
         }
+    }
+
+    /// The machine of the process that is pushed to.
+    pub(super) fn machine_of_pushes(&self, shape: Shape) -> &Machine {
+        let number = if shape == Shape::Sidecar { self.gateways.len() } else { self.pushed_to };
+        &self.machines[number]
+    }
+
+    /// Somebody whom nobody has seen.
+    pub(super) fn stranger(&self) -> Browser {
+        self.browser.another_profile()
     }
 
     pub(super) fn machines(&self) -> impl Iterator<Item = &Machine> {
@@ -169,8 +185,36 @@ impl Stage {
 
     async fn serves(&self, number: usize, gateway: &Gateway) -> bool {
         let ready = gateway.inner("/readyz").await.is_ok_and(|(status, _)| status == 200);
-        let stranger = self.browser.another_profile();
-        ready && stranger.fetch(&format!("{}/whoami", self.wiki(number))).await.is_ok_and(|a| a.status == 401)
+        ready && self.says_to_a_stranger(number).await == Some(401)
+    }
+
+    async fn says_to_a_stranger(&self, number: usize) -> Option<u16> {
+        let answer = self.stranger().fetch(&format!("{}/whoami", self.wiki(number))).await;
+        answer.ok().map(|answer| answer.status.as_u16())
+    }
+
+    /// Whether a gateway says of itself that it is not ready.
+    pub(super) async fn is_one_unready(&self) -> bool {
+        let said = join_all(self.gateways.iter().map(|gateway| gateway.inner("/readyz"))).await;
+        said.into_iter().flatten().any(|(status, _)| status == 503)
+    }
+
+    /// How far the clock is off by which a gateway writes its log. The clock of its answers' `Date` is no use: that is never set backwards.
+    pub(super) async fn clock_is_off(&self, number: usize, by_s: i64) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            // Somebody asks, so that there is something to write.
+            self.says_to_a_stranger(number).await;
+            let line = self.gateways[number].log().last();
+            let stamp =
+                line["timestamp"].as_str().and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+            let off = stamp.map(|stamp| (stamp - OffsetDateTime::now_utc()).whole_seconds());
+            if off.is_some_and(|off| (off - by_s).abs() < CLOSE_TO_S) {
+                return true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        false
     }
 
     /// Who is active, as each gateway tells a provisioning client.

@@ -31,6 +31,13 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The line that was written last, as JSON; `Null` where there is none.
+    #[must_use]
+    pub fn last(&self) -> Value {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
+    }
+
     /// All of it, to search for what must not be there.
     #[must_use]
     pub fn text(&self) -> String {

@@ -32,8 +32,9 @@ pub(crate) async fn answer(mut wire: Wire, head: &Head) -> io::Result<Next> {
     let response = Response::new(101).header("Upgrade", "websocket").header("Connection", "Upgrade");
     response.header("Sec-WebSocket-Accept", &accept_key(&key)).start(&mut wire).await?;
     let socket = WebSocketStream::from_raw_socket(Tunnel(wire), Role::Server, None).await;
+    let every = head.query_number("every_ms").map_or(TICK_EVERY, Duration::from_millis);
     // However it ends, it has ended: a cut tunnel is what many tests are about.
-    let _ = if head.path() == "/ws/clock" { clock(socket).await } else { echo(socket).await };
+    let _ = if head.path() == "/ws/clock" { clock(socket, every).await } else { echo(socket).await };
     Ok(Next::Close)
 }
 
@@ -44,8 +45,8 @@ pub(crate) fn accept_key(key: &str) -> String {
     STANDARD.encode(digest)
 }
 
-async fn clock(mut socket: WebSocketStream<Tunnel>) -> Result<(), Error> {
-    let mut ticks = tokio::time::interval(TICK_EVERY);
+async fn clock(mut socket: WebSocketStream<Tunnel>, every: Duration) -> Result<(), Error> {
+    let mut ticks = tokio::time::interval(every);
     let mut number = 0u64;
     loop {
         tokio::select! {

@@ -4,6 +4,7 @@ use crate::fold::fold;
 use crate::open::OpenError;
 use crate::random;
 use rusqlite::Connection;
+use std::time::Duration;
 
 /// `pcls` in the head of the file: this database is ours.
 const APPLICATION_ID: i32 = 0x7063_6c73;
@@ -25,11 +26,21 @@ const STEPS: [&str; 13] = [
     include_str!("../migrations/0013_below_the_core_schema.sql"),
 ];
 
-/// Runs the missing steps, all or none.
-pub(crate) fn migrate(connection: &Connection) -> Result<(), OpenError> {
+/// The step that made room for folded names. Whoever writes a store that has it behind it fills them in.
+const FOLDED_NAMES: usize = 10;
+/// How long whoever finds an earlier schema waits for the lock: another process may be running the steps, some seconds for each million people.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the missing steps, all or none. The connection is as patient as `otherwise` again when this returns well.
+pub(crate) fn migrate(connection: &Connection, otherwise: Duration) -> Result<(), OpenError> {
+    if steps_done(connection)? == STEPS.len() {
+        return Ok(());
+    }
+    connection.busy_timeout(MIGRATION_PATIENCE)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let outcome = run_missing(connection);
     connection.execute_batch(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    connection.busy_timeout(otherwise)?;
     outcome
 }
 
@@ -59,7 +70,7 @@ fn run_missing(connection: &Connection) -> Result<(), OpenError> {
     for step in STEPS.iter().skip(done) {
         connection.execute_batch(step)?;
     }
-    if done > 0 && done < STEPS.len() {
+    if (1..FOLDED_NAMES).contains(&done) {
         fold_display_names(connection)?;
     }
     if done == 0 {
@@ -88,9 +99,11 @@ fn fold_display_names(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{APPLICATION_ID, STEPS};
+    use crate::open::BUSY_TIMEOUT;
     use crate::testing::{Folder, group_content};
     use crate::{GroupId, PersonLookup, Store};
     use rusqlite::Connection;
+    use std::time::Duration;
 
     /// A store as it was before the step that has this in it.
     fn store_before(step_with: &str, filled_with: &str) -> Folder {
@@ -124,6 +137,39 @@ mod tests {
             store.list_persons("corp", &PersonLookup::DisplayName("PERSON 77".to_owned()), 0, 2).unwrap();
         assert_eq!((page.total, page.items[0].scim_id.as_str()), (1, "s77"));
     }
+
+    /// Who has a name that is not folded, made by nobody, shows that nobody walked over all people again.
+    #[test]
+    fn names_are_not_folded_again_where_they_were_before() {
+        let folder = store_before(
+            "seen_attributes",
+            "INSERT INTO persons (id, directory, scim_id, user_name, user_name_folded, display_name, active, document, \
+             version, created_at, updated_at) VALUES (1, 1, 'p1', 'a', 'a', 'Ann', 1, '{}', 1, 1, 1)",
+        );
+        let store = Store::open(&folder.database()).unwrap();
+        let page = store.list_persons("corp", &PersonLookup::DisplayName("ann".to_owned()), 0, 2).unwrap();
+        assert_eq!(page.total, 0);
+    }
+
+    /// One second longer than a statement waits for the lock otherwise.
+    #[tokio::test]
+    async fn whoever_comes_while_another_brings_the_schema_up_to_date_waits_for_it() {
+        let folder = store_before("seen_attributes", "");
+        let other = Connection::open(folder.database()).unwrap();
+        other.execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE").unwrap();
+        let path = folder.database();
+        let opened = std::thread::spawn(move || Store::open(&path));
+        std::thread::sleep(BUSY_TIMEOUT + Duration::from_secs(1));
+        other.execute_batch("COMMIT").unwrap();
+        let store = opened.join().unwrap().unwrap();
+        let patience = store.write(|transaction| {
+            let read = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+            let patience = transaction.connection.query_row("PRAGMA busy_timeout", [], read);
+            patience.map_err(crate::StoreError::from)
+        });
+        assert_eq!(u128::try_from(patience.await.unwrap()).unwrap(), BUSY_TIMEOUT.as_millis());
+    }
+
     #[tokio::test]
     async fn memberships_that_were_there_before_are_in_force_and_no_key_to_groups_is_left() {
         let folder = store_before(

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// The oldest SQLite without the fault that corrupts a database when the write-ahead log is reset (3.7.0 to 3.51.2).
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a statement waits for another process that holds the write lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection.
 const STATEMENTS_KEPT: usize = 256;
 /// Memory for pages of the writer's: those of one commit of an import fit in, so that none is written twice.
@@ -104,7 +104,7 @@ impl Store {
             "PRAGMA cache_size = -{WRITER_CACHE_KIB}; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; \
              PRAGMA journal_size_limit = {LOG_KEPT_BYTES}"
         ))?;
-        migrate::migrate(&writer)?;
+        migrate::migrate(&writer, BUSY_TIMEOUT)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readers =
             Readers::open(|| configure(Connection::open_with_flags(&path, flags)?).map_err(OpenError::from))?;

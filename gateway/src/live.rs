@@ -51,6 +51,7 @@ use nobody::Nobodies;
 use people::CountedGroups;
 pub(crate) use people::People;
 use service::Services;
+pub(crate) use uses::Idle;
 use uses::IdleLimit;
 
 /// The memory of the gateway.

@@ -1,11 +1,13 @@
-//! What the clock does to sessions: they run out, lie idle, want renewal, and are forgotten. Requests are refused by themselves; this ends
-//! what is open, and tells the store. How a session is renewed is left to `login`.
+//! What the clock does to sessions: they run out, want renewal, and are forgotten. Requests are refused by themselves; this ends
+//! what is open, and tells the store. Ending idle sessions is left to `idle`, how a session is renewed to `login`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_store::{EndReason, EndWhat, SessionId, Streams};
+use portcullis_store::{Store, Streams};
 use tokio::time::Instant;
+
+mod idle;
 
 use crate::evaluation;
 use crate::gate;
@@ -23,19 +25,18 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long others may write between two steps of a sweep at least, and how many times as long as the step took.
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 const SWEEP_SHARE: u32 = 3;
-/// Of the time that a session may be idle, the part that its last use is noted late at most.
-const IDLE_PARTS: u32 = 4;
-/// How long after the end of a pause it may take until the store knows of the use, wherever that was.
-const NOTED_WITHIN: Duration = Duration::from_secs(2);
-/// How long after a reload with another limit nobody is ended by it: other processes on the store have it too by then, and have noted what
-/// they saw.
-const LIMIT_SETTLES: Duration = Duration::from_secs(20);
 /// How long a stop waits for renewals, beyond what a provider may take for one answer.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
 /// Runs until the runtime ends. What is open is looked through also while the store is slow to be told.
 pub(crate) async fn run(current: Arc<Current>) {
-    tokio::join!(look_through(&current), tell_the_store(&current));
+    let process = current.get().process.clone();
+    let limit = || current.get().config.session.idle_timeout;
+    tokio::join!(
+        look_through(&current),
+        idle::keep(&process.live, &process.store, limit),
+        purge(&process.store)
+    );
 }
 
 async fn look_through(current: &Current) {
@@ -53,24 +54,12 @@ async fn look_through(current: &Current) {
     }
 }
 
-async fn tell_the_store(current: &Current) {
-    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-    let mut done = Instant::now();
-    let (mut limit, mut changed) = (current.get().config.session.idle_timeout, None);
+/// What fails is done the next time.
+async fn purge(store: &Store) {
     loop {
-        ticks.tick().await;
-        let gateway = current.get();
-        let wanted = gateway.config.session.idle_timeout;
-        if wanted != limit {
-            (limit, changed) = (wanted, Some(Instant::now()));
-        }
-        if limit.is_some() {
-            note_uses(&gateway, gateway.process.live.unnoted_uses_after_a_pause()).await;
-        }
-        if done.elapsed() >= chore_interval(&gateway) {
-            done = Instant::now();
-            let limit = limit.filter(|_| changed.is_none_or(|at: Instant| at.elapsed() >= LIMIT_SETTLES));
-            chores(&gateway, limit, now()).await;
+        tokio::time::sleep(CHORE_INTERVAL).await;
+        if let Err(cause) = store.purge_expired(now()).await {
+            tracing::warn!(target: "portcullis::session", %cause, "expired sessions could not be purged");
         }
     }
 }
@@ -149,11 +138,6 @@ fn report(change: &'static str, cuts: Cuts) {
     }
 }
 
-fn chore_interval(gateway: &Gateway) -> Duration {
-    let idle = gateway.config.session.idle_timeout.map(|idle| idle / IDLE_PARTS);
-    idle.map_or(CHORE_INTERVAL, |part| part.clamp(LOOK_INTERVAL, CHORE_INTERVAL))
-}
-
 /// Requests leave them in memory. Losing some in a crash harms nobody.
 fn note_service_uses(gateway: &Gateway) {
     let uses = gateway.process.live.service_uses();
@@ -162,44 +146,5 @@ fn note_service_uses(gateway: &Gateway) {
     }
     if let Err(cause) = gateway.process.store.note_service_token_uses(uses) {
         tracing::warn!(target: "portcullis::session", %cause, "uses of service tokens could not be noted");
-    }
-}
-
-async fn note_uses(gateway: &Gateway, mut uses: Vec<(SessionId, i64)>) {
-    let (live, store) = (&gateway.process.live, &gateway.process.store);
-    while !uses.is_empty() {
-        match store.note_uses(uses.clone()).await {
-            Ok(noted) if noted > 0 => {
-                let rest = uses.split_off(noted.min(uses.len()));
-                live.note_uses(&uses);
-                uses = rest;
-            }
-            Ok(_) => return,
-            Err(cause) => {
-                tracing::warn!(target: "portcullis::session", %cause, "last uses could not be noted");
-                return;
-            }
-        }
-    }
-}
-
-/// Tells the store what is not urgent. What fails is done the next time.
-async fn chores(gateway: &Gateway, limit: Option<Duration>, now: i64) {
-    let (live, store) = (&gateway.process.live, &gateway.process.store);
-    if gateway.config.session.idle_timeout.is_some() {
-        note_uses(gateway, live.unnoted_uses()).await;
-    }
-    if let Some(limit) = limit {
-        let (sessions, unused) = (live.idle(now), limit + NOTED_WITHIN);
-        let since = now.saturating_sub(i64::try_from(unused.as_secs()).unwrap_or(i64::MAX));
-        if !sessions.is_empty()
-            && let Err(cause) =
-                store.end_sessions(EndWhat::Unused { sessions, since }, EndReason::Idle, now).await
-        {
-            tracing::warn!(target: "portcullis::session", %cause, "idle sessions could not be ended");
-        }
-    }
-    if let Err(cause) = store.purge_expired(now).await {
-        tracing::warn!(target: "portcullis::session", %cause, "expired sessions could not be purged");
     }
 }

@@ -15,6 +15,9 @@ pub const READERS: usize = 4;
 pub const PAGE_LIMIT: usize = 10_000;
 /// Sessions that one purge forgets at most; the next purge takes the rest.
 pub const PURGE_BATCH: usize = 10_000;
+/// Sessions that one write ends because nobody uses them; the next takes the rest. Each end is told to every process, and holds up whoever
+/// writes: others, deactivations and the lease.
+pub const UNUSED_PER_WRITE: usize = 1_000;
 
 /// Memberships that one write deletes of a group that everybody leaves, and a step of the sweep of a roster that was abandoned: where more
 /// leave, and more than stay, the group is given another roster instead.

@@ -153,7 +153,7 @@ pub enum EndWhat {
     Session(SessionId),
     /// Those of several sessions that no process on this store has used since a moment, as far as that was noted.
     Unused {
-        /// The sessions.
+        /// The sessions; of more than [`limits::UNUSED_PER_WRITE`], the first.
         sessions: Vec<SessionId>,
         /// In unix seconds.
         since: i64,

@@ -510,7 +510,7 @@ async fn what_is_used_through_one_process_is_idle_in_none() {
     here.note_uses(&uses);
     assert!(quiet.is_expired(begun + 901), "asked again within the second");
     assert!(!quiet.is_expired(begun + 902));
-    assert!(there.idle(begun + 903).is_empty());
+    assert!(there.idle(begun + 903).sessions.is_empty());
     assert_eq!(there.unnoted_uses(), [], "what the store told is known to it");
 
     // A look that came too early ends nothing: the store decides on what it knows then.
@@ -519,8 +519,8 @@ async fn what_is_used_through_one_process_is_idle_in_none() {
         store.end_sessions(what, EndReason::Idle, begun + 2_000)
     };
     assert_eq!(end(begun + 799).await.unwrap(), 0);
-    assert_eq!(there.idle(begun + 1_700), [id]);
-    assert_eq!(here.idle(begun + 1_700), [id]);
+    assert_eq!(there.idle(begun + 1_700).sessions, [id]);
+    assert_eq!(here.idle(begun + 1_700).sessions, [id]);
     assert_eq!(end(begun + 800).await.unwrap(), 1);
     assert_eq!(used.standing().ended, Some(EndReason::Idle));
     assert_eq!(quiet.standing().ended, Some(EndReason::Idle));

@@ -1,10 +1,11 @@
 //! When a session was last used, and since when it is idle: by what this process saw, and by what others on the store have noted. Ending idle
-//! sessions is left to `upkeep`.
+//! sessions is left to `upkeep::idle`.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use portcullis_store::limits::UNUSED_PER_WRITE;
 use portcullis_store::{LastUses, SessionId};
 
 use super::{Live, LiveSession};
@@ -39,6 +40,14 @@ impl IdleLimit {
     fn seconds(&self) -> i64 {
         self.0.limit_s.load(Ordering::Relaxed)
     }
+}
+
+/// Sessions that nobody has used for too long.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    pub(crate) sessions: Vec<SessionId>,
+    /// Whether others seem to be like them.
+    pub(crate) more_wait: bool,
 }
 
 /// The uses of one session.
@@ -126,11 +135,14 @@ impl Live {
         let _ = self.idle_limit.0.elsewhere.set(elsewhere);
     }
 
-    /// The live sessions that nobody has used for too long.
-    pub(crate) fn idle(&self, now: i64) -> Vec<SessionId> {
-        let seeming =
+    /// Live sessions that nobody has used for too long. No more are looked at than one write may end: the store is asked for each.
+    pub(crate) fn idle(&self, now: i64) -> Idle {
+        let mut seeming =
             self.chosen(|session| session.uses.seem_too_long_ago(now) && session.standing().ended.is_none());
-        seeming.iter().filter(|session| session.is_idle(now)).map(|session| session.id).collect()
+        let more_wait = seeming.len() > UNUSED_PER_WRITE;
+        seeming.truncate(UNUSED_PER_WRITE);
+        let idle = seeming.iter().filter(|session| session.is_idle(now));
+        Idle { sessions: idle.map(|session| session.id).collect(), more_wait }
     }
 
     /// The sessions whose last use the store does not know, with that.

@@ -4,6 +4,7 @@ use super::{EndWhat, used};
 use crate::access_request;
 use crate::change::Change;
 use crate::error::StoreError;
+use crate::limits;
 use crate::model::{EndReason, PersonId, SessionId};
 use crate::sql;
 use crate::store::Store;
@@ -51,8 +52,9 @@ pub(crate) fn of_person(connection: &Connection, person: PersonId) -> Result<Vec
     )
 }
 
-/// Those of the sessions that live and were last used at `since` or before.
-fn unused(connection: &Connection, sessions: Vec<SessionId>, since: i64) -> Result<Vec<SessionId>> {
+/// Those of the first sessions, up to a limit, that live and were last used at `since` or before.
+fn unused(connection: &Connection, mut sessions: Vec<SessionId>, since: i64) -> Result<Vec<SessionId>> {
+    sessions.truncate(limits::UNUSED_PER_WRITE);
     let mut unused = Vec::new();
     for id in sessions {
         if used::last_use(connection, id)?.is_some_and(|at| at <= since) {

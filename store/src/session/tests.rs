@@ -143,6 +143,22 @@ async fn only_what_no_process_has_used_since_is_ended_as_idle() {
 }
 
 #[tokio::test]
+async fn one_write_ends_no_more_unused_sessions_than_it_may() {
+    let (_folder, store) = new_store().await;
+    for number in [1, 2] {
+        store.begin_session(login(number, "00u1", None), Provisioning::Optional).await.unwrap();
+    }
+    let end = |before| {
+        let mut sessions = vec![session_id(1); before];
+        sessions.push(session_id(2));
+        store.end_sessions(EndWhat::Unused { sessions, since: 1_000 }, EndReason::Idle, 1_000)
+    };
+    assert_eq!(end(limits::UNUSED_PER_WRITE).await.unwrap(), 1);
+    assert_eq!(live(&store), [session_id(2)]);
+    assert_eq!(end(limits::UNUSED_PER_WRITE - 1).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_renewal_looks_again_at_whose_the_session_is() {
     let (_folder, store) = new_store().await;
     let model = Arc::new(Model::default());

@@ -18,6 +18,8 @@ pub const PURGE_BATCH: usize = 10_000;
 /// Sessions that one write ends because nobody uses them; the next takes the rest. Each end is told to every process, and holds up whoever
 /// writes: others, deactivations and the lease.
 pub const UNUSED_PER_WRITE: usize = 1_000;
+/// How far ahead of the present a session's last use may lie, in seconds; one that lies further was seen by a clock that was wrong.
+pub const USE_AHEAD_S: i64 = 120;
 
 /// Memberships that one write deletes of a group that everybody leaves, and a step of the sweep of a roster that was abandoned: where more
 /// leave, and more than stay, the group is given another roster instead.

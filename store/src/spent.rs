@@ -61,7 +61,7 @@ mod tests {
         connection.execute_batch("UPDATE watermark SET seq = seq + 1").unwrap();
         let begun = std::time::Instant::now();
         assert!(store.spend("once", 100).await.unwrap());
-        store.note_uses(vec![(crate::testing::session_id(1), 5)]).await.unwrap();
+        store.note_uses(vec![(crate::testing::session_id(1), 5)], 5).await.unwrap();
         store.purge_expired(50).await.unwrap();
         assert!(begun.elapsed().as_secs() < 10, "it waited until that process was fenced");
     }

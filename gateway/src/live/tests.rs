@@ -504,14 +504,14 @@ async fn what_is_used_through_one_process_is_idle_in_none() {
     let (used, quiet) = (here.session(&id).unwrap(), there.session(&id).unwrap());
     used.touch(begun + 800);
     assert!(quiet.is_expired(begun + 901), "nobody could know");
-    let uses = here.unnoted_uses_after_a_pause();
+    let uses = here.unnoted_uses_after_a_pause(begun + 800);
     assert_eq!(uses, [(id, begun + 800)], "who comes back late is noted at once");
-    rig.store.note_uses(uses.clone()).await.unwrap();
+    rig.store.note_uses(uses.clone(), begun + 800).await.unwrap();
     here.note_uses(&uses);
     assert!(quiet.is_expired(begun + 901), "asked again within the second");
     assert!(!quiet.is_expired(begun + 902));
     assert!(there.idle(begun + 903).sessions.is_empty());
-    assert_eq!(there.unnoted_uses(), [], "what the store told is known to it");
+    assert_eq!(there.unnoted_uses(begun + 903), [], "what the store told is known to it");
 
     // A look that came too early ends nothing: the store decides on what it knows then.
     let end = |since| {
@@ -525,8 +525,39 @@ async fn what_is_used_through_one_process_is_idle_in_none() {
     assert_eq!(used.standing().ended, Some(EndReason::Idle));
     assert_eq!(quiet.standing().ended, Some(EndReason::Idle));
     used.touch(begun + 2_000);
-    rig.store.note_uses(vec![(id, begun + 2_000)]).await.unwrap();
+    rig.store.note_uses(vec![(id, begun + 2_000)], begun + 2_000).await.unwrap();
     assert!(quiet.is_expired(begun + 2_001), "an ended session does not come back");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_switches_the_idle_limit_off_nowhere() {
+    let rig = Rig::new().await;
+    let session = NewSession { expires_at: 1_000_000, ..new_session("00u1") };
+    let (id, begun) = (session.id, session.now);
+    rig.store.begin_session(session, Provisioning::Optional).await.unwrap();
+    let quiet = rig.follow().await;
+    quiet.limit_idleness(Some(Duration::from_secs(900)));
+    let leap = begun + 21_600;
+    rig.store.note_uses(vec![(id, leap)], leap).await.unwrap();
+    // A restart reads what was noted; whoever was there before asks for it. The clock is right again.
+    let (store, after) = rig.beside().await;
+    after.limit_idleness(Some(Duration::from_secs(900)));
+    let now = begun + 1_000;
+    for live in [&after, &quiet] {
+        assert!(live.idle(now).sessions.is_empty(), "it was used after all");
+    }
+    for live in [&quiet, &after] {
+        let uses = live.unnoted_uses(now);
+        assert_eq!(uses, [(id, now)], "the store has to know better");
+        store.note_uses(uses.clone(), now).await.unwrap();
+        live.note_uses(&uses);
+        assert_eq!(live.unnoted_uses(now), []);
+    }
+    assert_eq!(store.last_uses().of(id).unwrap(), Some(now));
+    for live in [&after, &quiet] {
+        assert!(live.idle(now + 899).sessions.is_empty());
+        assert_eq!(live.idle(now + 900).sessions, [id]);
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use portcullis_store::limits::UNUSED_PER_WRITE;
+use portcullis_store::limits::{UNUSED_PER_WRITE, USE_AHEAD_S};
 use portcullis_store::{LastUses, SessionId};
 
 use super::{Live, LiveSession};
@@ -82,7 +82,17 @@ impl Uses {
 
     /// The same, by what this process knows.
     fn seem_too_long_ago(&self, now: i64) -> bool {
-        now.saturating_sub(self.last.load(Ordering::Relaxed)) >= self.limit.seconds()
+        now.saturating_sub(self.last(now)) >= self.limit.seconds()
+    }
+
+    /// The last use. One that a clock saw which was ahead becomes one of now: otherwise nothing would be idle until that clock's time has come.
+    fn last(&self, now: i64) -> i64 {
+        let last = self.last.load(Ordering::Relaxed);
+        if last <= now.saturating_add(USE_AHEAD_S) {
+            return last;
+        }
+        self.last.fetch_min(now, Ordering::Relaxed);
+        now
     }
 
     /// Takes in what the store knows of a newer use. It is asked once in a second for each session, whoever comes with its cookie; those who
@@ -107,19 +117,19 @@ impl Uses {
     }
 
     /// The last use, unless it was noted.
-    fn unnoted(&self) -> Option<i64> {
-        let last = self.last.load(Ordering::Relaxed);
-        (last > self.noted.load(Ordering::Relaxed)).then_some(last)
+    fn unnoted(&self, now: i64) -> Option<i64> {
+        let (last, noted) = (self.last(now), self.noted.load(Ordering::Relaxed));
+        (last > noted || noted > now.saturating_add(USE_AHEAD_S)).then_some(last)
     }
 
     /// The last use, if it came after a long pause and was not noted.
-    fn unnoted_after_a_pause(&self) -> Option<i64> {
+    fn unnoted_after_a_pause(&self, now: i64) -> Option<i64> {
         let noted = self.noted.load(Ordering::Relaxed);
-        self.unnoted().filter(|last| last.saturating_sub(noted) >= self.limit.seconds() / LONG_PAUSE)
+        self.unnoted(now).filter(|last| last.saturating_sub(noted) >= self.limit.seconds() / LONG_PAUSE)
     }
 
     fn note(&self, at: i64) {
-        self.noted.fetch_max(at, Ordering::Relaxed);
+        self.noted.store(at, Ordering::Relaxed);
     }
 }
 
@@ -146,13 +156,13 @@ impl Live {
     }
 
     /// The sessions whose last use the store does not know, with that.
-    pub(crate) fn unnoted_uses(&self) -> Vec<(SessionId, i64)> {
-        self.uses(Uses::unnoted)
+    pub(crate) fn unnoted_uses(&self, now: i64) -> Vec<(SessionId, i64)> {
+        self.uses(|uses| uses.unnoted(now))
     }
 
     /// Those of them that should not wait: they came after so long that another process may be about to end the session.
-    pub(crate) fn unnoted_uses_after_a_pause(&self) -> Vec<(SessionId, i64)> {
-        self.uses(Uses::unnoted_after_a_pause)
+    pub(crate) fn unnoted_uses_after_a_pause(&self, now: i64) -> Vec<(SessionId, i64)> {
+        self.uses(|uses| uses.unnoted_after_a_pause(now))
     }
 
     fn uses(&self, which: impl Fn(&Uses) -> Option<i64>) -> Vec<(SessionId, i64)> {
@@ -206,14 +216,37 @@ mod tests {
     fn a_use_is_noted_once_and_soon_after_a_long_pause() {
         let limit = IdleLimit::default();
         let uses = Uses::new(100, limit.clone());
-        assert_eq!(uses.unnoted(), None);
+        assert_eq!(uses.unnoted(110), None);
         uses.touch(105);
-        assert_eq!((uses.unnoted(), uses.unnoted_after_a_pause()), (Some(105), None), "there is no limit");
+        assert_eq!(
+            (uses.unnoted(110), uses.unnoted_after_a_pause(110)),
+            (Some(105), None),
+            "there is no limit"
+        );
         limit.set(Some(Duration::from_secs(10)));
-        assert_eq!(uses.unnoted_after_a_pause(), Some(105));
+        assert_eq!(uses.unnoted_after_a_pause(110), Some(105));
         uses.note(105);
-        assert_eq!((uses.unnoted(), uses.unnoted_after_a_pause()), (None, None));
+        assert_eq!((uses.unnoted(110), uses.unnoted_after_a_pause(110)), (None, None));
         uses.touch(109);
-        assert_eq!((uses.unnoted(), uses.unnoted_after_a_pause()), (Some(109), None));
+        assert_eq!((uses.unnoted(110), uses.unnoted_after_a_pause(110)), (Some(109), None));
+    }
+
+    #[test]
+    fn a_use_that_lies_ahead_becomes_one_of_now_and_is_noted_so() {
+        let limit = IdleLimit::default();
+        limit.set(Some(Duration::from_secs(10)));
+        let ahead = 1_000 + USE_AHEAD_S;
+        let little = Uses::new(ahead, limit.clone());
+        assert_eq!(little.unnoted(1_000), None);
+        assert!(!little.are_too_long_ago(ID, ahead + 9), "clocks that differ a little count both");
+        let far = Uses::new(ahead + 1, limit.clone());
+        assert!(!far.are_too_long_ago(ID, 1_000));
+        assert_eq!(far.unnoted(1_000), Some(1_000));
+        far.note(1_000);
+        assert_eq!(far.unnoted(1_000), None);
+        assert!(!far.are_too_long_ago(ID, 1_009));
+        assert!(far.are_too_long_ago(ID, 1_010));
+        far.touch(1_010);
+        assert_eq!((far.unnoted(1_010), far.are_too_long_ago(ID, 1_019)), (Some(1_010), false));
     }
 }

@@ -32,9 +32,9 @@ async fn note(live: &Live, store: &Store, limit: &impl Fn() -> Option<Duration>)
         let Some(limit) = limit() else { continue };
         let uses = if all_noted.elapsed() >= interval(limit) {
             all_noted = Instant::now();
-            live.unnoted_uses()
+            live.unnoted_uses(now())
         } else {
-            live.unnoted_uses_after_a_pause()
+            live.unnoted_uses_after_a_pause(now())
         };
         note_uses(live, store, uses).await;
     }
@@ -67,7 +67,7 @@ fn interval(limit: Duration) -> Duration {
 
 async fn note_uses(live: &Live, store: &Store, mut uses: Vec<(SessionId, i64)>) {
     while !uses.is_empty() {
-        match store.note_uses(uses.clone()).await {
+        match store.note_uses(uses.clone(), now()).await {
             Ok(noted) if noted > 0 => {
                 let rest = uses.split_off(noted.min(uses.len()));
                 live.note_uses(&uses);

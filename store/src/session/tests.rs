@@ -107,11 +107,11 @@ async fn uses_are_noted_without_a_change() {
     let (_folder, store) = new_store().await;
     store.begin_session(login(1, "00u1", None), Provisioning::Optional).await.unwrap();
     let before = store.watermark().unwrap();
-    assert_eq!(store.note_uses(vec![(session_id(1), 77), (session_id(9), 78)]).await.unwrap(), 2);
+    assert_eq!(store.note_uses(vec![(session_id(1), 77), (session_id(9), 78)], 78).await.unwrap(), 2);
     assert_eq!(store.session(session_id(1)).unwrap().unwrap().used_at, Some(77));
     assert_eq!(store.watermark().unwrap(), before);
     let many = vec![(session_id(1), 79); super::used::USES_PER_NOTE + 1];
-    assert_eq!(store.note_uses(many).await.unwrap(), super::used::USES_PER_NOTE);
+    assert_eq!(store.note_uses(many, 79).await.unwrap(), super::used::USES_PER_NOTE);
 }
 
 #[tokio::test]
@@ -122,8 +122,8 @@ async fn only_what_no_process_has_used_since_is_ended_as_idle() {
         store.begin_session(login(number, "00u1", None), Provisioning::Optional).await.unwrap();
     }
     let begun = store.last_uses().of(session_id(1)).unwrap().unwrap();
-    other.note_uses(vec![(session_id(1), begun + 100)]).await.unwrap();
-    store.note_uses(vec![(session_id(1), begun + 50)]).await.unwrap();
+    other.note_uses(vec![(session_id(1), begun + 100)], begun + 100).await.unwrap();
+    store.note_uses(vec![(session_id(1), begun + 50)], begun + 101).await.unwrap();
     let uses = store.last_uses();
     assert_eq!(
         uses.of(session_id(1)).unwrap(),
@@ -140,6 +140,19 @@ async fn only_what_no_process_has_used_since_is_ended_as_idle() {
     assert_eq!(store.session(session_id(2)).unwrap().unwrap().ended, Some(EndReason::Idle));
     assert_eq!(uses.of(session_id(2)).unwrap(), None, "it is over");
     assert_eq!(end(begun + 100).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_use_that_lies_too_far_ahead_gives_way_to_a_true_one() {
+    let (_folder, store) = new_store().await;
+    store.begin_session(login(1, "00u1", None), Provisioning::Optional).await.unwrap();
+    let used = || store.last_uses().of(session_id(1)).unwrap().unwrap();
+    let note = |at, now| store.note_uses(vec![(session_id(1), at)], now);
+    note(10_000, 10_000).await.unwrap();
+    note(9_880, 9_880).await.unwrap();
+    assert_eq!(used(), 10_000, "the newest of several processes counts");
+    note(9_879, 9_879).await.unwrap();
+    assert_eq!(used(), 9_879);
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ pub(super) struct Held {
     // Let go of in this order, after `drop` has cut what must be cut.
     connection: Connection,
     attached: Attached,
+    /// The passage that used the connection before, until what it sent must have arrived.
+    tail: Option<Attached>,
     /// Whether the answer to the last request is whole.
     answered: bool,
     had_body: bool,
@@ -28,7 +30,7 @@ impl Held {
     /// A new connection, tied to the passage before a byte is on it.
     pub(super) fn new(connection: Connection, passage: &Arc<Passage>) -> Result<Self, Dropped> {
         let attached = passage.attach(connection.activity.cutter())?;
-        Ok(Self { connection, attached, answered: false, had_body: false })
+        Ok(Self { connection, attached, tail: None, answered: false, had_body: false })
     }
 
     pub(super) fn activity(&self) -> &Arc<Activity> {
@@ -41,7 +43,12 @@ impl Held {
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         (self.answered, self.had_body) = (false, !request.body().is_end_stream());
         request.body_mut().goes_over(&self.connection.activity);
-        self.connection.sender.send(request).await
+        let answer = self.connection.sender.send(request).await;
+        if answer.is_ok() {
+            // What a connection carries arrives in order: who answers this request has received all that went before it.
+            self.tail = None;
+        }
+        answer
     }
 
     /// The answer is whole; the request may not be.
@@ -73,15 +80,17 @@ impl Held {
     /// The connection for an exchange of this passage; none when anything of the last one could follow under it.
     pub(super) fn pass_on(mut self, passage: &Arc<Passage>) -> Result<Option<Self>, Dropped> {
         let of_same = self.attached.is_of(passage);
-        // Over HTTP/1.1 one that is ready has taken the last request whole. What the kernel may still hold of it is of the same
-        // passage, whose end would cut it, so that nobody needs to ask the kernel.
-        let own_alone = of_same && self.answered && !self.is_http2();
-        if !self.is_ready() || !(own_alone || self.is_silent()) {
+        // Over HTTP/1.1 one that is ready has taken the last request whole. What the kernel may still hold of it is within reach of the
+        // passage that it belongs to, so that nobody needs to ask the kernel; of a body that may be much, and long in coming.
+        let in_reach = self.answered && !self.is_http2() && (of_same || !self.had_body);
+        if !self.is_ready() || !(in_reach || self.is_silent()) {
             return Ok(None);
         }
-        // Still tied to the same passage, it need not be tied anew. Otherwise it hangs on both for a moment, and never on none.
+        // Still tied to the same passage, it need not be tied anew. Otherwise it hangs on both until the first has nothing on its way.
         if !of_same {
-            self.attached = passage.attach(self.activity().cutter())?;
+            let attached = passage.attach(self.activity().cutter())?;
+            let before = std::mem::replace(&mut self.attached, attached);
+            self.tail = in_reach.then(|| before.into_tail());
         }
         Ok(Some(self).filter(|held| !held.activity().cutter().is_cut()))
     }

@@ -85,6 +85,8 @@ pub(crate) struct NewPassage<'a> {
 struct Upstreams {
     dropped: bool,
     sockets: Vec<Arc<Cutter>>,
+    /// Sockets that serve others by now, while the end of what passed here may still be on its way.
+    tails: Vec<Arc<Cutter>>,
 }
 
 /// How much of a passage is cut.
@@ -199,6 +201,10 @@ impl Passage {
         for socket in upstreams.sockets.drain(..) {
             socket.cut();
         }
+        // What the peer has taken cannot be taken back, and whoever uses the socket now need not suffer for it.
+        for socket in upstreams.tails.drain(..).filter(|socket| !socket.is_quiet()) {
+            socket.cut();
+        }
         if reach == Reach::BothSides {
             self.client.cut();
         }
@@ -211,7 +217,16 @@ impl Passage {
 
     fn detach(&self, socket: &Arc<Cutter>) {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
-        upstreams.sockets.retain(|held| !Arc::ptr_eq(held, socket));
+        let Upstreams { sockets, tails, .. } = &mut *upstreams;
+        for held in [sockets, tails] {
+            held.retain(|held| !Arc::ptr_eq(held, socket));
+        }
+    }
+
+    fn leave_tail(&self, socket: &Arc<Cutter>) {
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        let Upstreams { sockets, tails, .. } = &mut *upstreams;
+        tails.extend(sockets.extract_if(.., |held| Arc::ptr_eq(held, socket)));
     }
 }
 
@@ -227,10 +242,87 @@ impl Attached {
     pub(crate) fn is_of(&self, passage: &Arc<Passage>) -> bool {
         Arc::ptr_eq(&self.passage, passage)
     }
+
+    /// The socket goes over to another passage, and only the end of what passed here may still be on its way. When this passage is dropped
+    /// before that has arrived, the socket is cut all the same.
+    pub(crate) fn into_tail(self) -> Self {
+        self.passage.leave_tail(&self.socket);
+        self
+    }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
         self.passage.detach(&self.socket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::socket::{CuttableStream, Descriptor};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    async fn pair() -> (CuttableStream<()>, Arc<Cutter>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let near = Arc::new(Descriptor::from(near));
+        let cutter = Arc::new(Cutter::of(&near).unwrap());
+        let far = listener.accept().await.unwrap().0;
+        (CuttableStream::new(near, cutter.clone(), (), PATIENCE), cutter, far)
+    }
+
+    fn passage(client: &Arc<Cutter>) -> Arc<Passage> {
+        Arc::new(Passage::new(NewPassage {
+            owner: SessionId::new([1; 32]),
+            application: &"wiki".into(),
+            situation: &Situation { client_ip: [192, 0, 2, 1].into(), asked: None, shown: &Shown::Nothing },
+            class: None,
+            life: Life::ENDLESS,
+            longest: None,
+            client,
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_went_over_to_another_is_cut_only_while_anything_of_the_first_may_be_on_its_way() {
+        let (_near, client, _far) = pair().await;
+        for is_on_its_way in [false, true] {
+            let (mut near, cutter, _far) = pair().await;
+            let (first, second) = (passage(&client), passage(&client));
+            let attached = first.attach(&cutter).unwrap();
+            if is_on_its_way {
+                // Nobody reads: the kernel keeps it.
+                let writing = async { while near.write(&[7; 65_536]).await.is_ok() {} };
+                assert!(tokio::time::timeout(Duration::from_millis(500), writing).await.is_err());
+            }
+            let next = second.attach(&cutter).unwrap();
+            let tail = attached.into_tail();
+            first.drop_now(Reach::UpstreamSide);
+            assert_eq!(cutter.is_cut(), is_on_its_way);
+            drop((tail, next));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_serves_another_alone_is_out_of_reach_and_one_that_is_dropped_leaves_no_tail() {
+        let (_near, client, _far) = pair().await;
+        let (mut near, cutter, _far) = pair().await;
+        let (first, second) = (passage(&client), passage(&client));
+        let attached = first.attach(&cutter).unwrap();
+        let next = second.attach(&cutter).unwrap();
+        drop(attached.into_tail());
+        let writing = async { while near.write(&[7; 65_536]).await.is_ok() {} };
+        assert!(tokio::time::timeout(Duration::from_millis(500), writing).await.is_err());
+        first.drop_now(Reach::UpstreamSide);
+        assert!(!cutter.is_cut(), "what is on its way is of the second");
+        second.drop_now(Reach::UpstreamSide);
+        assert!(cutter.is_cut());
+        let _tail = next.into_tail();
+        assert!(second.attach(&cutter).is_err());
     }
 }

@@ -108,7 +108,6 @@ async fn health_checks_take_an_endpoint_out_and_back_in() {
     let (one, two) = (ports::free(), ports::free());
     let how = "[application.upstream]\nhealth = { path = \"/healthz\", interval = \"1s\", timeout = \"10s\", healthy_after = 2, \
                unhealthy_after = 2 }\n";
-    let world = world(vec![application("asked", &both(one, two), how)], "").await;
     let ailing = Arc::new(AtomicBool::new(false));
     let steady = Told::listen(one, |_| OK).await;
     let sick = ailing.clone();
@@ -120,6 +119,8 @@ async fn health_checks_take_an_endpoint_out_and_back_in() {
             },
         )
         .await;
+    // Both listen before they are asked: who is away at first is said to be not well too.
+    let world = world(vec![application("asked", &both(one, two), how)], "").await;
     let browser = visitor(&world, Versions::Both, &["asked"]).await;
     let name = format!("127.0.0.1:{two}");
     ailing.store(true, Ordering::SeqCst);

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
+use url::Url;
 
 use super::load::Worker;
 use super::stage::{LOOK, PATIENCE, SIDE_BY_SIDE, Stage};
@@ -14,7 +15,7 @@ pub(super) struct Former {
     pub(super) gateway: String,
     /// What a script is answered.
     pub(super) script: u16,
-    /// Where a person who goes to the application ends; nothing where that is the provider's login page.
+    /// How a browser that has the login alone goes to the application; nothing where it ends at the provider's login page.
     pub(super) landed: Option<String>,
 }
 
@@ -23,11 +24,14 @@ pub(super) async fn former_sessions(stage: &Stage, workers: &[Worker]) -> Vec<Ve
     let asked = workers.iter().map(|worker| async move {
         // An answer may take cookies away; each gateway is shown what there was.
         let cookies = worker.browser.jar().all();
+        let of_wiki = |cookie: &&Cookie| Url::parse(&worker.wiki).unwrap().host_str() == Some(&cookie.host);
+        // With an application's cookie the way ends at a page that says so, before anybody looks at the login.
+        let login: Vec<Cookie> = cookies.iter().filter(|cookie| !of_wiki(cookie)).cloned().collect();
         let mut told = Vec::new();
         for number in 0..stage.gateways.len() {
             let (gateway, wiki) = (format!("gateway {number}"), stage.wiki(number));
             let script = told_to(&with(stage, &cookies), &format!("{wiki}/whoami")).await;
-            let landed = landed(stage, &cookies, &format!("{wiki}/")).await;
+            let landed = landed(stage, &login, &format!("{wiki}/")).await;
             told.push(Former { gateway, script, landed });
         }
         told
@@ -63,7 +67,7 @@ async fn landed(stage: &Stage, cookies: &[Cookie], url: &str) -> Option<String> 
             Ok(page) => {
                 let at_okta = page.url.as_str().starts_with(&stage.okta.issuer());
                 let asks = at_okta && Form::login(&page.text()).is_some();
-                return (!asks).then(|| format!("{}\n{}", page.trail(), page.text()));
+                return (!asks).then(|| page.trail());
             }
             Err(error) => return Some(error.to_string()),
         }

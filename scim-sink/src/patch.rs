@@ -15,7 +15,7 @@ pub(crate) use work::{Work, terms, weight};
 use serde_json::{Map, Value};
 
 use crate::clean::{below_core, unqualified};
-use crate::filter::{AttributePath, Filter, attribute, parse_target};
+use crate::filter::{AttributePath, Filter, FilterError, attribute, parse_target};
 use crate::rejection::Rejection;
 
 /// The URN of a PATCH body.
@@ -46,10 +46,14 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn parse(path: &str) -> Result<Target, Rejection> {
-        match parse_target(path) {
-            Ok((attribute, filter, sub)) => Ok(Target { attribute, filter, sub }),
-            Err(cause) => Err(Rejection::InvalidPath { path: path.chars().take(200).collect(), cause }),
+        let refused = |cause| Rejection::InvalidPath { path: path.chars().take(200).collect(), cause };
+        let (attribute, filter, sub) = parse_target(path).map_err(refused)?;
+        // What stands behind the URN of the resource's own schema is its attribute, and never the name of another schema.
+        if attribute.schema.as_deref().and_then(below_core).is_some_and(|rest| !rest.is_empty()) {
+            let expected = "an attribute behind the URN of the schema";
+            return Err(refused(FilterError::Syntax { at: 0, expected }));
         }
+        Ok(Target { attribute, filter, sub })
     }
 }
 

@@ -198,6 +198,8 @@ async fn access_is_asked_for_granted_ended_at_once_and_logged() {
     tokio::time::timeout(PATIENCE, socket.closed()).await.expect("cut when access was ended");
     println!("ended to cut: {:?}", begun.elapsed());
     assert_eq!(code(&engineer, &payroll).await, (403, "approval_required".into()));
+    let is_ended = |event: &Value| event["target"] == "portcullis::access" && event["state"] == "ended";
+    assert!(world.gateway.log().wait_for(PATIENCE, is_ended).await.is_some());
     let states: Vec<_> =
         told(&world, "portcullis::access").iter().map(|event| event["state"].clone()).collect();
     assert_eq!(states, ["waiting", "granted", "ended"]);

@@ -38,6 +38,17 @@ fn jane() -> Value {
 const E: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 #[test]
+fn what_stands_behind_the_urn_of_the_own_schema_is_no_other_schema() {
+    let core = USER.core.urn;
+    for path in [format!("{core}:active.{core}:active"), format!("{core}:badges:number")] {
+        let listed = json!([{"op": "add", "path": path, "value": "x"}]);
+        assert_eq!(scim_type(&jane(), &listed), "invalidPath", "{path}");
+    }
+    let listed = json!([{"op": "replace", "path": format!("{core}:name.givenName"), "value": "Janet"}]);
+    assert_eq!(patched(&jane(), &listed).unwrap()["name"]["givenName"], "Janet");
+}
+
+#[test]
 fn every_form_of_deactivation() {
     for operation in [
         json!({"op": "replace", "value": {"active": false}}),

@@ -1,5 +1,6 @@
 //! A folder for one gateway's files: temporary, or one that stays.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,10 +20,16 @@ impl Folder {
     /// When it cannot be made.
     #[must_use]
     pub fn temporary() -> Self {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("portcullis-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a temporary folder");
-        Self { path, stays: false }
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("portcullis-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Self { path, stays: false },
+                // Kept from a test that failed, in a process that had the same number.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("a temporary folder cannot be made at {}: {error}", path.display()),
+            }
+        }
     }
 
     /// A folder that is kept.

@@ -174,9 +174,27 @@ impl Gateway {
         self.signal(Signal::SIGHUP);
     }
 
-    /// Stops it where it stands, as a machine does that is out of breath: all its threads, between any two instructions.
+    /// Stops it where it stands, as a machine does that is out of breath: all its threads, between any two instructions. When this returns
+    /// they stand still: a signal is only on its way to them before.
+    ///
+    /// # Panics
+    /// When it goes on all the same.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
+        let until = Instant::now() + STOP_PATIENCE;
+        while !self.stands_still() {
+            assert!(Instant::now() < until, "the gateway goes on after SIGSTOP");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether each of its threads is stopped (proc(5): the letter behind the name in brackets).
+    fn stands_still(&self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else { return true };
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+        })
     }
 
     /// Lets it go on from there.

@@ -40,7 +40,7 @@ usage: cargo xtask demo [--check]   see Portcullis at work, or have the whole wa
   --against floor, nginx, `nginx auth_request` or haproxy; all unless named
   ROW       http1, http2, handshake, resumed, download, upload, websocket, big or idle; all unless named
   --minutes how long each fuzz target is tried: 10 unless said
-  TARGET    path, headers, cookies or connection; all unless named";
+  TARGET    path, headers, cookies, connection, scim_patch or filter; all unless named";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -16,6 +16,7 @@ mod frames;
 #[path = "attacks/wire.rs"]
 mod wire;
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
@@ -102,14 +103,35 @@ fn asked(connection: &mut Connection) -> u16 {
 async fn a_connection_takes_one_descriptor() {
     const CONNECTIONS: usize = 40;
     let world = World::with(WorldConfig { provisioned: false, ..WorldConfig::default() }).await;
-    let open = || std::fs::read_dir(format!("/proc/{}/fd", world.gateway.id())).unwrap().count();
+    let open = || descriptors(&world).len();
     assert_eq!(asked(&mut handshake(&world).connect().unwrap()), 401);
     let before = open();
     let mut held: Vec<_> = (0..CONNECTIONS).map(|_| handshake(&world).connect().unwrap()).collect();
     assert!(held.iter_mut().all(|connection| asked(connection) == 401));
-    let grown = open() - before;
-    // A few that were open before may have been closed meanwhile: the first connection, and one to the provider.
-    assert!((CONNECTIONS - 5..CONNECTIONS + 10).contains(&grown), "{grown}");
+    let accepted = accepted(&world);
+    let of_clients = descriptors(&world).iter().filter(|descriptor| accepted.contains(*descriptor)).count();
+    assert_eq!(of_clients, CONNECTIONS);
+    // Nothing else is opened for each of them, either.
+    assert!(open() < before + CONNECTIONS + 10, "{before} before, {} now", open());
+}
+
+/// What each open descriptor of the gateway is, as proc(5) tells it.
+fn descriptors(world: &World) -> Vec<String> {
+    let listed = std::fs::read_dir(format!("/proc/{}/fd", world.gateway.id())).unwrap();
+    let told =
+        |entry: std::fs::DirEntry| std::fs::read_link(entry.path()).ok()?.into_os_string().into_string().ok();
+    listed.flatten().filter_map(told).collect()
+}
+
+/// The sockets of connections that clients have open at the gateway, in the same words.
+fn accepted(world: &World) -> HashSet<String> {
+    const ESTABLISHED: &str = "01";
+    let here = format!("0100007F:{:04X}", world.settings.port);
+    let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", world.gateway.id())).unwrap();
+    let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row[1] == here && row[3] == ESTABLISHED)
+        .map(|row| format!("socket:[{}]", row[9]))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
